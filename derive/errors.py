@@ -1,0 +1,83 @@
+"""Errors that speak to the person who wrote the model: what, where, why, and what to do.
+
+`SourceError` carries a `Span`; printed, it shows file, line, column and a caret. `GradcError` is the
+base of all errors a user can cause; anything else that escapes is a defect of gradc itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Source:
+    """One model text and the name it is reported under (a file name, or ``<text>``)."""
+
+    text: str
+    name: str = "<text>"
+
+    def line(self, number: int) -> str:
+        """The text of line ``number`` (counted from 1), empty where there is none."""
+        lines = self.text.splitlines()
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A place in a source: lines and columns are counted from 1, the end column is exclusive."""
+
+    source: Source = field(repr=False)
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def to(self, other: Span) -> Span:
+        """The span from the start of this one to the end of ``other``."""
+        return Span(self.source, self.line, self.column, other.end_line, other.end_column)
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+
+class GradcError(Exception):
+    """A mistake that a user can make and mend; the command line prints it without a traceback."""
+
+
+class SourceError(GradcError):
+    """A mistake at a place of a model text.
+
+    >>> src = Source("Z = X @ W", "net.gc")
+    >>> print(SourceError("inner axes differ", Span(src, 1, 5, 1, 10), hint="transpose W: X @ W'"))
+    net.gc:1:5: error: inner axes differ
+        1 | Z = X @ W
+          |     ^^^^^
+      hint: transpose W: X @ W'
+    """
+
+    def __init__(self, message: str, span: Span | None, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.span, self.hint = message, span, hint
+
+    def __str__(self) -> str:
+        parts = []
+        if self.span is None:
+            parts.append(f"error: {self.message}")
+        else:
+            text = self.span.source.line(self.span.line)
+            stop = self.span.end_column if self.span.end_line == self.span.line else len(text) + 1
+            width = max(1, min(stop, len(text) + 1) - self.span.column)
+            margin = "".join("\t" if c == "\t" else " " for c in text[: self.span.column - 1])
+            parts.append(f"{self.span}: error: {self.message}")
+            parts.append(f"{self.span.line:5} | {text}")
+            parts.append(f"      | {margin}{'^' * width}")
+        if self.hint:
+            parts.append(f"  hint: {self.hint}")
+        return "\n".join(parts)
+
+
+class NotSupportedYet(SourceError):
+    """A construct of the language that is defined but not built yet."""
+
+    def __init__(self, construct: str, span: Span | None, *, hint: str | None = None) -> None:
+        super().__init__(f"{construct}: not supported yet", span, hint=hint)

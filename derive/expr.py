@@ -1,0 +1,699 @@
+"""Scalar expressions over indexed tensors: the one node language of every stage.
+
+An expression denotes a number for each value of its free letters. Atoms are exact numbers, extents,
+index letters and accesses `T[i, j]`; everything else is arithmetic, a call of a scalar function, a
+mask (a comparison: 0 or 1), a conditional, or a reduction that binds letters. A place of an access is
+itself an integer-valued expression, so `X[i]`, `X[i + p]`, `A[i, i]` and `E[t[n], k]` are one thing, and
+a Kronecker delta is the mask `[i == j]`.
+
+A mask absorbs: `[c] * x` is 0 where `c` is false, whatever x is there (also inf or nan).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Union
+
+if TYPE_CHECKING:
+    from derive.program import Tensor
+    from derive.functions import ScalarFunction
+
+ExprLike = Union["Expr", int, Fraction]
+
+
+class Expr:
+    """An immutable expression; equality is structural (bound letters are compared as they stand)."""
+
+    __slots__ = ("_hash", "_key", "_letters", "args")
+    rank = 0
+
+    def __init__(self, *args: Any) -> None:
+        self.args: tuple[Any, ...] = args
+        self._hash: int | None = None
+        self._key: tuple[Any, ...] | None = None
+        self._letters: frozenset[Letter] | None = None
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash((self.rank, self.args))
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(self) is not type(other) or hash(self) != hash(other):
+            return False
+        assert isinstance(other, Expr)
+        return self.args == other.args
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """A structural sort key: deterministic, total, cheap to compare."""
+        if self._key is None:
+            self._key = self._make_key()
+        return self._key
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, len(self.args), *(a.key for a in self.args))
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        """The operands that are expressions, in order."""
+        return tuple(a for a in self.args if isinstance(a, Expr))
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        """The same node over other operands, through the smart constructors."""
+        raise NotImplementedError(type(self).__name__)
+
+    @property
+    def letters(self) -> frozenset[Letter]:
+        """The free index letters."""
+        if self._letters is None:
+            self._letters = self._find_letters()
+        return self._letters
+
+    def _find_letters(self) -> frozenset[Letter]:
+        return frozenset().union(*(c.letters for c in self.children))
+
+    def __add__(self, other: ExprLike) -> Expr:
+        return add(self, other)
+
+    __radd__ = __add__
+
+    def __mul__(self, other: ExprLike) -> Expr:
+        return mul(self, other)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Expr:
+        return mul(-1, self)
+
+    def __sub__(self, other: ExprLike) -> Expr:
+        return add(self, mul(-1, other))
+
+    def __rsub__(self, other: ExprLike) -> Expr:
+        return add(other, mul(-1, self))
+
+    def __truediv__(self, other: ExprLike) -> Expr:
+        return mul(self, power(other, -1))
+
+    def __rtruediv__(self, other: ExprLike) -> Expr:
+        return mul(other, power(self, -1))
+
+    def __pow__(self, other: ExprLike) -> Expr:
+        return power(self, other)
+
+    def __repr__(self) -> str:
+        """A plain rendering for debugging and doctests; people's notation is `derive.notation`'s."""
+        raise NotImplementedError(type(self).__name__)
+
+
+class Num(Expr):
+    """An exact rational number."""
+
+    __slots__ = ()
+    rank = 1
+
+    def __repr__(self) -> str:
+        return str(self.value)
+
+    @property
+    def value(self) -> Fraction:
+        """The number."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, self.value)
+
+
+class Const(Expr):
+    """A named irrational constant: ``pi`` or ``e``."""
+
+    __slots__ = ()
+    rank = 2
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, self.name)
+
+
+class Dim(Expr):
+    """The value of an independent extent: a positive integer, known when the code is built or runs."""
+
+    __slots__ = ()
+    rank = 3
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """Its name in the model."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, self.name)
+
+
+class Letter(Expr):
+    """An index letter: a number that runs from 0 below its extent. The hint is for printing only."""
+
+    __slots__ = ("hint",)
+    rank = 4
+
+    def __repr__(self) -> str:
+        return self.hint
+
+    def __init__(self, extent: Expr, number: int, hint: str = "i") -> None:
+        super().__init__(extent, number)
+        self.hint = hint
+
+    @property
+    def extent(self) -> Expr:
+        """How far it runs (exclusive): an integer polynomial in dims."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    @property
+    def number(self) -> int:
+        """What tells it from others of the same extent."""
+        return self.args[1]  # type: ignore[no-any-return]
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, self.number, self.extent.key)
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return ()
+
+    def _find_letters(self) -> frozenset[Letter]:
+        return frozenset((self,))
+
+
+class Access(Expr):
+    """One element of a tensor: ``T[places]``, each place an integer-valued expression."""
+
+    __slots__ = ()
+    rank = 5
+
+    def __repr__(self) -> str:
+        return f"{self.tensor}[{', '.join(map(repr, self.places))}]" if self.places else repr(self.tensor)
+
+    def __init__(self, tensor: Tensor, places: tuple[Expr, ...] = ()) -> None:
+        assert len(places) == len(tensor.axes), (tensor, places)
+        super().__init__(tensor, *places)
+
+    @property
+    def tensor(self) -> Tensor:
+        """What is read."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    @property
+    def places(self) -> tuple[Expr, ...]:
+        """Where it is read, one place an axis."""
+        return self.args[1:]
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, self.tensor.number, *(p.key for p in self.places))
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return Access(self.tensor, children)
+
+
+class Call(Expr):
+    """A scalar function of the catalogue, or of the user, at its arguments."""
+
+    __slots__ = ()
+    rank = 6
+
+    def __repr__(self) -> str:
+        return f"{self.function.name}({', '.join(map(repr, self.arguments))})"
+
+    def __init__(self, function: ScalarFunction, *arguments: Expr) -> None:
+        super().__init__(function, *arguments)
+
+    @property
+    def function(self) -> ScalarFunction:
+        """The declaration."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    @property
+    def arguments(self) -> tuple[Expr, ...]:
+        """Its arguments."""
+        return self.args[1:]
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, self.function.name, *(a.key for a in self.arguments))
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return call(self.function, *children)
+
+
+class Pow(Expr):
+    """``base ** exponent``."""
+
+    __slots__ = ()
+    rank = 7
+
+    def __repr__(self) -> str:
+        return f"{_inner(self.base)}^{_inner(self.exponent)}"
+
+    @property
+    def base(self) -> Expr:
+        """The base."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    @property
+    def exponent(self) -> Expr:
+        """The exponent."""
+        return self.args[1]  # type: ignore[no-any-return]
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return power(*children)
+
+
+class Mul(Expr):
+    """A product of at least two factors, flat and sorted; a number stands first."""
+
+    __slots__ = ()
+    rank = 8
+
+    def __repr__(self) -> str:
+        return "·".join(_inner(f) if isinstance(f, (Add, Reduce)) else repr(f) for f in self.args)
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return mul(*children)
+
+
+class Add(Expr):
+    """A sum of at least two terms, flat and sorted, like terms collected."""
+
+    __slots__ = ()
+    rank = 9
+
+    def __repr__(self) -> str:
+        return " + ".join(repr(t) for t in reversed(self.args))
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return add(*children)
+
+
+class Mask(Expr):
+    """A condition as a number, 1 where it holds and 0 elsewhere; its derivative is 0."""
+
+    __slots__ = ()
+
+
+class Compare(Mask):
+    """``left op right`` with op one of ``< <= == !=``; both other orders are written with these."""
+
+    __slots__ = ()
+    rank = 10
+
+    def __repr__(self) -> str:
+        return f"[{self.left!r} {self.op} {self.right!r}]"
+
+    @property
+    def op(self) -> str:
+        """The relation."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    @property
+    def left(self) -> Expr:
+        """The left side."""
+        return self.args[1]  # type: ignore[no-any-return]
+
+    @property
+    def right(self) -> Expr:
+        """The right side."""
+        return self.args[2]  # type: ignore[no-any-return]
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, self.op, self.left.key, self.right.key)
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return compare(self.op, *children)
+
+
+class Not(Mask):
+    """The complement of a mask that is not a single comparison."""
+
+    __slots__ = ()
+    rank = 11
+
+    def __repr__(self) -> str:
+        return f"not {self.args[0]!r}"
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return negate(children[0])
+
+
+class Select(Expr):
+    """``chosen if mask else other``: only the chosen branch counts."""
+
+    __slots__ = ()
+    rank = 12
+
+    def __repr__(self) -> str:
+        return f"({self.chosen!r} if {self.mask!r} else {self.other!r})"
+
+    @property
+    def mask(self) -> Expr:
+        """The condition."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    @property
+    def chosen(self) -> Expr:
+        """The value where the condition holds."""
+        return self.args[1]  # type: ignore[no-any-return]
+
+    @property
+    def other(self) -> Expr:
+        """The value elsewhere."""
+        return self.args[2]  # type: ignore[no-any-return]
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return select(*children)
+
+
+class Reduce(Expr):
+    """``op[binders] body``; op is sum, max, min, prod, argmax or argmin.
+
+    ``argmax`` is the flat position (row-major over the binders) of the *first* largest element: an
+    integer, with derivative 0. It is how a maximum hands its gradient to one element.
+    """
+
+    __slots__ = ()
+    rank = 13
+
+    def __repr__(self) -> str:
+        return f"{self.op}[{', '.join(map(repr, self.binders))}] {_inner(self.body)}"
+
+    def __init__(self, op: str, binders: tuple[Letter, ...], body: Expr) -> None:
+        super().__init__(op, binders, body)
+
+    @property
+    def op(self) -> str:
+        """The reduction's name."""
+        return self.args[0]  # type: ignore[no-any-return]
+
+    @property
+    def binders(self) -> tuple[Letter, ...]:
+        """The letters that it binds."""
+        return self.args[1]  # type: ignore[no-any-return]
+
+    @property
+    def body(self) -> Expr:
+        """What is reduced."""
+        return self.args[2]  # type: ignore[no-any-return]
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, self.op, len(self.binders), *(b.key for b in self.binders), self.body.key)
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return (self.body,)
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return reduce_(self.op, self.binders, children[0])
+
+    def _find_letters(self) -> frozenset[Letter]:
+        return self.body.letters - frozenset(self.binders)
+
+
+def _inner(e: Expr) -> str:
+    return f"({e!r})" if isinstance(e, (Add, Mul, Pow, Reduce)) else repr(e)
+
+
+ZERO, ONE, MINUS_ONE = Num(Fraction(0)), Num(Fraction(1)), Num(Fraction(-1))
+_numbers = itertools.count(1)
+
+
+def num(value: int | Fraction) -> Num:
+    """The exact number ``value``."""
+    return Num(Fraction(value))
+
+
+def as_expr(value: ExprLike) -> Expr:
+    """``value`` itself, or the number it is."""
+    return value if isinstance(value, Expr) else num(value)
+
+
+def fresh(extent: Expr, hint: str = "i") -> Letter:
+    """A letter that nothing else uses."""
+    return Letter(extent, next(_numbers), hint)
+
+
+def fresh_like(letter: Letter) -> Letter:
+    """A letter that nothing else uses, over the same extent and with the same hint."""
+    return fresh(letter.extent, letter.hint)
+
+
+def split_coefficient(e: Expr) -> tuple[Fraction, Expr]:
+    """``e`` as number times rest.
+
+    >>> split_coefficient(mul(3, Dim("n")))
+    (Fraction(3, 1), n)
+    """
+    if isinstance(e, Num):
+        return e.value, ONE
+    if isinstance(e, Mul) and isinstance(e.args[0], Num):
+        rest = e.args[1:]
+        return e.args[0].value, rest[0] if len(rest) == 1 else Mul(*rest)
+    return Fraction(1), e
+
+
+def split_power(e: Expr) -> tuple[Expr, Expr]:
+    """``e`` as base and exponent."""
+    return (e.base, e.exponent) if isinstance(e, Pow) else (e, ONE)
+
+
+def add(*terms: ExprLike) -> Expr:
+    """The sum, flat, with like terms collected.
+
+    >>> n = Dim("n"); add(n, 1, n)
+    2·n + 1
+    """
+    collected: dict[Expr, Fraction] = {}
+    stack = [as_expr(t) for t in reversed(terms)]
+    while stack:
+        term = stack.pop()
+        if isinstance(term, Add):
+            stack.extend(reversed(term.args))
+            continue
+        coefficient, rest = split_coefficient(term)
+        collected[rest] = collected.get(rest, Fraction(0)) + coefficient
+    out = [mul(Num(c), rest) for rest, c in collected.items() if c]
+    if not out:
+        return ZERO
+    return out[0] if len(out) == 1 else Add(*sorted(out, key=lambda t: t.key))
+
+
+def mul(*factors: ExprLike) -> Expr:
+    """The product, flat, with powers of equal bases collected; masks are idempotent.
+
+    >>> n = Dim("n"); mul(n, 2, n, n**-1)
+    2·n
+    """
+    coefficient = Fraction(1)
+    powers: dict[Expr, Expr] = {}
+    stack = [as_expr(f) for f in reversed(factors)]
+    while stack:
+        factor = stack.pop()
+        if isinstance(factor, Num):
+            coefficient *= factor.value
+        elif isinstance(factor, Mul):
+            stack.extend(reversed(factor.args))
+        elif isinstance(factor, Mask):
+            powers[factor] = ONE
+        else:
+            base, exponent = split_power(factor)
+            powers[base] = add(powers[base], exponent) if base in powers else exponent
+    if not coefficient:
+        return ZERO
+    out: list[Expr] = []
+    for base, exponent in powers.items():
+        p = power(base, exponent)
+        if isinstance(p, Num):
+            coefficient *= p.value
+        elif isinstance(p, Mul):  # a number with a root, or a distributed integer power
+            return mul(Num(coefficient), *out, p, *(power(b, x) for b, x in list(powers.items())[len(out) + 1 :]))
+        else:
+            out.append(p)
+    if not coefficient:
+        return ZERO
+    if not out:
+        return Num(coefficient)
+    if coefficient == 1 and len(out) == 1:
+        return out[0]
+    if len(out) == 1 and isinstance(out[0], Add):  # a number is handed to the terms, so that sums collect
+        return Add(*(mul(Num(coefficient), t) for t in out[0].args))
+    out.sort(key=lambda f: f.key)
+    return Mul(*([] if coefficient == 1 else [Num(coefficient)]), *out)
+
+
+def power(base: ExprLike, exponent: ExprLike) -> Expr:
+    """``base ** exponent``, evaluated where that is exact.
+
+    Exponents are merged only where the merge holds for every real base: ``(x**2)**(1/2)`` stays.
+    """
+    b, x = as_expr(base), as_expr(exponent)
+    if isinstance(x, Num):
+        if x.value == 0:
+            return ONE
+        if x.value == 1:
+            return b
+        whole = x.value.denominator == 1
+        if isinstance(b, Mask) and x.value > 0:
+            return b
+        if isinstance(b, Num):
+            if b.value == 1:
+                return ONE
+            if whole and (b.value or x.value > 0) and abs(x.value) < 1000:
+                return Num(b.value ** int(x.value))
+        if whole and isinstance(b, Mul):
+            return mul(*(power(f, x) for f in b.args))
+        if whole and isinstance(b, Pow):
+            return power(b.base, mul(b.exponent, x))
+    return Pow(b, x)
+
+
+def call(function: ScalarFunction, *arguments: ExprLike) -> Expr:
+    """The function at its arguments."""
+    return Call(function, *(as_expr(a) for a in arguments))
+
+
+_FLIPPED = {">": "<", ">=": "<="}
+_NEGATED = {"<": "<=", "<=": "<", "==": "!=", "!=": "=="}
+_RELATIONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+}
+
+
+def compare(op: str, left: ExprLike, right: ExprLike) -> Expr:
+    """The mask ``[left op right]``, decided where both are numbers or alike."""
+    a, b = as_expr(left), as_expr(right)
+    if op in _FLIPPED:
+        op, a, b = _FLIPPED[op], b, a
+    if isinstance(a, Num) and isinstance(b, Num):
+        return ONE if _RELATIONS[op](a.value, b.value) else ZERO
+    if a == b and isinstance(a, (Dim, Letter)):
+        return ONE if op in ("<=", "==") else ZERO
+    if op in ("==", "!=") and b.key < a.key:
+        a, b = b, a
+    return Compare(op, a, b)
+
+
+def negate(mask: Expr) -> Expr:
+    """1 where ``mask`` is 0, and 0 where it is 1."""
+    if isinstance(mask, Num):
+        return ONE if mask.value == 0 else ZERO
+    if isinstance(mask, Compare):
+        op = _NEGATED[mask.op]
+        a, b = (mask.right, mask.left) if mask.op in ("<", "<=") else (mask.left, mask.right)
+        return Compare(op, a, b)
+    if isinstance(mask, Not):
+        return mask.args[0]  # type: ignore[no-any-return]
+    return Not(mask)
+
+
+def select(mask: ExprLike, chosen: ExprLike, other: ExprLike) -> Expr:
+    """``chosen if mask else other``."""
+    m, a, b = as_expr(mask), as_expr(chosen), as_expr(other)
+    if isinstance(m, Num):
+        return a if m.value else b
+    return a if a == b else Select(m, a, b)
+
+
+def reduce_(op: str, binders: Iterable[Letter], body: ExprLike) -> Expr:
+    """``op[binders] body``; without binders (and for the sum of 0) nothing is left to reduce."""
+    letters, inside = tuple(binders), as_expr(body)
+    if not letters:
+        return ZERO if op.startswith("arg") else inside
+    return ZERO if op == "sum" and inside == ZERO else Reduce(op, letters, inside)
+
+
+def sum_over(binders: Iterable[Letter], body: ExprLike) -> Expr:
+    """``sum[binders] body``."""
+    return reduce_("sum", binders, body)
+
+
+def walk(e: Expr) -> Iterator[Expr]:
+    """Every node of ``e``, parents first (a shared node as often as it stands)."""
+    yield e
+    for child in e.children:
+        yield from walk(child)
+
+
+def accesses(e: Expr) -> list[Access]:
+    """The distinct accesses in ``e``, in order of appearance, those in places included."""
+    return list(dict.fromkeys(n for n in walk(e) if isinstance(n, Access)))
+
+
+def factors(e: Expr) -> tuple[Expr, ...]:
+    """The factors of a product, or ``e`` alone."""
+    return e.args if isinstance(e, Mul) else (e,)
+
+
+def terms(e: Expr) -> tuple[Expr, ...]:
+    """The terms of a sum, or ``e`` alone."""
+    return e.args if isinstance(e, Add) else (e,)
+
+
+def substitute(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
+    """``e`` with every node that is a key of ``table`` replaced; binders never capture.
+
+    A letter bound inside ``e`` is renamed where a replacement mentions it freely.
+    """
+    if not table:
+        return e
+    incoming = frozenset[Letter]().union(*(v.letters for v in table.values()))
+    memo: dict[Expr, Expr] = {}
+
+    def visit(node: Expr) -> Expr:
+        if node in table:
+            return table[node]
+        done = memo.get(node)
+        if done is None:
+            done = memo[node] = rebuilt(node)
+        return done
+
+    def rebuilt(node: Expr) -> Expr:
+        if isinstance(node, Reduce):
+            shadowed = {b: fresh_like(b) for b in node.binders if b in incoming}
+            masked = any(b in table for b in node.binders)
+            if shadowed or masked:
+                inner = {k: v for k, v in table.items() if k not in node.binders}
+                body = substitute(substitute(node.body, dict(shadowed)), inner)
+                return reduce_(node.op, (shadowed.get(b, b) for b in node.binders), body)
+        children = node.children
+        new = tuple(visit(c) for c in children)
+        return node if all(a is b for a, b in zip(children, new, strict=True)) else node.rebuild(new)
+
+    return visit(e)
+
+
+def map_children(e: Expr, function: Callable[[Expr], Expr]) -> Expr:
+    """``e`` with ``function`` applied to each operand."""
+    children = e.children
+    new = tuple(function(c) for c in children)
+    return e if all(a is b for a, b in zip(children, new, strict=True)) else e.rebuild(new)
+
+
+def rename_binders(e: Expr) -> Expr:
+    """``e`` with every bound letter made new: what must be done before a definition is inlined."""
+    if isinstance(e, Reduce):
+        new = {b: fresh_like(b) for b in e.binders}
+        return Reduce(e.op, tuple(new[b] for b in e.binders), substitute(rename_binders(e.body), dict(new)))
+    return map_children(e, rename_binders)

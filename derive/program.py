@@ -1,0 +1,211 @@
+"""Programs: named tensors and the index equations that define them, in order.
+
+An `Equation` is `out[letters] = body`. A `Program` is what every stage after reading takes and gives:
+declarations, equations, the objective, the outputs, and (after derivation) which tensor is the
+cotangent of which. Names and spans are for people; identity is the `Tensor` object.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from derive.errors import Span
+from derive.expr import Access, Dim, Expr, Letter, fresh
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Property:
+    """A promise about data: ``one_hot``, ``simplex``, ``binary``, ``labels`` …
+
+    ``axis`` is the axis number that it speaks of (one_hot, simplex); ``extent`` the number of classes of
+    ``labels``.
+    """
+
+    name: str
+    axis: int | None = None
+    extent: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """How a parameter starts: a catalogue name and exact arguments, ``normal(0, 1/100)``."""
+
+    name: str
+    arguments: tuple[tuple[str, Fraction], ...] = ()
+
+
+@dataclass(eq=False)
+class Tensor:
+    """A named array. Two tensors are the same only if they are the same object.
+
+    kind is ``input``, ``target``, ``param``, ``const``, ``value`` (defined by an equation) or
+    ``cotangent`` (of ``primal``). ``axes`` are extents: integer polynomials in dims. ``dtype`` is ``real``
+    or ``int``. ``values`` are the exact entries of a const, nested lists. ``bounds`` are a parameter's.
+    """
+
+    name: str
+    axes: tuple[Expr, ...]
+    kind: str = "value"
+    properties: tuple[Property, ...] = ()
+    init: Initializer | None = None
+    primal: Tensor | None = None
+    dtype: str = "real"
+    values: Any = None
+    bounds: tuple[Fraction | None, Fraction | None] | None = None
+    span: Span | None = field(default=None, repr=False)
+    latex: str | None = None
+    number: int = field(default_factory=lambda: next(_numbers))
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __hash__(self) -> int:
+        return hash(self.number)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    @property
+    def rank(self) -> int:
+        """How many axes it has."""
+        return len(self.axes)
+
+    def __getitem__(self, places: Expr | tuple[Expr, ...]) -> Access:
+        return Access(self, places if isinstance(places, tuple) else (places,))
+
+    def at(self, letters: Iterable[Expr]) -> Access:
+        """The access at these places."""
+        return Access(self, tuple(letters))
+
+    def property(self, name: str) -> Property | None:
+        """The promise of that name, if it was made."""
+        return next((p for p in self.properties if p.name == name), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """``out[letters] = body``; the letters are distinct and run over the axes of ``out``.
+
+    ``source`` is the model line it comes from; ``note`` says in words what the equation is, where the name
+    does not (``"row-wise maximum"``).
+    """
+
+    out: Tensor
+    letters: tuple[Letter, ...]
+    body: Expr
+    span: Span | None = field(default=None, repr=False)
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        assert len(self.letters) == len(self.out.axes), (self.out, self.letters)
+        assert len(set(self.letters)) == len(self.letters)
+
+    @property
+    def left(self) -> Access:
+        """``out[letters]``."""
+        return Access(self.out, self.letters)
+
+    def with_body(self, body: Expr) -> Equation:
+        """The same left side with another body."""
+        return replace(self, body=body)
+
+
+@dataclass(frozen=True)
+class DimDecl:
+    """An extent of the model. ``default`` is None where it must be given; ``derived`` is its polynomial."""
+
+    name: str
+    default: int | None = None
+    derived: Expr | None = None
+    span: Span | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class OptimizerCall:
+    """``optimizer adam(lr=1e-3)``: a catalogue name and exact arguments."""
+
+    name: str
+    arguments: tuple[tuple[str, Fraction], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A whole model, at any stage.
+
+    ``equations`` stand in an order in which each reads only what stands before it. ``gradients`` pairs a
+    variable with its cotangent, once derivation has run. ``text`` is the canonical model text that the
+    program comes from, ``digest`` its SHA-256.
+    """
+
+    name: str
+    dims: tuple[DimDecl, ...] = ()
+    batch: Dim | None = None
+    declared: tuple[Tensor, ...] = ()
+    equations: tuple[Equation, ...] = ()
+    objective: Tensor | None = None
+    outputs: tuple[Tensor, ...] = ()
+    optimizer: OptimizerCall | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    gradients: tuple[tuple[Tensor, Tensor], ...] = ()
+    text: str = ""
+    digest: str = ""
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The parameters, in order of declaration."""
+        return tuple(t for t in self.declared if t.kind == "param")
+
+    @property
+    def defined(self) -> dict[Tensor, Equation]:
+        """Which equation defines a tensor."""
+        return {e.out: e for e in self.equations}
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Every tensor: declared, then defined."""
+        return self.declared + tuple(e.out for e in self.equations)
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor of that name; KeyError if there is none."""
+        found = next((t for t in self.tensors if t.name == name), None)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def with_equations(self, equations: Iterable[Equation], **changes: Any) -> Program:
+        """The same program with other equations (and other fields)."""
+        return replace(self, equations=tuple(equations), **changes)
+
+
+def reads(e: Expr) -> list[Tensor]:
+    """The tensors that an expression reads, in order of appearance."""
+    found: dict[Tensor, None] = {}
+    stack = [e]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Access):
+            found.setdefault(node.tensor)
+        stack.extend(reversed(node.children))
+    return list(found)
+
+
+def needed(program: Program, wanted: Iterable[Tensor]) -> tuple[Equation, ...]:
+    """The equations that ``wanted`` rests on, in the program's order."""
+    defined, keep, stack = program.defined, set[Tensor](), list(wanted)
+    while stack:
+        t = stack.pop()
+        if t in defined and t not in keep:
+            keep.add(t)
+            stack.extend(reads(defined[t].body))
+    return tuple(e for e in program.equations if e.out in keep)
+
+
+def letters_for(axes: Iterable[Expr], hints: Mapping[int, str] | None = None) -> tuple[Letter, ...]:
+    """Fresh letters, one for each axis."""
+    return tuple(fresh(a, (hints or {}).get(k, "ijklmnpq"[k % 8])) for k, a in enumerate(axes))

@@ -1,0 +1,1 @@
+"""Programs to text, and what runs it."""

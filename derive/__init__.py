@@ -1,0 +1,1 @@
+"""Mathematics: reading, shapes, derivation, simplification, lifting, printing."""

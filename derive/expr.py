@@ -12,15 +12,20 @@ A mask absorbs: `[c] * x` is 0 where `c` is false, whatever x is there (also inf
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
-    from derive.program import Tensor
     from derive.functions import ScalarFunction
+    from derive.program import Tensor
 
 ExprLike = Union["Expr", int, Fraction]
+
+
+def _part(place: int | slice, doc: str) -> Any:
+    """A read-only view of ``args[place]``."""
+    return property(lambda self: self.args[place], doc=doc)
 
 
 class Expr:
@@ -119,10 +124,7 @@ class Num(Expr):
     def __repr__(self) -> str:
         return str(self.value)
 
-    @property
-    def value(self) -> Fraction:
-        """The number."""
-        return self.args[0]  # type: ignore[no-any-return]
+    value: Fraction = _part(0, "The number.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.value)
@@ -137,10 +139,7 @@ class Const(Expr):
     def __repr__(self) -> str:
         return self.name
 
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.args[0]  # type: ignore[no-any-return]
+    name: str = _part(0, "Its name.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.name)
@@ -155,10 +154,7 @@ class Dim(Expr):
     def __repr__(self) -> str:
         return self.name
 
-    @property
-    def name(self) -> str:
-        """Its name in the model."""
-        return self.args[0]  # type: ignore[no-any-return]
+    name: str = _part(0, "Its name in the model.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.name)
@@ -177,15 +173,8 @@ class Letter(Expr):
         super().__init__(extent, number)
         self.hint = hint
 
-    @property
-    def extent(self) -> Expr:
-        """How far it runs (exclusive): an integer polynomial in dims."""
-        return self.args[0]  # type: ignore[no-any-return]
-
-    @property
-    def number(self) -> int:
-        """What tells it from others of the same extent."""
-        return self.args[1]  # type: ignore[no-any-return]
+    extent: Expr = _part(0, "How far it runs (exclusive): an integer polynomial in dims.")
+    number: int = _part(1, "What tells it from others of the same extent.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.number, self.extent.key)
@@ -211,15 +200,8 @@ class Access(Expr):
         assert len(places) == len(tensor.axes), (tensor, places)
         super().__init__(tensor, *places)
 
-    @property
-    def tensor(self) -> Tensor:
-        """What is read."""
-        return self.args[0]  # type: ignore[no-any-return]
-
-    @property
-    def places(self) -> tuple[Expr, ...]:
-        """Where it is read, one place an axis."""
-        return self.args[1:]
+    tensor: Tensor = _part(0, "What is read.")
+    places: tuple[Expr, ...] = _part(slice(1, None), "Where it is read, one place an axis.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.tensor.number, *(p.key for p in self.places))
@@ -240,15 +222,8 @@ class Call(Expr):
     def __init__(self, function: ScalarFunction, *arguments: Expr) -> None:
         super().__init__(function, *arguments)
 
-    @property
-    def function(self) -> ScalarFunction:
-        """The declaration."""
-        return self.args[0]  # type: ignore[no-any-return]
-
-    @property
-    def arguments(self) -> tuple[Expr, ...]:
-        """Its arguments."""
-        return self.args[1:]
+    function: ScalarFunction = _part(0, "The declaration.")
+    arguments: tuple[Expr, ...] = _part(slice(1, None), "Its arguments.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.function.name, *(a.key for a in self.arguments))
@@ -266,15 +241,8 @@ class Pow(Expr):
     def __repr__(self) -> str:
         return f"{_inner(self.base)}^{_inner(self.exponent)}"
 
-    @property
-    def base(self) -> Expr:
-        """The base."""
-        return self.args[0]  # type: ignore[no-any-return]
-
-    @property
-    def exponent(self) -> Expr:
-        """The exponent."""
-        return self.args[1]  # type: ignore[no-any-return]
+    base: Expr = _part(0, "The base.")
+    exponent: Expr = _part(1, "The exponent.")
 
     def rebuild(self, children: tuple[Expr, ...]) -> Expr:
         return power(*children)
@@ -321,20 +289,9 @@ class Compare(Mask):
     def __repr__(self) -> str:
         return f"[{self.left!r} {self.op} {self.right!r}]"
 
-    @property
-    def op(self) -> str:
-        """The relation."""
-        return self.args[0]  # type: ignore[no-any-return]
-
-    @property
-    def left(self) -> Expr:
-        """The left side."""
-        return self.args[1]  # type: ignore[no-any-return]
-
-    @property
-    def right(self) -> Expr:
-        """The right side."""
-        return self.args[2]  # type: ignore[no-any-return]
+    op: str = _part(0, "The relation.")
+    left: Expr = _part(1, "The left side.")
+    right: Expr = _part(2, "The right side.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.op, self.left.key, self.right.key)
@@ -365,20 +322,9 @@ class Select(Expr):
     def __repr__(self) -> str:
         return f"({self.chosen!r} if {self.mask!r} else {self.other!r})"
 
-    @property
-    def mask(self) -> Expr:
-        """The condition."""
-        return self.args[0]  # type: ignore[no-any-return]
-
-    @property
-    def chosen(self) -> Expr:
-        """The value where the condition holds."""
-        return self.args[1]  # type: ignore[no-any-return]
-
-    @property
-    def other(self) -> Expr:
-        """The value elsewhere."""
-        return self.args[2]  # type: ignore[no-any-return]
+    mask: Expr = _part(0, "The condition.")
+    chosen: Expr = _part(1, "The value where the condition holds.")
+    other: Expr = _part(2, "The value elsewhere.")
 
     def rebuild(self, children: tuple[Expr, ...]) -> Expr:
         return select(*children)
@@ -400,20 +346,9 @@ class Reduce(Expr):
     def __init__(self, op: str, binders: tuple[Letter, ...], body: Expr) -> None:
         super().__init__(op, binders, body)
 
-    @property
-    def op(self) -> str:
-        """The reduction's name."""
-        return self.args[0]  # type: ignore[no-any-return]
-
-    @property
-    def binders(self) -> tuple[Letter, ...]:
-        """The letters that it binds."""
-        return self.args[1]  # type: ignore[no-any-return]
-
-    @property
-    def body(self) -> Expr:
-        """What is reduced."""
-        return self.args[2]  # type: ignore[no-any-return]
+    op: str = _part(0, "The reduction's name.")
+    binders: tuple[Letter, ...] = _part(1, "The letters that it binds.")
+    body: Expr = _part(2, "What is reduced.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.op, len(self.binders), *(b.key for b in self.binders), self.body.key)
@@ -627,73 +562,3 @@ def reduce_(op: str, binders: Iterable[Letter], body: ExprLike) -> Expr:
 def sum_over(binders: Iterable[Letter], body: ExprLike) -> Expr:
     """``sum[binders] body``."""
     return reduce_("sum", binders, body)
-
-
-def walk(e: Expr) -> Iterator[Expr]:
-    """Every node of ``e``, parents first (a shared node as often as it stands)."""
-    yield e
-    for child in e.children:
-        yield from walk(child)
-
-
-def accesses(e: Expr) -> list[Access]:
-    """The distinct accesses in ``e``, in order of appearance, those in places included."""
-    return list(dict.fromkeys(n for n in walk(e) if isinstance(n, Access)))
-
-
-def factors(e: Expr) -> tuple[Expr, ...]:
-    """The factors of a product, or ``e`` alone."""
-    return e.args if isinstance(e, Mul) else (e,)
-
-
-def terms(e: Expr) -> tuple[Expr, ...]:
-    """The terms of a sum, or ``e`` alone."""
-    return e.args if isinstance(e, Add) else (e,)
-
-
-def substitute(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
-    """``e`` with every node that is a key of ``table`` replaced; binders never capture.
-
-    A letter bound inside ``e`` is renamed where a replacement mentions it freely.
-    """
-    if not table:
-        return e
-    incoming = frozenset[Letter]().union(*(v.letters for v in table.values()))
-    memo: dict[Expr, Expr] = {}
-
-    def visit(node: Expr) -> Expr:
-        if node in table:
-            return table[node]
-        done = memo.get(node)
-        if done is None:
-            done = memo[node] = rebuilt(node)
-        return done
-
-    def rebuilt(node: Expr) -> Expr:
-        if isinstance(node, Reduce):
-            shadowed = {b: fresh_like(b) for b in node.binders if b in incoming}
-            masked = any(b in table for b in node.binders)
-            if shadowed or masked:
-                inner = {k: v for k, v in table.items() if k not in node.binders}
-                body = substitute(substitute(node.body, dict(shadowed)), inner)
-                return reduce_(node.op, (shadowed.get(b, b) for b in node.binders), body)
-        children = node.children
-        new = tuple(visit(c) for c in children)
-        return node if all(a is b for a, b in zip(children, new, strict=True)) else node.rebuild(new)
-
-    return visit(e)
-
-
-def map_children(e: Expr, function: Callable[[Expr], Expr]) -> Expr:
-    """``e`` with ``function`` applied to each operand."""
-    children = e.children
-    new = tuple(function(c) for c in children)
-    return e if all(a is b for a, b in zip(children, new, strict=True)) else e.rebuild(new)
-
-
-def rename_binders(e: Expr) -> Expr:
-    """``e`` with every bound letter made new: what must be done before a definition is inlined."""
-    if isinstance(e, Reduce):
-        new = {b: fresh_like(b) for b in e.binders}
-        return Reduce(e.op, tuple(new[b] for b in e.binders), substitute(rename_binders(e.body), dict(new)))
-    return map_children(e, rename_binders)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from derive.expr import Call, Expr, map_children, substitute
+from derive.expr import Call, Expr
+from derive.rewrite import map_children, substitute
 
 
 class Parameter(Expr):
@@ -40,8 +41,8 @@ class ScalarFunction:
         """The definition at the arguments (one level; calls inside it stay)."""
         if self.definition is None:
             return Call(self, *arguments)
-        table = {Parameter(p): a for p, a in zip(self.parameters, arguments, strict=True)}
-        return substitute(self.definition, dict(table))
+        table: dict[Expr, Expr] = {Parameter(p): a for p, a in zip(self.parameters, arguments, strict=True)}
+        return substitute(self.definition, table)
 
 
 def expand_calls(e: Expr) -> Expr:

@@ -148,7 +148,18 @@ class ListExpr(Node):
 
 
 Expr = (
-    Number | Name | Unary | Chain | Power | Transpose | Index | Comparison | Conditional | Reduction | CallExpr | ListExpr
+    Number
+    | Name
+    | Unary
+    | Chain
+    | Power
+    | Transpose
+    | Index
+    | Comparison
+    | Conditional
+    | Reduction
+    | CallExpr
+    | ListExpr
 )
 
 # --- statements ----------------------------------------------------------------------------------------

@@ -1,0 +1,80 @@
+"""Walking and rewriting expressions: what every stage does to them, capture-free.
+
+In and out: `Expr`. Substitution renames binders where a replacement would be captured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from derive.expr import Access, Add, Expr, Letter, Mul, Reduce, fresh_like, reduce_
+
+
+def walk(e: Expr) -> Iterator[Expr]:
+    """Every node of ``e``, parents first (a shared node as often as it stands)."""
+    yield e
+    for child in e.children:
+        yield from walk(child)
+
+
+def accesses(e: Expr) -> list[Access]:
+    """The distinct accesses in ``e``, in order of appearance, those in places included."""
+    return list(dict.fromkeys(n for n in walk(e) if isinstance(n, Access)))
+
+
+def factors(e: Expr) -> tuple[Expr, ...]:
+    """The factors of a product, or ``e`` alone."""
+    return e.args if isinstance(e, Mul) else (e,)
+
+
+def terms(e: Expr) -> tuple[Expr, ...]:
+    """The terms of a sum, or ``e`` alone."""
+    return e.args if isinstance(e, Add) else (e,)
+
+
+def substitute(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
+    """``e`` with every node that is a key of ``table`` replaced; binders never capture.
+
+    A letter bound inside ``e`` is renamed where a replacement mentions it freely.
+    """
+    if not table:
+        return e
+    incoming = frozenset[Letter]().union(*(v.letters for v in table.values()))
+    memo: dict[Expr, Expr] = {}
+
+    def visit(node: Expr) -> Expr:
+        if node in table:
+            return table[node]
+        done = memo.get(node)
+        if done is None:
+            done = memo[node] = rebuilt(node)
+        return done
+
+    def rebuilt(node: Expr) -> Expr:
+        if isinstance(node, Reduce):
+            shadowed: dict[Expr, Expr] = {b: fresh_like(b) for b in node.binders if b in incoming}
+            masked = any(b in table for b in node.binders)
+            if shadowed or masked:
+                inner = {k: v for k, v in table.items() if k not in node.binders}
+                body = substitute(substitute(node.body, shadowed), inner)
+                return reduce_(node.op, (shadowed.get(b, b) for b in node.binders), body)
+        children = node.children
+        new = tuple(visit(c) for c in children)
+        return node if all(a is b for a, b in zip(children, new, strict=True)) else node.rebuild(new)
+
+    return visit(e)
+
+
+def map_children(e: Expr, function: Callable[[Expr], Expr]) -> Expr:
+    """``e`` with ``function`` applied to each operand."""
+    children = e.children
+    new = tuple(function(c) for c in children)
+    return e if all(a is b for a, b in zip(children, new, strict=True)) else e.rebuild(new)
+
+
+def rename_binders(e: Expr) -> Expr:
+    """``e`` with every bound letter made new: what must be done before a definition is inlined."""
+    if isinstance(e, Reduce):
+        new: dict[Letter, Letter] = {b: fresh_like(b) for b in e.binders}
+        return Reduce(e.op, tuple(new[b] for b in e.binders), substitute(rename_binders(e.body), dict[Expr, Expr](new)))
+    return map_children(e, rename_binders)

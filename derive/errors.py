@@ -76,7 +76,7 @@ class SourceError(GradcError):
         return "\n".join(parts)
 
 
-class NotSupportedYet(SourceError):
+class NotSupportedYet(SourceError):  # noqa: N818
     """A construct of the language that is defined but not built yet."""
 
     def __init__(self, construct: str, span: Span | None, *, hint: str | None = None) -> None:

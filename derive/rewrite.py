@@ -6,6 +6,7 @@ In and out: `Expr`. Substitution renames binders where a replacement would be ca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from derive.expr import Access, Add, Expr, Letter, Mul, Reduce, fresh_like, reduce_
 
@@ -32,7 +33,7 @@ def terms(e: Expr) -> tuple[Expr, ...]:
     return e.args if isinstance(e, Add) else (e,)
 
 
-def substitute(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
+def substitute(e: Expr, table: Mapping[Any, Expr]) -> Expr:
     """``e`` with every node that is a key of ``table`` replaced; binders never capture.
 
     A letter bound inside ``e`` is renamed where a replacement mentions it freely.
@@ -52,12 +53,12 @@ def substitute(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
 
     def rebuilt(node: Expr) -> Expr:
         if isinstance(node, Reduce):
-            shadowed: dict[Expr, Expr] = {b: fresh_like(b) for b in node.binders if b in incoming}
-            masked = any(b in table for b in node.binders)
-            if shadowed or masked:
-                inner = {k: v for k, v in table.items() if k not in node.binders}
-                body = substitute(substitute(node.body, shadowed), inner)
-                return reduce_(node.op, (shadowed.get(b, b) for b in node.binders), body)
+            bound = frozenset(node.binders)
+            captured = {b: fresh_like(b) for b in node.binders if b in incoming}
+            inner = {k: v for k, v in table.items() if not k.letters & bound}
+            if captured or len(inner) < len(table):
+                body = substitute(substitute(node.body, captured), inner)
+                return reduce_(node.op, (captured.get(b, b) for b in node.binders), body)
         children = node.children
         new = tuple(visit(c) for c in children)
         return node if all(a is b for a, b in zip(children, new, strict=True)) else node.rebuild(new)
@@ -75,6 +76,6 @@ def map_children(e: Expr, function: Callable[[Expr], Expr]) -> Expr:
 def rename_binders(e: Expr) -> Expr:
     """``e`` with every bound letter made new: what must be done before a definition is inlined."""
     if isinstance(e, Reduce):
-        new: dict[Letter, Letter] = {b: fresh_like(b) for b in e.binders}
-        return Reduce(e.op, tuple(new[b] for b in e.binders), substitute(rename_binders(e.body), dict[Expr, Expr](new)))
+        new = {b: fresh_like(b) for b in e.binders}
+        return Reduce(e.op, tuple(new.values()), substitute(rename_binders(e.body), new))
     return map_children(e, rename_binders)

@@ -1,0 +1,230 @@
+"""The oracle: a definitional interpreter of programs in plain NumPy.
+
+In: a program and values for what it declares. Out: an array for every tensor. Nothing is optimized: each
+expression is evaluated over the full grid of its letters, so that what runs is the definition itself.
+Complex values are allowed (comparisons look at the real part), which gives complex-step derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from derive.errors import GradcError
+from derive.expr import Access, Add, Call, Compare, Const, Dim, Expr, Letter, Mask, Mul, Not, Num, Pow, Reduce, Select
+from derive.program import Equation, Program, Tensor
+
+Array = NDArray[Any]
+
+_FUNCTIONS: dict[str, Any] = {
+    "exp": np.exp,
+    "log": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "erf": special.erf,
+    "log1p": np.log1p,
+    "expm1": np.expm1,
+}
+_RELATIONS: dict[str, Any] = {"<": np.less, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal}
+_REDUCTIONS: dict[str, Any] = {"sum": np.sum, "prod": np.prod}
+
+
+def evaluate(
+    program: Program, values: Mapping[str, ArrayLike], sizes: Mapping[str, int] | None = None
+) -> dict[str, Array]:
+    """Every tensor of ``program``, by name, at the given inputs, targets and parameters.
+
+    Extents follow from the shapes of the values, then from ``sizes``, then from the defaults. A declared
+    tensor without a value is skipped together with what rests on it.
+
+    Raises GradcError where shapes do not fit the declared axes.
+    """
+    arrays: dict[Tensor, Array] = {}
+    for t in program.declared:
+        if t.name in values:
+            arrays[t] = np.asarray(values[t.name])
+        elif t.kind == "const":
+            arrays[t] = np.array(_floats(t.values))
+    known = find_sizes(program, arrays, sizes)
+    for t, a in arrays.items():
+        expected = tuple(extent(x, known) for x in t.axes)
+        if a.shape != expected:
+            raise GradcError(f"{t.name} has shape {a.shape}, expected {list(t.axes)} = {expected}")
+    run(program.equations, arrays, known)
+    return {t.name: a for t, a in arrays.items()}
+
+
+def run(equations: Iterable[Equation], arrays: dict[Tensor, Array], sizes: Mapping[str, int]) -> None:
+    """Evaluate equations in order into ``arrays``; those whose operands are missing are left out."""
+    for equation in equations:
+        value = evaluate_expr(equation.body, equation.letters, arrays, sizes)
+        if value is not None:
+            arrays[equation.out] = value
+
+
+def evaluate_expr(
+    e: Expr, letters: tuple[Letter, ...], arrays: Mapping[Tensor, Array], sizes: Mapping[str, int]
+) -> Array | None:
+    """The array of ``e`` over the grid of ``letters``; None where a tensor that it reads has no value."""
+    try:
+        value = _Grid(arrays, sizes).at(e, letters, False)
+    except _MissingError:
+        return None
+    shape = tuple(extent(a.extent, sizes) for a in letters)
+    return np.array(np.broadcast_to(value, shape))
+
+
+def extent(e: Expr, sizes: Mapping[str, int]) -> int:
+    """The integer value of an extent.
+
+    >>> extent(2 * Dim("n") + 1, {"n": 3})
+    7
+    """
+    if isinstance(e, Num) and e.value.denominator == 1:
+        return int(e.value)
+    if isinstance(e, Dim):
+        if e.name not in sizes:
+            raise GradcError(f"the size of {e.name} is not known")
+        return sizes[e.name]
+    if isinstance(e, Add):
+        return sum(extent(t, sizes) for t in e.args)
+    if isinstance(e, Mul):
+        return int(np.prod([extent(f, sizes) for f in e.args]))
+    if isinstance(e, Pow):
+        return int(extent(e.base, sizes) ** extent(e.exponent, sizes))
+    raise GradcError(f"{e} is not an extent")
+
+
+def find_sizes(
+    program: Program, arrays: Mapping[Tensor, Array], sizes: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """The extents by name: from arrays, then ``sizes``, then defaults; derived ones last."""
+    known: dict[str, int] = {}
+    for t, a in arrays.items():
+        for axis, size in zip(t.axes, a.shape, strict=False):
+            if isinstance(axis, Dim) and known.setdefault(axis.name, size) != size:
+                raise GradcError(f"{t.name} has shape {a.shape}: {axis} is {known[axis.name]} elsewhere")
+    for name, size in (sizes or {}).items():
+        known.setdefault(name, size)
+    for d in program.dims:
+        if d.derived is None and d.default is not None:
+            known.setdefault(d.name, d.default)
+    for d in program.dims:
+        if d.derived is not None:
+            known.setdefault(d.name, extent(d.derived, known))
+    return known
+
+
+def _floats(values: Any) -> Any:
+    return [_floats(v) for v in values] if isinstance(values, (list, tuple)) else float(values)
+
+
+class _MissingError(Exception):
+    """A tensor without a value was read."""
+
+
+class _Grid:
+    """Evaluation over grids: the result of ``at`` broadcasts against one array axis a letter."""
+
+    def __init__(self, arrays: Mapping[Tensor, Array], sizes: Mapping[str, int]) -> None:
+        self.arrays, self.sizes = arrays, sizes
+        self.memo: dict[tuple[Expr, tuple[Letter, ...], bool], Array] = {}
+
+    def at(self, e: Expr, axes: tuple[Letter, ...], guarded: bool) -> Array:
+        found = self.memo.get((e, axes, guarded))
+        if found is None:
+            with np.errstate(all="ignore"):
+                found = self.memo[e, axes, guarded] = np.asarray(self.compute(e, axes, guarded))
+        return found
+
+    def compute(self, e: Expr, axes: tuple[Letter, ...], guarded: bool) -> Any:
+        match e:
+            case Num():
+                return int(e.value) if e.value.denominator == 1 else float(e.value)
+            case Const():
+                return {"pi": np.pi, "e": np.e}[e.name]
+            case Dim():
+                return extent(e, self.sizes)
+            case Letter():
+                place = len(axes) - 1 - axes[::-1].index(e)
+                shape = [1] * len(axes)
+                shape[place] = -1
+                return np.arange(extent(e.extent, self.sizes)).reshape(shape)
+            case Access():
+                return self.read(e, axes, guarded)
+            case Call():
+                arguments = [self.at(a, axes, guarded) for a in e.arguments]
+                if e.function.name in _FUNCTIONS:
+                    return _FUNCTIONS[e.function.name](*arguments)
+                return self.at(e.function.expand(*e.arguments), axes, guarded)
+            case Pow():
+                return _power(self.at(e.base, axes, guarded), e.exponent, self.at(e.exponent, axes, guarded))
+            case Mul():
+                return self.product(e, axes, guarded)
+            case Add():
+                return sum(self.at(t, axes, guarded) for t in e.args)
+            case Compare():
+                left, right = self.at(e.left, axes, guarded), self.at(e.right, axes, guarded)
+                return _RELATIONS[e.op](left.real, right.real).astype(np.int64)
+            case Not():
+                return 1 - self.at(e.args[0], axes, guarded)
+            case Select():
+                mask = self.at(e.mask, axes, guarded) != 0
+                return np.where(mask, self.at(e.chosen, axes, True), self.at(e.other, axes, True))
+            case Reduce():
+                return self.reduction(e, axes, guarded)
+        raise TypeError(f"cannot evaluate {type(e).__name__}")
+
+    def read(self, e: Access, axes: tuple[Letter, ...], guarded: bool) -> Any:
+        if e.tensor not in self.arrays:
+            raise _MissingError(e.tensor.name)
+        array = self.arrays[e.tensor]
+        places = [self.at(p, axes, guarded) for p in e.places]
+        for k, place in enumerate(places):
+            if guarded:
+                places[k] = np.clip(place, 0, array.shape[k] - 1)
+            elif place.size and (place.min() < 0 or place.max() >= array.shape[k]):
+                raise GradcError(f"{e}: place {e.places[k]} leaves axis {k} of {e.tensor.name}")
+        return array[tuple(places)] if places else array
+
+    def product(self, e: Mul, axes: tuple[Letter, ...], guarded: bool) -> Any:
+        masks = [f for f in e.args if isinstance(f, Mask)]
+        value: Any = 1
+        for f in e.args:
+            if not isinstance(f, Mask):
+                value = value * self.at(f, axes, guarded or bool(masks))
+        for m in masks:
+            value = np.where(self.at(m, axes, guarded) != 0, value, 0)
+        return value
+
+    def reduction(self, e: Reduce, axes: tuple[Letter, ...], guarded: bool) -> Any:
+        inner = axes + e.binders
+        extents = tuple(extent(b.extent, self.sizes) for b in e.binders)
+        body = self.at(e.body, inner, guarded)
+        outer = body.shape[: len(axes)] if body.ndim else (1,) * len(axes)
+        body = np.broadcast_to(body, outer + extents).reshape((*outer, -1))
+        if e.op in _REDUCTIONS:
+            return _REDUCTIONS[e.op](body, axis=-1)
+        first = np.argmax(body.real, axis=-1) if e.op in ("max", "argmax") else np.argmin(body.real, axis=-1)
+        return first if e.op.startswith("arg") else np.take_along_axis(body, first[..., None], -1)[..., 0]
+
+
+def _power(base: Array, exponent: Expr, value: Array) -> Any:
+    if isinstance(exponent, Num):
+        if exponent.value.denominator == 1:
+            n = int(exponent.value)
+            return base**n if n >= 0 else 1 / base ** (-n)
+        if exponent.value.denominator == 2:
+            return np.sqrt(base + 0.0) ** int(exponent.value.numerator)
+    return np.power(base + 0.0, value)

@@ -1,0 +1,131 @@
+"""Give every inner reduction a name, so that what is left is easy to differentiate and to schedule.
+
+In: a program. Out: an equal program in which a `Reduce` stands only as an additive term of a body, scaled
+by numbers and extents at most, over a body without reductions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from derive.expr import Access, Add, Dim, Expr, Letter, Mul, Num, Pow, Reduce, as_expr, mul
+from derive.program import Equation, Program, Tensor
+from derive.rewrite import map_children, substitute, terms
+
+
+def is_scale(e: Expr) -> bool:
+    """Whether ``e`` is made of numbers and extents only."""
+    return isinstance(e, (Num, Dim)) or (isinstance(e, (Add, Mul, Pow)) and all(is_scale(c) for c in e.children))
+
+
+def split_scale(term: Expr) -> tuple[Expr, Expr]:
+    """``term`` as (numbers and extents) times the rest."""
+    if not isinstance(term, Mul):
+        return (term, as_expr(1)) if is_scale(term) else (as_expr(1), term)
+    scale = [f for f in term.args if is_scale(f)]
+    return mul(*scale), mul(*(f for f in term.args if not is_scale(f)))
+
+
+class Namer:
+    """New tensors for sub-expressions of one program; the same expression gets the same tensor.
+
+    Two expressions are the same if they are equal after their free letters are put in order of appearance.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.taken = {t.name for t in program.tensors}
+        self.known: dict[Expr, Tensor] = {}
+
+    def unique(self, stem: str) -> str:
+        """A name that is not taken yet: the stem, or the stem with a number."""
+        name, k = stem, 1
+        while name in self.taken:
+            k += 1
+            name = f"{stem}_{k}"
+        self.taken.add(name)
+        return name
+
+    def remember(self, equation: Equation) -> None:
+        """Let later equal expressions refer to this equation's tensor."""
+        order = _ordered_letters(equation.body)
+        if set(order) == set(equation.letters) and order == equation.letters:
+            self.known.setdefault(_standard(equation.body, order), equation.out)
+
+    def name(self, e: Expr, stem: str, emit: Callable[[Equation], None]) -> Access:
+        """The access that stands for ``e``; a new equation goes to ``emit`` where none is known."""
+        letters = _ordered_letters(e)
+        standard = _standard(e, letters)
+        tensor = self.known.get(standard)
+        if tensor is None:
+            integer = isinstance(e, Reduce) and e.op.startswith("arg")
+            tensor = Tensor(self.unique(stem), tuple(a.extent for a in letters), dtype="int" if integer else "real")
+            self.known[standard] = tensor
+            emit(Equation(tensor, letters, e))
+        return tensor.at(letters)
+
+
+def _ordered_letters(e: Expr) -> tuple[Letter, ...]:
+    found: dict[Letter, None] = {}
+
+    def visit(node: Expr) -> None:
+        if isinstance(node, Letter) and node in e.letters:
+            found.setdefault(node)
+        for child in node.children:
+            visit(child)
+
+    visit(e)
+    return tuple(found)
+
+
+def _standard(e: Expr, letters: Iterable[Letter]) -> Expr:
+    return canonical_binders(substitute(e, {a: Letter(a.extent, -1000 - k) for k, a in enumerate(letters)}))
+
+
+def canonical_binders(e: Expr, depth: int = 0) -> Expr:
+    """``e`` with bound letters numbered by depth, so that alpha-equal expressions are equal."""
+    if isinstance(e, Reduce):
+        new = {b: Letter(b.extent, -1 - depth - k, b.hint) for k, b in enumerate(e.binders)}
+        body = canonical_binders(substitute(e.body, new), depth + len(new))
+        return Reduce(e.op, tuple(new.values()), body)
+    return map_children(e, lambda c: canonical_binders(c, depth))
+
+
+STEMS = {"sum": "sum", "max": "max", "min": "min", "prod": "prod", "argmax": "first", "argmin": "first"}
+
+
+def hoist(program: Program) -> Program:
+    """``program`` with every reduction in a linear position; equal reductions share one name."""
+    namer = Namer(program)
+    out: list[Equation] = []
+
+    def emit(equation: Equation) -> None:
+        hoisted = equation.with_body(linear(equation.body))
+        out.append(hoisted)
+        namer.remember(hoisted)
+
+    def linear(e: Expr) -> Expr:
+        done = []
+        for term in terms(e):
+            scale, rest = split_scale(term)
+            done.append(mul(scale, map_children(rest, pointwise)) if isinstance(rest, Reduce) else pointwise(term))
+        total = as_expr(0)
+        for d in done:
+            total = total + d
+        return total
+
+    def pointwise(e: Expr) -> Expr:
+        if isinstance(e, Reduce):
+            return namer.name(e, STEMS[e.op], emit)
+        return map_children(e, pointwise)
+
+    for equation in program.equations:
+        emit(equation)
+    return program.with_equations(out)
+
+
+def reads_letters(access: Access) -> tuple[Letter, ...] | None:
+    """The letters of an access whose places are distinct plain letters, else None."""
+    places = access.places
+    if all(isinstance(p, Letter) for p in places) and len(set(places)) == len(places):
+        return tuple(p for p in places if isinstance(p, Letter))
+    return None

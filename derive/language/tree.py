@@ -24,10 +24,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Number(Node):
-    """A literal, exact; ``text`` as it is printed (``1e-3``)."""
+    """A literal, exact; ``text`` as it was written (``1e-3``), outside equality."""
 
     value: Fraction
-    text: str
+    text: str = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -322,3 +322,32 @@ class Tree(Node):
     """A whole model text."""
 
     statements: tuple[Statement, ...]
+
+
+def children(node: Node) -> list[Node]:
+    """The nodes directly below a node, in source order.
+
+    >>> children(Unary("-", Name("x")))
+    [Name(name='x', index=None)]
+    """
+    found: list[Node] = []
+    stack = [getattr(node, name) for name in reversed(node.__dataclass_fields__) if name != "span"]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Node):
+            found.append(value)
+        elif isinstance(value, tuple):
+            stack.extend(reversed(value))
+    return found
+
+
+def too_deep(root: Node, limit: int) -> Node | None:
+    """A node that lies more than ``limit`` levels below ``root``; found without recursion.
+
+    An argument lies on the level of its call, so that ``f(f(x))`` is as deep as it looks.
+    """
+    level: list[Node] = [root]
+    for _ in range(limit + 1):
+        below = [child for node in level for child in children(node)]
+        level = [c.value if isinstance(c, Argument) else c for c in below]
+    return level[0] if level else None

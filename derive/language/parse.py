@@ -1,0 +1,271 @@
+"""Model text to its syntax tree: the grammar of ``grammar.lark``, every node with its place in the text.
+
+Tokens are fed to an LALR parser; its tree is rebuilt from the leaves up, without recursion, into the nodes
+of `derive.language.tree`. Whatever is wrong is a `SourceError` at its line and column.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from importlib import resources
+from typing import Any
+
+import lark
+from lark.exceptions import UnexpectedInput
+
+from derive.errors import Source, SourceError, Span
+from derive.language import tree as syntax
+from derive.language.checks import explain
+from derive.language.lexer import MAX_NESTING, Lexing, token_span
+from derive.language.literals import literal_text, literal_value
+
+
+def parse(text: str, name: str = "<text>") -> syntax.Tree:
+    """The syntax tree of a model text; ``name`` is what errors call the text.
+
+    >>> parse("Z = X @ W + b").statements[0].name
+    Name(name='Z', index=None)
+    """
+    source = Source(text, name)
+    found = _parse(source, "file")
+    assert isinstance(found, syntax.Tree)
+    return found
+
+
+def parse_expression(text: str, name: str = "<expression>") -> syntax.Expr:
+    """The syntax tree of one expression.
+
+    >>> parse_expression("x'")
+    Transpose(operand=Name(name='x', index=None))
+    """
+    source = Source(text, name)
+    found: syntax.Expr = _parse(source, "lone")
+    return found
+
+
+@functools.cache
+def _grammar() -> lark.Lark:
+    text = resources.files("derive.language").joinpath("grammar.lark").read_text(encoding="utf-8")
+    return lark.Lark(text, parser="lalr", start=["file", "lone"], propagate_positions=True)
+
+
+def _parse(source: Source, start: str) -> Any:
+    lexing = Lexing(source)
+    tokens = lexing.tokens
+    if start == "lone" and tokens and tokens[-1].type == "_NEWLINE":
+        tokens.pop()
+    parser = _grammar().parse_interactive(start=start)
+    for number, token in enumerate(tokens):
+        try:
+            parser.feed_token(token)
+        except UnexpectedInput:
+            raise explain(lexing, number, parser.accepts()) from None
+    if lexing.problem is not None:
+        raise lexing.problem
+    try:
+        found = parser.feed_eof(tokens[-1] if tokens else None)
+    except UnexpectedInput:
+        raise explain(lexing, len(tokens), parser.accepts()) from None
+    built = _build(found, source)
+    deep = syntax.too_deep(built, MAX_NESTING + 2)  # the text and its statement lie above an expression
+    if deep is not None:
+        raise SourceError(f"nested more than {MAX_NESTING} deep", deep.span, hint="give the inner parts names")
+    return built
+
+
+def _build(root: Any, source: Source) -> Any:
+    """Lark's tree to ours, from the leaves up."""
+    build = _Build(source)
+    done: dict[int, Any] = {}
+    for node in root.iter_subtrees():
+        below = [done.pop(id(c)) if isinstance(c, lark.Tree) else c for c in node.children]
+        meta = node.meta
+        span = Span(source, 1, 1, 1, 1)
+        if not meta.empty:
+            span = Span(source, meta.line, meta.column, meta.end_line, meta.end_column)
+        done[id(node)] = getattr(build, node.data)(span, *below)
+    return done[id(root)]
+
+
+class _Build:
+    """One method for each rule of the grammar: its span and its parts to a node."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def file(self, span: Span, *statements: Any) -> syntax.Tree:
+        return syntax.Tree(statements, span=span)
+
+    def lone(self, span: Span, expr: Any) -> Any:
+        return _bare(expr)
+
+    # --- statements ---------------------------------------------------------------------------------
+
+    def model(self, span: Span, name: str) -> syntax.ModelName:
+        return syntax.ModelName(str(name), span=span)
+
+    def include(self, span: Span, path: str) -> syntax.Include:
+        return syntax.Include(path[1:-1], span=span)
+
+    def option(self, span: Span, name: str, value: lark.Token) -> syntax.Option:
+        number = literal_text(literal_value(value)) if value.type == "NUMBER" else None
+        return syntax.Option(str(name), number or str(value), span=span)
+
+    def dims(self, span: Span, *items: Any) -> syntax.Dims:
+        return syntax.Dims(items, span=span)
+
+    def dim(self, span: Span, name: Any, value: Any) -> syntax.DimItem:
+        return syntax.DimItem(name, _bare(value), span=span)
+
+    def dim_family(self, span: Span, name: lark.Token, start: Any, stop: Any, values: Any) -> syntax.DimItem:
+        family = syntax.Name(str(name), span=token_span(name, self.source))
+        return syntax.DimItem(family, values, (_bare(start), _bare(stop)), span=span)
+
+    def batch(self, span: Span, name: str) -> syntax.Batch:
+        return syntax.Batch(str(name), span=span)
+
+    def declaration(
+        self, span: Span, kind: str, name: Any, shape: Any, properties: Any, bounds: Any, initializer: Any
+    ) -> syntax.Declaration:
+        return syntax.Declaration(str(kind), name, shape, properties, bounds, initializer, span=span)
+
+    def properties(self, span: Span, *found: Any) -> tuple[Any, ...]:
+        return found
+
+    def property(self, span: Span, name: str, arguments: Any) -> syntax.CallExpr:
+        return syntax.CallExpr(str(name), arguments or (), span=span)
+
+    def bounds(self, span: Span, low: Any, high: Any) -> tuple[Any, Any]:
+        return _bare(low), _bare(high)
+
+    def const(self, span: Span, name: str, shape: Any, value: Any) -> syntax.ConstDecl:
+        return syntax.ConstDecl(str(name), _bare(value), shape, span=span)
+
+    def function(self, span: Span, name: str, parameters: Any, body: Any) -> syntax.Function:
+        return syntax.Function(str(name), parameters, _bare(body), span=span)
+
+    def assignment(self, span: Span, name: Any, places: Any, value: Any) -> syntax.Assignment:
+        return syntax.Assignment(name, places, _bare(value), span=span)
+
+    def places(self, span: Span, *places: Any) -> tuple[Any, ...]:
+        return places
+
+    def place(self, span: Span, value: Any, extent: Any) -> syntax.Place:
+        return syntax.Place(_bare(value), _bare(extent), span=span)
+
+    def minimize(self, span: Span, value: Any) -> syntax.Minimize:
+        return syntax.Minimize(_bare(value), span=span)
+
+    def optimizer(self, span: Span, call: Any) -> syntax.Optimizer:
+        return syntax.Optimizer(call, span=span)
+
+    def output(self, span: Span, *names: Any) -> syntax.Output:
+        return syntax.Output(names, span=span)
+
+    def repeat(self, span: Span, letter: str, start: Any, stop: Any, body: Any) -> syntax.Repeat:
+        return syntax.Repeat(str(letter), _bare(start), _bare(stop), body, span=span)
+
+    def block(self, span: Span, name: str, inputs: Any, sizes: Any, body: Any, returns: Any) -> syntax.Block:
+        return syntax.Block(str(name), inputs, sizes or (), body, returns, span=span)
+
+    def body(self, span: Span, *statements: Any) -> tuple[Any, ...]:
+        return statements
+
+    def names(self, span: Span, *names: str) -> tuple[str, ...]:
+        return tuple(str(n) for n in names)
+
+    def shape(self, span: Span, *extents: Any) -> tuple[Any, ...]:
+        return tuple(_bare(e) for e in extents if e is not None)
+
+    # --- expressions --------------------------------------------------------------------------------
+
+    def name(self, span: Span, name: str, index: Any) -> syntax.Name:
+        return syntax.Name(str(name), _bare(index), span=span)
+
+    def number(self, span: Span, text: str) -> syntax.Number:
+        return syntax.Number(literal_value(text), str(text), span=span)
+
+    def parenthesised(self, span: Span, expr: Any) -> _Parenthesised:
+        return _Parenthesised(_bare(expr))
+
+    def conditional(self, span: Span, chosen: Any, condition: Any, other: Any) -> syntax.Conditional:
+        return syntax.Conditional(_bare(chosen), _bare(condition), _bare(other), span=span)
+
+    def chain(self, span: Span, first: Any, *rest: Any) -> Any:
+        if not rest:
+            return first
+        pairs = tuple((str(op), _bare(operand)) for op, operand in zip(rest[::2], rest[1::2], strict=True))
+        return syntax.Chain(_bare(first), pairs, span=span)
+
+    def negation(self, span: Span, operand: Any) -> syntax.Unary:
+        return syntax.Unary("not", _bare(operand), span=span)
+
+    def minus(self, span: Span, sign: str, operand: Any) -> syntax.Unary:
+        return syntax.Unary("-", _bare(operand), span=span)
+
+    def comparison(self, span: Span, left: Any, op: str, right: Any) -> syntax.Comparison:
+        return syntax.Comparison(str(op), _bare(left), _bare(right), span=span)
+
+    def power(self, span: Span, base: Any, sign: str, exponent: Any) -> syntax.Power:
+        return syntax.Power(_bare(base), _bare(exponent), span=span)
+
+    def transpose(self, span: Span, operand: Any, sign: str) -> syntax.Transpose:
+        return syntax.Transpose(_bare(operand), span=span)
+
+    def reduction(self, span: Span, op: str, *parts: Any) -> syntax.Reduction:
+        return syntax.Reduction(str(op), parts[:-1], _bare(parts[-1]), span=span)
+
+    def binder(self, span: Span, name: str, extent: Any) -> syntax.Binder:
+        return syntax.Binder(str(name), _bare(extent), span=span)
+
+    def index(self, span: Span, operand: Any, *parts: Any) -> syntax.Index:
+        items, padding = parts[:-1], parts[-1]
+        if padding == syntax.Name("edge"):  # in brackets, `(edge)`, it is a tensor of that name
+            padding = "edge"
+        return syntax.Index(_bare(operand), tuple(_bare(i) for i in items), _bare(padding), span=span)
+
+    def slice(self, span: Span, start: Any, stop: Any) -> syntax.Slice:
+        return syntax.Slice(_bare(start), _bare(stop), span=span)
+
+    def list(self, span: Span, *items: Any) -> syntax.ListExpr:
+        return syntax.ListExpr(tuple(_bare(i) for i in items), span=span)
+
+    def call(self, span: Span, function: str, arguments: Any) -> syntax.CallExpr:
+        return syntax.CallExpr(str(function), arguments, span=span)
+
+    def args(self, span: Span, *arguments: Any) -> tuple[syntax.Argument, ...]:
+        found: list[syntax.Argument] = []
+        for value in arguments:
+            if value is None:
+                continue
+            argument = value if isinstance(value, syntax.Argument) else syntax.Argument(_bare(value))
+            if argument.span is None:
+                argument = replace(argument, span=argument.value.span)
+            _check_argument(argument, found)
+            found.append(argument)
+        return tuple(found)
+
+    def keyword(self, span: Span, name: str, value: Any) -> syntax.Argument:
+        return syntax.Argument(_bare(value), str(name), span=span)
+
+
+class _Parenthesised:
+    """An expression in brackets, until its parent has seen that it was."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+
+def _bare(part: Any) -> Any:
+    return part.inner if isinstance(part, _Parenthesised) else part
+
+
+def _check_argument(argument: syntax.Argument, before: list[syntax.Argument]) -> None:
+    """Positions before names, and no name twice."""
+    names = {a.name for a in before if a.name is not None}
+    if argument.name is None and names:
+        hint = f"move it before `{sorted(names)[0]}=`"
+        raise SourceError("an argument without a name stands after a named one", argument.span, hint=hint)
+    if argument.name in names:
+        raise SourceError(f"`{argument.name}=` is given twice", argument.span, hint="keep one of the two")

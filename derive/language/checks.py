@@ -180,7 +180,7 @@ def _equation(m: _Mistake) -> str | None:
     if m.sign in ("+", "-", "*", "/") and m.after is not None and m.after.type == "EQUAL":
         return f"a name is defined once; write a new name, `{m.before[0]}2 = {m.before[0]} {m.sign} …`"
     if m.sign == ":":
-        return f"write `=` for an equation; a declaration begins with `input`, `target` or `param`: `param {m.before[0]} : …`"
+        return f"an equation has `=`; a declaration begins with its kind: `param {m.before[0]} : …`"
     return f"an equation is `name = expression`; is the `=` missing after `{m.previous}`?"
 
 

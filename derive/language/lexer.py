@@ -16,7 +16,8 @@ from derive.language.literals import literal_hint, literal_value
 MAX_BYTES, MAX_NESTING, MAX_NAME = 1_000_000, 200, 64
 
 KEYWORDS = frozenset(
-    "model include option dims batch const fn minimize optimizer output repeat block return end if else in not".split()
+    ("model", "include", "option", "dims", "batch", "const", "fn", "minimize", "optimizer", "output")
+    + ("repeat", "block", "return", "end", "if", "else", "in", "not")
 )
 KINDS = frozenset(("input", "target", "param"))
 REDUCERS = frozenset(("sum", "mean", "max", "min", "prod"))
@@ -149,9 +150,7 @@ class Lexing:
     def _number(self, value: str) -> None:
         rest = _BAD_NUMBER.match(self.source.text, self._position)
         whole = rest.group() if rest else value
-        if self.source.text.startswith("..", self._position + len(value)):
-            whole = value
-        elif self.source.text.startswith(".T", self._position + len(value)):
+        if self.source.text.startswith(("..", ".T"), self._position + len(value)):
             whole = value
         if len(whole) > len(value):
             raise self._error(f"`{whole}` is not a number", whole, literal_hint(whole))

@@ -55,7 +55,7 @@ def _parse(source: Source, start: str) -> Any:
     tokens = lexing.tokens
     if start == "lone" and tokens and tokens[-1].type == "_NEWLINE":
         tokens.pop()
-    parser = _grammar().parse_interactive(start=start)
+    parser: Any = _grammar().parse_interactive(start=start)
     for number, token in enumerate(tokens):
         try:
             parser.feed_token(token)

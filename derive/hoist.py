@@ -47,24 +47,31 @@ class Namer:
 
     def remember(self, equation: Equation) -> None:
         """Let later equal expressions refer to this equation's tensor."""
-        order = _ordered_letters(equation.body)
-        if set(order) == set(equation.letters) and order == equation.letters:
-            self.known.setdefault(_standard(equation.body, order), equation.out)
+        order = ordered_letters(equation.body)
+        if order == equation.letters:
+            self.known.setdefault(standard(equation.body, order), equation.out)
+
+    def find(self, e: Expr) -> Access | None:
+        """The access that stands for ``e``, if its value has a name already."""
+        letters = ordered_letters(e)
+        tensor = self.known.get(standard(e, letters))
+        return None if tensor is None else tensor.at(letters)
 
     def name(self, e: Expr, stem: str, emit: Callable[[Equation], None]) -> Access:
         """The access that stands for ``e``; a new equation goes to ``emit`` where none is known."""
-        letters = _ordered_letters(e)
-        standard = _standard(e, letters)
-        tensor = self.known.get(standard)
+        letters = ordered_letters(e)
+        key = standard(e, letters)
+        tensor = self.known.get(key)
         if tensor is None:
             integer = isinstance(e, Reduce) and e.op.startswith("arg")
             tensor = Tensor(self.unique(stem), tuple(a.extent for a in letters), dtype="int" if integer else "real")
-            self.known[standard] = tensor
+            self.known[key] = tensor
             emit(Equation(tensor, letters, e))
         return tensor.at(letters)
 
 
-def _ordered_letters(e: Expr) -> tuple[Letter, ...]:
+def ordered_letters(e: Expr) -> tuple[Letter, ...]:
+    """The free letters of ``e``, in order of appearance."""
     found: dict[Letter, None] = {}
 
     def visit(node: Expr) -> None:
@@ -77,7 +84,8 @@ def _ordered_letters(e: Expr) -> tuple[Letter, ...]:
     return tuple(found)
 
 
-def _standard(e: Expr, letters: Iterable[Letter]) -> Expr:
+def standard(e: Expr, letters: Iterable[Letter]) -> Expr:
+    """``e`` with these free letters numbered by position and its binders by depth: a key for sharing."""
     return canonical_binders(substitute(e, {a: Letter(a.extent, -1000 - k) for k, a in enumerate(letters)}))
 
 

@@ -1,0 +1,99 @@
+"""Rewrite the forward program so that what derivation needs has a name.
+
+In: a program as it was read. Out: an equal program (more equations) in which every reduction, every kernel
+inside a reduction, every kernel that a derivative would otherwise divide by, and every shared sum is an
+equation of its own. This is what makes the textbook's reuse (P, σ, x̂ …) possible.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from derive.expr import Access, Add, Call, Expr, Num, Pow, Reduce, power
+from derive.hoist import Namer, hoist, is_scale, ordered_letters, standard
+from derive.program import Equation, Program
+from derive.rewrite import map_children, walk
+
+_STEMS = {"exp": "E", "tanh": "T", "erf": "R", "sigmoid": "S", "softplus": "S"}
+
+
+def prepare(program: Program) -> Program:
+    """The program with its hidden intermediates named, and equal ones shared."""
+    expanded = hoist(program.with_equations(e.with_body(unfold(e.body)) for e in program.equations))
+    wanted = _worth_a_name(expanded)
+    namer = Namer(expanded)
+    out: list[Equation] = []
+
+    def emit(equation: Equation) -> None:
+        known = namer.find(equation.body) if not isinstance(equation.body, (Access, Num)) else None
+        namer.remember(equation)
+        body = known if known is not None and known.tensor is not equation.out else map_children(equation.body, visit)
+        out.append(equation.with_body(body))
+
+    def visit(e: Expr) -> Expr:
+        if isinstance(e, Pow) and isinstance(e.exponent, Num) and _key(positive := _positive_power(e)) in wanted:
+            name = namer.name(positive, "s", emit)
+            return name if positive == e else power(name, -1)
+        if isinstance(e, (Call, Add)) and _key(e) in wanted:
+            return namer.name(e, _STEMS.get(e.function.name, "K") if isinstance(e, Call) else "D", emit)
+        return map_children(e, visit)
+
+    for equation in expanded.equations:
+        emit(equation)
+    return hoist(expanded.with_equations(out))
+
+
+def unfold(e: Expr) -> Expr:
+    """Unfold each defined function that hides a kernel (SiLU hides σ), down to those that are one (σ, relu)."""
+    e = map_children(e, unfold)
+    if isinstance(e, Call) and e.function.definition is not None:
+        body = e.function.expand(*e.arguments)
+        if any(_is_kernel(n) for c in body.children for n in walk(c)):
+            return unfold(body)
+    return e
+
+
+def _is_kernel(e: Expr) -> bool:
+    """A function value worth a name of its own: its derivative is short in terms of itself."""
+    if isinstance(e, Call):
+        definition = e.function.definition
+        return e.function.name in ("tanh", "erf") or (definition is not None and _is_kernel(_outer(definition)))
+    if isinstance(e, Pow) and isinstance(e.exponent, Num) and not is_scale(e.base):
+        if e.exponent.value.denominator != 1:
+            return True
+        return e.exponent.value < 0 and isinstance(e.base, Add) and any(isinstance(n, Call) for n in walk(e.base))
+    return False
+
+
+def _outer(definition: Expr) -> Expr:
+    """log(1 + e^z) counts as a kernel like 1/(1 + e^-z)."""
+    if isinstance(definition, Call) and definition.function.name == "log":
+        return power(definition.arguments[0], -1)
+    return definition
+
+
+def _positive_power(e: Pow) -> Expr:
+    """√v for 1/√v: the positive power is the one that gets the name; reciprocals of sums stay whole."""
+    assert isinstance(e.exponent, Num)
+    v = e.exponent.value
+    return power(e.base, Num(-v)) if v < 0 and v.denominator != 1 else e
+
+
+def _key(e: Expr) -> Expr:
+    return standard(e, ordered_letters(e))
+
+
+def _worth_a_name(program: Program) -> set[Expr]:
+    wanted: set[Expr] = set()
+    sums: Counter[Expr] = Counter()
+    for equation in program.equations:
+        for node in walk(equation.body):
+            if isinstance(node, Pow) and _is_kernel(node):
+                wanted.add(_key(_positive_power(node)))
+            elif isinstance(node, Call) and _is_kernel(node):
+                wanted.add(_key(node))
+            elif isinstance(node, Reduce):
+                wanted.update(_key(n) for n in walk(node.body) if isinstance(n, Call) and n.function.name == "exp")
+            elif isinstance(node, Add) and node.letters and not any(isinstance(n, Reduce) for n in walk(node)):
+                sums[_key(node)] += 1
+    return wanted | {key for key, count in sums.items() if count > 1}

@@ -1,0 +1,373 @@
+"""Lifting: the matrix form of an index equation, or None where it has none.
+
+In: an equation. Out: a `Form` with exactly the axes of its left side. Factors are grouped by the letters they
+carry, bound letters are eliminated fewest factors first (`derive.contract`); whatever does not fit into rows and
+columns (rank 3, shifted or data-dependent places, letters as values) has no form, which is never an error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from derive import forms
+from derive.contract import Lifted, NoFormError, contract, is_delta, lifted
+from derive.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Add,
+    Call,
+    Compare,
+    Const,
+    Dim,
+    Expr,
+    Letter,
+    Mul,
+    Not,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    add,
+    mul,
+    num,
+    power,
+    reduce_,
+)
+from derive.primes import Primes
+from derive.program import Equation
+from derive.rewrite import factors, map_children, substitute
+
+
+def lift(equation: Equation, primes: Primes | None = None) -> forms.Form | None:
+    """The matrix form of an equation; None where it has none.
+
+    A vector's form is a column or a row, whichever needs fewer transpositions; an ``[h, 1]`` is a column and
+    a ``[1, h]`` a row. ``primes`` names derivatives of scalar functions (``relu′(Z)``).
+
+    >>> from derive.expr import fresh, sum_over
+    >>> from derive.program import Tensor
+    >>> n, d, h = Dim("n"), Dim("d"), Dim("h")
+    >>> X, W, Z = Tensor("X", (n, d)), Tensor("W", (d, h)), Tensor("Z", (n, h))
+    >>> i, k, j = fresh(n), fresh(d), fresh(h)
+    >>> type(lift(Equation(Z, (i, j), sum_over([k], X[i, k] * W[k, j])))).__name__
+    'Product'
+    """
+    places = [a if a.extent != ONE else None for a in equation.letters]
+    if equation.out.rank > 2:
+        return None
+    row, col = (*places, None, None)[:2]
+    lifter = Lifter(primes or Primes())
+    try:
+        body = without_units(equation.body)
+        found = lifter.fit(body, row, col)
+        if equation.out.rank == 1 and row is not None:
+            found = min(found, lifter.fit(body, None, row), key=forms.effort)
+    except NoFormError:
+        return None
+    return found
+
+
+def without_units(e: Expr) -> Expr:
+    """``e`` with every letter of literal extent 1 replaced by 0, which is all that it can be."""
+    if isinstance(e, Letter):
+        return ZERO if e.extent == ONE else e
+    if isinstance(e, Reduce):
+        kept = [b for b in e.binders if b.extent != ONE]
+        if len(kept) < len(e.binders):
+            if e.op.startswith("arg"):
+                raise NoFormError("a position along an axis of extent 1")
+            gone = {b: ZERO for b in e.binders if b.extent == ONE}
+            return reduce_(e.op, kept, without_units(substitute(e.body, gone)))
+    return map_children(e, without_units)
+
+
+class Lifter:
+    """Lifting with memory: a sub-expression at an orientation is lifted once."""
+
+    def __init__(self, primes: Primes) -> None:
+        self.primes = primes
+        self.memo: dict[tuple[Expr, Letter | None, Letter | None], forms.Form] = {}
+
+    def fit(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
+        """``e`` with exactly these axes, repeated along those that it does not have."""
+        own = e.letters
+        if not own <= {row, col}:
+            raise NoFormError("more letters than rows and columns")
+        found = self.at(e, row if row in own else None, col if col in own else None)
+        if (found.row, found.col) != (row, col):
+            return forms.Broadcast(row, col, (found,))
+        return found
+
+    def operand(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
+        """Like `fit`, but a number stays a number, which element-wise nodes allow."""
+        return self.fit(e, row, col) if e.letters else self.at(e, None, None)
+
+    def best(self, e: Expr, *choices: tuple[Letter | None, Letter | None]) -> forms.Form:
+        """The form of least effort among orientations."""
+        return min((self.fit(e, *c) for c in choices), key=forms.effort)
+
+    def at(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
+        """The form of ``e``, whose letters are exactly the axes given."""
+        key = (e, row, col)
+        if key not in self.memo:
+            self.memo[key] = self.compute(e, row, col)
+        return self.memo[key]
+
+    def compute(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
+        prime = self.primes.find(e)
+        if prime is not None:
+            function, argument = prime
+            parts = self.operand(argument, row, col), self.plain(e, row, col)
+            return forms.Prime(row, col, parts, function)
+        return self.plain(e, row, col)
+
+    def plain(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
+        """The form of ``e`` without looking for a derivative that has a name."""
+        axes = row, col
+        match e:
+            case Num():
+                found = forms.number(abs(e.value))
+                return found if e.value >= 0 else forms.Negative(None, None, (found,))
+            case Const():
+                return forms.Constant(None, None, (), e.name)
+            case Dim():
+                return forms.Extent(None, None, (), e)
+            case Lifted():
+                form: forms.Form = e.args[0]
+                return form if (form.row, form.col) == axes else forms.transpose(form)
+            case Access():
+                return self.access(e, row, col)
+            case Mul():
+                return self.product(e.args, row, col)
+            case Pow():
+                if isinstance(e.exponent, Num) and e.exponent.value < 0:
+                    return self.product((e,), row, col)
+                return forms.Power(row, col, (self.operand(e.base, row, col), self.exponent(e.exponent, row, col)))
+            case Add():
+                return forms.Sum(row, col, tuple(self.fit(t, row, col) for t in _ordered_terms(e)))
+            case Call():
+                return forms.Apply(row, col, tuple(self.operand(a, row, col) for a in e.arguments), e.function)
+            case Compare():
+                return self.comparison(e, row, col)
+            case Not():
+                return forms.Negation(row, col, (self.operand(e.args[0], row, col),))
+            case Select():
+                return forms.Where(row, col, tuple(self.operand(c, row, col) for c in e.children))
+            case Reduce():
+                return self.reduction(e, row, col)
+        raise NoFormError(type(e).__name__)
+
+    def exponent(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
+        return forms.number(e.value) if isinstance(e, Num) else self.operand(e, row, col)
+
+    def access(self, e: Access, row: Letter | None, col: Letter | None) -> forms.Form:
+        places = []
+        for place, extent in zip(e.places, e.tensor.axes, strict=True):
+            if extent == ONE and place == ZERO:
+                continue
+            if not isinstance(place, Letter) or place.extent != extent:
+                raise NoFormError("a place that is not a letter over the whole axis")
+            places.append(place)
+        if e.tensor.rank > 2:
+            raise NoFormError("rank above 2")
+        found: forms.Form
+        if len(set(places)) < len(places):
+            found = forms.Diagonal(places[0], None, (), e.tensor)
+        else:
+            found = forms.leaf(e.tensor, tuple(places))
+        return found if (found.row, found.col) == (row, col) else forms.transpose(found)
+
+    def comparison(self, e: Compare, row: Letter | None, col: Letter | None) -> forms.Form:
+        if isinstance(e.left, Letter) and isinstance(e.right, Letter) and e.op == "==":
+            if e.left.extent != e.right.extent:
+                raise NoFormError("a delta between different ranges")
+            return forms.Identity(row, col)
+        return forms.Relation(row, col, (self.operand(e.left, row, col), self.operand(e.right, row, col)), e.op)
+
+    def product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
+        """A product without bound letters, named derivatives in it found first."""
+        return self.plain_product(self.with_primes(parts), row, col)
+
+    def plain_product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
+        """Numbers in front, quotients, ⊙ of what shares its axes, outer products."""
+        top, bottom = split_quotient(parts)
+        numbers = [self.at(p, None, None) for p in top if not p.letters and p != ONE]
+        below = [self.at(p, None, None) for p in bottom if not p.letters]
+        above = [p for p in top if p.letters]
+        under = [p for p in bottom if p.letters]
+        value: forms.Form = forms.number(1)
+        if above:
+            value = self.hadamard(above, row, col, full=bool(under))
+        if under:
+            divisor = self.hadamard(under, row, col, full=True)
+            value = forms.Quotient(row, col, (value, divisor))
+        return scaled(value, numbers, below)
+
+    def hadamard(self, parts: list[Expr], row: Letter | None, col: Letter | None, *, full: bool) -> forms.Form:
+        """The element-wise product; ``full`` repeats it along axes that none of the factors has."""
+        if row is None or col is None:
+            made = [self.fit(p, row, col) for p in parts]
+            return multiplied(made, row, col)
+        whole = [p for p in parts if p.letters == {row, col}]
+        down = [p for p in parts if p.letters == {row}]
+        along = [p for p in parts if p.letters == {col}]
+        if len(whole) + len(down) + len(along) < len(parts):
+            raise NoFormError("more letters than rows and columns")
+        if whole and all(is_delta(p) for p in whole) and (down or along):
+            vector = [*down, *(substitute_letter(p, col, row) for p in along)]
+            return forms.Diag(row, col, (multiplied([self.at(p, row, None) for p in vector], row, None),))
+        if down and along and not whole:
+            left = multiplied([self.at(p, row, None) for p in down], row, None)
+            right = multiplied([self.at(p, None, col) for p in along], None, col)
+            return forms.product(left, right)
+        if not whole and not full:
+            raise NoFormError("an axis that no factor has")
+        made = [self.fit(p, row, col) for p in (*whole, *down, *along)]
+        return multiplied(made, row, col)
+
+    def with_primes(self, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """The factors, those that together are a named derivative replaced by it."""
+        found = self.primes.find_among(parts)
+        if found is None:
+            return parts
+        used, rest, (function, argument) = found
+        letters = sorted(argument.letters, key=lambda a: a.key)
+        if len(letters) > 2:
+            return parts
+        row, col = (*letters, None, None)[:2]
+        value = self.plain_product(used, row, col)
+        form = forms.Prime(row, col, (self.operand(argument, row, col), value), function)
+        return self.with_primes((*rest, lifted(form)))
+
+    def reduction(self, e: Reduce, row: Letter | None, col: Letter | None) -> forms.Form:
+        if e.op == "sum":
+            try:
+                parts = contract(self, e.binders, list(factors(e.body)))
+            except NoFormError:
+                spread = expanded(e)
+                if spread is None:
+                    raise
+                return self.at(spread, row, col)
+            return self.product(tuple(parts), row, col)
+        return self.extremum(e, row, col)
+
+    def extremum(self, e: Reduce, row: Letter | None, col: Letter | None) -> forms.Form:
+        free = [a for a in (row, col) if a is not None]
+        if e.body.letters != {*e.binders, *free} or len(free) + len(e.binders) > 2:
+            raise NoFormError("a reduction over an axis that is not there, or of rank 3")
+        if not free:
+            pair = (*e.binders, None)[:2]
+            return forms.Extremum(None, None, (self.fit(e.body, pair[0], pair[1]),), e.op)
+        letter, bound = free[0], e.binders[0]
+        part = self.best(e.body, (letter, bound), (bound, letter))
+        found = forms.Extremum(letter, None, (part,), e.op, 0 if part.row == bound else 1)
+        return found if row is not None else forms.transpose(found)
+
+
+def substitute_letter(e: Expr, old: Letter, new: Letter) -> Expr:
+    """``e`` with a letter renamed; a lifted form is renamed only where it is a vector along that letter."""
+    if isinstance(e, Lifted):
+        raise NoFormError("a delta on what is already lifted")
+    return substitute(e, {old: new})
+
+
+def expanded(e: Reduce) -> Expr | None:
+    """The sum of a product with a sum in it, term by term; None where there is none."""
+    parts = factors(e.body)
+    inner = next((p for p in parts if isinstance(p, Add)), None)
+    if inner is None:
+        return None
+    rest = [p for p in parts if p is not inner]
+    return add(*(reduce_("sum", e.binders, mul(*rest, t)) for t in inner.args))
+
+
+def split_quotient(parts: tuple[Expr, ...]) -> tuple[list[Expr], list[Expr]]:
+    """Numerator and denominator factors.
+
+    >>> n = Dim("n"); split_quotient((Num(3), power(n, -2)))
+    ([3], [n^2])
+    """
+    top: list[Expr] = []
+    bottom: list[Expr] = []
+    for p in parts:
+        if isinstance(p, Num) and p.value.denominator != 1:
+            bottom.append(num(p.value.denominator))
+            p = num(p.value.numerator)
+        if isinstance(p, Pow) and isinstance(p.exponent, Num) and p.exponent.value < 0:
+            bottom.append(power(p.base, mul(-1, p.exponent)))
+        else:
+            top.append(p)
+    return top, bottom
+
+
+def peel(form: forms.Form) -> tuple[bool, list[forms.Form], forms.Form]:
+    """Whether it is negative, the numbers in front, and what they multiply."""
+    negative, numbers = False, list[forms.Form]()
+    while isinstance(form, (forms.Negative, forms.Scale)):
+        if isinstance(form, forms.Negative):
+            negative = not negative
+        else:
+            numbers.extend(form.parts[:-1])
+        form = form.parts[-1]
+    return negative, numbers, form
+
+
+def multiplied(made: list[forms.Form], row: Letter | None, col: Letter | None) -> forms.Form:
+    """⊙ of forms with these axes, numbers pulled out in front."""
+    negative, numbers, cores = False, list[forms.Form](), list[forms.Form]()
+    for form in made:
+        minus, scalars, core = peel(form)
+        negative ^= minus
+        numbers.extend(scalars)
+        cores.extend(core.parts if isinstance(core, forms.Hadamard) else [core])
+    cores.sort(key=reading_order)
+    value = cores[0] if len(cores) == 1 else forms.Hadamard(row, col, tuple(cores))
+    if numbers:
+        value = forms.Scale(row, col, (*numbers, value))
+    return forms.Negative(row, col, (value,)) if negative else value
+
+
+def reading_order(form: forms.Form) -> int:
+    """Where a factor stands: incoming cotangents first, then tensors, functions of them, sums."""
+    cotangent = any(isinstance(p, forms.Leaf) and p.tensor.kind == "cotangent" for p in forms.walk(form))
+    if isinstance(form, (forms.Leaf, forms.Transpose, forms.Product, forms.Broadcast)):
+        return 0 if cotangent else 1
+    return 3 if isinstance(form, forms.Sum) else 2
+
+
+_BIG = (forms.Product, forms.Total, forms.SquaredNorm, forms.Trace)
+
+
+def scaled(value: forms.Form, numbers: list[forms.Form], below: list[forms.Form]) -> forms.Form:
+    """``value`` times numbers over numbers: a fraction in front of a product, else a division at the end."""
+    negative, inner, core = peel(value)
+    numbers = [*numbers, *inner]
+    for k, form in enumerate(numbers):
+        if isinstance(form, forms.Negative):
+            negative, numbers[k] = not negative, form.parts[0]
+    numbers = [f for f in numbers if f != forms.number(1)]
+    row, col = core.row, core.col
+    if core == forms.number(1) and numbers:
+        last = next((f for f in numbers if isinstance(f, _BIG)), numbers[-1])
+        numbers.remove(last)
+        core = last
+    if below:
+        divisor = forms.times(below)
+        if numbers or isinstance(core, _BIG):
+            numbers = [forms.Quotient(None, None, (forms.times(numbers), divisor))]
+        else:
+            core = forms.Quotient(row, col, (core, divisor))
+    if numbers:
+        core = forms.Scale(row, col, (*numbers, core))
+    return forms.Negative(row, col, (core,)) if negative else core
+
+
+def _ordered_terms(e: Add) -> list[Expr]:
+    """Terms as a reader wants them: positive before negative, full rank before broadcasts."""
+
+    def place(t: Expr) -> tuple[bool, int, Any]:
+        first = factors(t)[0]
+        return isinstance(first, Num) and first.value < 0, -len(t.letters), t.key
+
+    return sorted(e.args, key=place)

@@ -63,8 +63,12 @@ class Namer:
         key = standard(e, letters)
         tensor = self.known.get(key)
         if tensor is None:
-            integer = isinstance(e, Reduce) and e.op.startswith("arg")
-            tensor = Tensor(self.unique(stem), tuple(a.extent for a in letters), dtype="int" if integer else "real")
+            axes = tuple(a.extent for a in letters)
+            if isinstance(e, Reduce) and e.op.startswith("arg"):
+                span = mul(*(b.extent for b in e.binders))
+                tensor = Tensor(self.unique(stem), axes, dtype="int", range=span, hidden=True)
+            else:
+                tensor = Tensor(self.unique(stem), axes, hidden=True)
             self.known[key] = tensor
             emit(Equation(tensor, letters, e))
         return tensor.at(letters)

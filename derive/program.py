@@ -46,7 +46,8 @@ class Tensor:
 
     kind is ``input``, ``target``, ``param``, ``const``, ``value`` (defined by an equation) or
     ``cotangent`` (of ``primal``). ``axes`` are extents: integer polynomials in dims. ``dtype`` is ``real``
-    or ``int``. ``values`` are the exact entries of a const, nested lists. ``bounds`` are a parameter's.
+    or ``int``. ``values`` are the exact entries of a const, nested lists. ``bounds`` are a parameter's;
+    ``hidden`` tensors were named by gradc, not by the user; ``range`` is the extent below which the entries of an integer tensor stay, where that is known.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Tensor:
     dtype: str = "real"
     values: Any = None
     bounds: tuple[Fraction | None, Fraction | None] | None = None
+    range: Expr | None = None
+    hidden: bool = False
     span: Span | None = field(default=None, repr=False)
     latex: str | None = None
     number: int = field(default_factory=lambda: next(_numbers))

@@ -195,8 +195,8 @@ def _candidates(g: Any, d: Any, x: Any, o: Any) -> Iterator[Any]:
         if not equation.is_polynomial(u) or sp.degree(equation, u) != 1:
             continue
         solution = -equation.coeff(u, 0) / equation.coeff(u, 1)
-        answer = sp.cancel(du.subs(u, solution))
-        for answer in (answer, sp.expand(answer)):
+        short = sp.cancel(du.subs(u, solution))
+        for answer in (short, sp.expand(short)):
             if _admissible(answer, o, g, old):
                 yield answer
     plain = sp.cancel(d)

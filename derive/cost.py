@@ -1,0 +1,136 @@
+"""What a formula costs: a polynomial in one size symbol, so that no choice depends on actual sizes.
+
+In: an expression. Out: operations by degree, each distinct sub-expression counted once over its own letters; a sum
+of products counts at its best order of elimination. Costs compare from the highest degree down.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import total_ordering
+
+from derive.expr import Add, Call, Const, Dim, Expr, Letter, Mask, Mul, Num, Pow, Reduce, Select
+from derive.rewrite import factors
+from derive.scalar import operations
+
+DEGREES = 12
+
+
+@total_ordering
+class Cost:
+    """Weighted operations by degree.
+
+    >>> Cost({2: 3}) < Cost({3: 1})
+    True
+    """
+
+    __slots__ = ("by_degree",)
+
+    def __init__(self, by_degree: dict[int, int] | None = None) -> None:
+        self.by_degree = {k: v for k, v in (by_degree or {}).items() if v}
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """From the highest degree down."""
+        return tuple(self.by_degree.get(k, 0) for k in range(DEGREES, -1, -1))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cost) and self.by_degree == other.by_degree
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __lt__(self, other: Cost) -> bool:
+        return self.key < other.key
+
+    def __add__(self, other: Cost) -> Cost:
+        keys = {*self.by_degree, *other.by_degree}
+        return Cost({k: self.by_degree.get(k, 0) + other.by_degree.get(k, 0) for k in sorted(keys)})
+
+    def __repr__(self) -> str:
+        parts = [f"{v}·s^{k}" if k else str(v) for k, v in sorted(self.by_degree.items(), reverse=True)]
+        return " + ".join(parts) or "0"
+
+
+def cost(*expressions: Expr) -> Cost:
+    """What evaluating the expressions costs, shared sub-expressions once."""
+    counts: dict[int, int] = {}
+    seen: set[Expr] = set()
+
+    def charge(n: int, letters: int) -> None:
+        counts[letters] = counts.get(letters, 0) + n
+
+    def visit(e: Expr) -> None:
+        if e in seen or isinstance(e, (Letter, Num, Dim, Const)):
+            return
+        seen.add(e)
+        if isinstance(e, Reduce):
+            _reduction(e, charge)
+            for f in factors(e.body):
+                visit(f)
+            return
+        own = _own_operations(e)
+        if own:
+            charge(own, len(e.letters))
+        for c in e.children:
+            visit(c)
+
+    for e in expressions:
+        visit(e)
+    return Cost(counts)
+
+
+def _own_operations(e: Expr) -> int:
+    match e:
+        case Mul():
+            signed = isinstance(e.args[0], Num) and e.args[0].value == -1
+            return len(e.args) - 1 - signed
+        case Add():
+            return len(e.args) - 1
+        case Pow():
+            return operations(Pow(Dim("x"), e.exponent))
+        case Call():
+            return 10
+        case Mask() | Select():
+            return 1
+    return 0
+
+
+def _reduction(e: Reduce, charge: object) -> None:
+    parts = [f.letters for f in factors(e.body)]
+    plan = best_elimination([p for p in parts if p], frozenset(e.binders)) if e.op == "sum" else None
+    assert callable(charge)
+    if plan is None:
+        charge(max(1, len(parts)), len(e.body.letters))
+        return
+    for degree, multiplications in plan:
+        charge(1 + multiplications, degree)
+
+
+def best_elimination(parts: list[frozenset[Letter]], binders: frozenset[Letter]) -> list[tuple[int, int]] | None:
+    """The cheapest order in which to sum the binders out: (degree, multiplications) a step; None if too many.
+
+    Each step multiplies the factors that mention one binder and sums it out.
+    """
+    if len(binders) > 4:
+        return None
+    best: list[tuple[int, int]] | None = None
+    for order in itertools.permutations(sorted(binders, key=lambda b: b.key)):
+        remaining, steps = list(parts), list[tuple[int, int]]()
+        for b in order:
+            group = [p for p in remaining if b in p]
+            if not group:
+                continue
+            union = frozenset[Letter]().union(*group)
+            steps.append((len(union), len(group) - 1))
+            # binders of the group that nothing else mentions go with it
+            rest = [p for p in remaining if b not in p]
+            elsewhere = frozenset[Letter]().union(*rest) if rest else frozenset[Letter]()
+            gone = {x for x in union if x in binders and x not in elsewhere} | {b}
+            remaining = [*rest, union - gone]
+        if len(remaining) > 1:  # what is left is multiplied, without a summation
+            steps.append((len(frozenset[Letter]().union(*remaining)), len(remaining) - 2))
+        key = sorted(steps, reverse=True)
+        if best is None or key < sorted(best, reverse=True):
+            best = steps
+    return best

@@ -1,0 +1,169 @@
+"""From the normal form to the shortest formula: factoring, by the symbolic cost.
+
+In: a normal expression. Out: an equal one that costs no more: common factors in front, Horner's scheme on the
+factor that saves most, sums joined where they share an indexed factor, a common denominator where it pays.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import gcd, lcm
+
+from derive.cost import cost
+from derive.expr import (
+    ONE,
+    Add,
+    Expr,
+    Letter,
+    Mask,
+    Num,
+    Reduce,
+    add,
+    fresh_like,
+    mul,
+    num,
+    power,
+    split_coefficient,
+    split_power,
+    sum_over,
+)
+from derive.rewrite import factors, map_children, substitute, terms
+
+
+def extract(e: Expr) -> Expr:
+    """The cheapest of the forms tried; ``e`` itself if none is cheaper.
+
+    >>> from derive.program import Tensor
+    >>> a, b, c = (Tensor(x, ()).at(()) for x in "abc")
+    >>> extract(a * b + a * c)
+    a·(c + b)
+    """
+    e = map_children(e, extract)
+    if not isinstance(e, Add):
+        return e
+    candidates: list[Expr] = [e]
+    for form in dict.fromkeys((e, _join_sums(e))):
+        candidates += [form, _horner(form, False), _horner(form, True)]
+    return min(enumerate(candidates), key=lambda kc: (cost(kc[1]), kc[0]))[1]
+
+
+def _powers(t: Expr) -> dict[Expr, Fraction]:
+    """A term's factors as base → exponent; symbolic powers are bases of their own."""
+    out: dict[Expr, Fraction] = {}
+    for f in factors(split_coefficient(t)[1]):
+        base, exponent = split_power(f)
+        if isinstance(exponent, Num):
+            out[base] = out.get(base, Fraction(0)) + exponent.value
+        else:
+            out[f] = Fraction(1)
+    out.pop(ONE, None)
+    return out
+
+
+def _content(parts: tuple[Expr, ...], denominators: bool) -> Expr:
+    """What every term has in common; with ``denominators`` also what stands below any of them."""
+    powers = [_powers(t) for t in parts]
+    bases = dict.fromkeys(b for p in powers for b in p)
+    common: list[Expr] = []
+    for b in bases:
+        low = min(p.get(b, Fraction(0)) for p in powers)
+        high = max(p.get(b, Fraction(0)) for p in powers)
+        if low > 0 or (denominators and low < 0) or high < 0:
+            common.append(power(b, num(low if low > 0 or denominators else high)))
+    return mul(_numeric_content(parts), *common)
+
+
+def _numeric_content(parts: tuple[Expr, ...]) -> Num:
+    """The greatest common divisor of the coefficients; negative where most of them are."""
+    values = [split_coefficient(t)[0] for t in parts]
+    scale = Fraction(gcd(*(v.numerator for v in values)), lcm(*(v.denominator for v in values)))
+    return num(-scale if all(v < 0 for v in values) else scale)
+
+
+def _horner(e: Expr, denominators: bool) -> Expr:
+    parts = terms(e)
+    if len(parts) < 2:
+        return e
+    content = _content(parts, denominators)
+    if content != ONE:
+        inner = add(*(mul(t, power(content, -1)) for t in parts))
+        return mul(content, _horner(inner, denominators))
+    counts: dict[Expr, int] = {}
+    for t in parts:
+        for b, x in _powers(t).items():
+            if x > 0:
+                counts[b] = counts.get(b, 0) + 1
+    choices = [b for b, n in counts.items() if n > 1]
+    if not choices:
+        return e
+    best = max(choices, key=lambda b: (counts[b] * 3 ** len(b.letters), b.key))
+    group = [t for t in parts if _powers(t).get(best, 0) > 0]
+    rest = [t for t in parts if _powers(t).get(best, 0) <= 0]
+    inside = _horner(add(*(mul(t, power(best, -1)) for t in group)), denominators)
+    if isinstance(best, Mask):  # a mask has no inverse: take it out factor by factor
+        inside = _horner(add(*(mul(*(f for f in factors(t) if f != best)) for t in group)), denominators)
+    return add(mul(best, inside), _horner(add(*rest), denominators))
+
+
+def _join_sums(e: Expr) -> Expr:
+    """c·Σ f·g + d·Σ f·h as Σ f·(c·g + d·h), where f is indexed by a binder and the outer factors agree."""
+    parts = list(terms(e))
+    out: list[Expr] = []
+    while parts:
+        first = parts.pop(0)
+        for k, second in enumerate(parts):
+            joined = _join(first, second)
+            if joined is not None:
+                parts[k] = joined
+                break
+        else:
+            out.append(first)
+    return add(*out)
+
+
+def _split_sum(t: Expr) -> tuple[list[Expr], Reduce] | None:
+    sums = [f for f in factors(t) if isinstance(f, Reduce) and f.op == "sum"]
+    if len(sums) != 1:
+        return None
+    return [f for f in factors(t) if f is not sums[0]], sums[0]
+
+
+def _join(one: Expr, two: Expr) -> Expr | None:
+    a, b = _split_sum(one), _split_sum(two)
+    if a is None or b is None:
+        return None
+    (outer_a, sum_a), (outer_b, sum_b) = a, b
+    if len(sum_a.binders) != len(sum_b.binders):
+        return None
+    free_a = [f for f in outer_a if not isinstance(f, Num)]
+    free_b = [f for f in outer_b if not isinstance(f, Num)]
+    common_outer = [f for f in free_a if f in free_b]
+    letters: dict[Expr, Expr] = {b: fresh_like(b) for b in sum_a.binders}
+    new = list(letters.values())
+    body_a = substitute(sum_a.body, letters)
+    for order in _matchings(sum_b.binders, new):
+        body_b = substitute(sum_b.body, order)
+        parts_b = list(factors(body_b))
+        shared = [f for f in factors(body_a) if f in parts_b and f.letters & set(new)]
+        if not shared:
+            continue
+        rest_a = mul(*(f for f in factors(body_a) if f not in shared), *(f for f in outer_a if f not in common_outer))
+        rest_b = mul(*(f for f in parts_b if f not in shared), *(f for f in outer_b if f not in common_outer))
+        bound = tuple(x for x in new if isinstance(x, Letter))
+        inner = factors(extract(add(rest_a, rest_b)))
+        inside = [f for f in inner if f.letters & set(bound)]
+        outside = [f for f in inner if not f.letters & set(bound)]
+        return mul(*common_outer, *outside, sum_over(bound, mul(*shared, *inside)))
+    return None
+
+
+def _matchings(binders: tuple[Letter, ...], targets: list[Expr]) -> list[dict[Expr, Expr]]:
+    """The ways to rename binders to targets of the same extents."""
+    if not binders:
+        return [{}]
+    found = []
+    for t in targets:
+        if isinstance(t, Letter) and t.extent == binders[0].extent:
+            for rest in _matchings(binders[1:], [x for x in targets if x is not t]):
+                found.append({binders[0]: t, **rest})
+    return found

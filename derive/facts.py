@@ -1,0 +1,156 @@
+"""What is known of a program, generated from its forward equations and declared properties.
+
+In: a program. Out: tables that the normal form consults: totals (Σ_k of a product, as something shorter) and
+quotients (E = P·S from P = E/S). Nothing in here is about a particular function: ΣP = 1 for a softmax is
+found by normalizing the sum of its own definition.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from derive.expr import (
+    ONE,
+    Access,
+    Expr,
+    Letter,
+    Num,
+    Pow,
+    Reduce,
+    mul,
+    power,
+    split_power,
+)
+from derive.hoist import ordered_letters, split_scale, standard
+from derive.normal import Normalizer, TooLargeError
+from derive.program import Equation, Program, Tensor, letters_for
+from derive.rewrite import factors, substitute, terms, walk
+
+
+class Facts:
+    """Totals and quotients of one program; `fired` counts how often each was used, by name."""
+
+    def __init__(self, program: Program) -> None:
+        self.totals: dict[Expr, tuple[Expr, str]] = {}
+        self.quotients: dict[Tensor, tuple[tuple[Letter, ...], Expr, str]] = {}
+        self.products: list[tuple[Equation, str]] = []
+        self.fired: Counter[str] = Counter()
+        for t in program.declared:
+            self._declare(t)
+        for equation in program.equations:
+            if equation.out.kind == "value" and equation.out.dtype == "real":
+                self._learn(equation)
+        self.fired.clear()
+
+    def access(self, e: Access) -> Expr | None:
+        """An element as a quotient rule gives it."""
+        rule = self.quotients.get(e.tensor)
+        if rule is None:
+            return None
+        letters, value, name = rule
+        self.fired[name] += 1
+        return substitute(value, dict(zip(letters, e.places, strict=True)))
+
+    def total(self, e: Reduce) -> Expr | None:
+        """The value of a known sum."""
+        letters = ordered_letters(e)
+        found = self.totals.get(standard(e, letters))
+        if found is None:
+            return None
+        value, name = found
+        self.fired[name] += 1
+        return substitute(value, {Letter(a.extent, -1000 - k): a for k, a in enumerate(letters)})
+
+    def is_idempotent(self, e: Access) -> bool:
+        """x² = x for data declared one-hot or binary."""
+        known = any(e.tensor.property(name) is not None for name in ("one_hot", "binary"))
+        if known:
+            self.fired[f"{e.tensor.name} is 0 or 1"] += 1
+        return known
+
+    def places(self, e: Access) -> tuple[Expr, ...]:
+        """Places of a symmetric matrix in canonical order."""
+        if e.tensor.property("symmetric") is not None and e.tensor.rank == 2:
+            return tuple(sorted(e.places, key=lambda p: p.key))
+        return e.places
+
+    def _declare(self, t: Tensor) -> None:
+        for name in ("one_hot", "simplex"):
+            p = t.property(name)
+            if p is not None and p.axis is not None:
+                letters = letters_for(t.axes)
+                total = Reduce("sum", (letters[p.axis],), t.at(letters))
+                self._total(total, ONE, f"Σ {t.name} = 1 ({name})")
+
+    def _total(self, total: Expr, value: Expr, name: str) -> None:
+        normal = Normalizer(_Without(self))(total)
+        if isinstance(normal, Reduce) and normal != value:
+            letters = ordered_letters(normal)
+            if not value.letters <= set(letters):
+                return
+            table = {a: Letter(a.extent, -1000 - k) for k, a in enumerate(letters)}
+            self.totals.setdefault(standard(normal, letters), (substitute(value, table), name))
+
+    def _learn(self, equation: Equation) -> None:
+        body = equation.body
+        scale, rest = split_scale(body)
+        if isinstance(rest, Reduce):
+            if rest.op == "sum" and len(terms(rest.body)) == 1:
+                value = mul(equation.left, power(scale, -1))
+                self._total(rest, value, f"Σ is {equation.out.name}")
+            return
+        if any(isinstance(n, Reduce) for n in walk(body)):
+            return
+        for k, letter in enumerate(equation.letters):
+            self._own_total(equation, k, letter)
+        self._quotient(equation)
+
+    def _own_total(self, equation: Equation, axis: int, letter: Letter) -> None:
+        """Σ over an axis of a pointwise tensor, where no sum remains: ΣP = 1, Σ(x − μ) = 0."""
+        try:
+            value = Normalizer(self)(Reduce("sum", (letter,), equation.body))
+        except TooLargeError:
+            return
+        if not any(isinstance(n, Reduce) for n in walk(value)):
+            total = Reduce("sum", (letter,), equation.left)
+            self._total(total, value, f"Σ {equation.out.name} over axis {axis} is {value!r}")
+
+    def _quotient(self, equation: Equation) -> None:
+        """From T = c·A/B: A is T·B/c, where A is an intermediate over T's own axes."""
+        scale, rest = split_scale(equation.body)
+        above = [f for f in factors(rest) if not _negative(f)]
+        below = [f for f in factors(rest) if _negative(f)]
+        if len(above) != 1 or not below:
+            return
+        a = above[0]
+        whole = isinstance(a, Access) and a.tensor.kind == "value" and a.tensor not in self.quotients
+        if not isinstance(a, Access) or not whole or a.places != equation.letters:
+            return
+        if not all(isinstance(split_power(b)[0], Access) for b in below):
+            return
+        value = mul(equation.left, *(power(b, -1) for b in below), power(scale, -1))
+        name = f"{a.tensor.name} in terms of {equation.out.name}"
+        self.quotients[a.tensor] = (equation.letters, value, name)
+
+
+class _Without:
+    """Facts without totals and quotients: for putting a total's own left side in normal form."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+
+    def access(self, e: Access) -> Expr | None:
+        return self.facts.access(e)
+
+    def total(self, e: Reduce) -> Expr | None:
+        return None
+
+    def is_idempotent(self, e: Access) -> bool:
+        return self.facts.is_idempotent(e)
+
+    def places(self, e: Access) -> tuple[Expr, ...]:
+        return self.facts.places(e)
+
+
+def _negative(e: Expr) -> bool:
+    return isinstance(e, Pow) and isinstance(e.exponent, Num) and e.exponent.value < 0

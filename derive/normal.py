@@ -1,0 +1,322 @@
+"""The normal form: sums of products under bound axes, by which equality is decided.
+
+In: an expression, and tables of what is known of the program (see `facts`). Out: an equal expression, expanded,
+with Kronecker deltas eliminated, independent factors outside their sums, sums split into connected parts, and
+bound letters numbered canonically. Two expressions of the sum-product fragment are equal if and only if their
+normal forms are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Protocol
+
+from derive.expr import (
+    ZERO,
+    Access,
+    Add,
+    Call,
+    Compare,
+    Dim,
+    Expr,
+    Letter,
+    Mask,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    add,
+    fresh_like,
+    mul,
+    negate,
+    power,
+    split_power,
+)
+from derive.rational import cancel, has_sum_below
+from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
+
+MAX_TERMS = 60
+
+
+class TooLargeError(Exception):
+    """An expansion went past the limit; the caller keeps what it had."""
+
+
+class Knowledge(Protocol):
+    """What the normal form may use of a program."""
+
+    def access(self, e: Access) -> Expr | None:
+        """Another expression for an element, or None."""
+
+    def total(self, e: Reduce) -> Expr | None:
+        """The value of a sum over one product, or None."""
+
+    def is_idempotent(self, e: Access) -> bool:
+        """Whether x² = x."""
+
+    def places(self, e: Access) -> tuple[Expr, ...]:
+        """The places in canonical order (symmetric tensors)."""
+
+
+class Nothing:
+    """No knowledge: only what holds for all numbers."""
+
+    def access(self, e: Access) -> Expr | None:
+        return None
+
+    def total(self, e: Reduce) -> Expr | None:
+        return None
+
+    def is_idempotent(self, e: Access) -> bool:
+        return False
+
+    def places(self, e: Access) -> tuple[Expr, ...]:
+        return e.places
+
+
+class Normalizer:
+    """``normalizer(e)`` is the normal form of ``e`` under the given knowledge; results are memoized."""
+
+    def __init__(self, knowledge: Knowledge | None = None) -> None:
+        self.knowledge: Knowledge = knowledge if knowledge is not None else Nothing()
+        self.memo: dict[Expr, Expr] = {}
+
+    def __call__(self, e: Expr) -> Expr:
+        done = self.memo.get(e)
+        if done is None:
+            done = self.memo[e] = self._normal(e)
+        return done
+
+    def _normal(self, e: Expr) -> Expr:
+        match e:
+            case Access():
+                own = Access(e.tensor, self.knowledge.places(e))
+                other = self.knowledge.access(own)
+                return own if other is None else self(other)
+            case Add():
+                return self._rational(_limited(add(*(self(t) for t in e.args))))
+            case Mul():
+                return self._rational(self._product([self(f) for f in e.args]))
+            case Pow():
+                return self._power(e)
+            case Call():
+                return self._call(e)
+            case Select():
+                mask = self(e.mask)
+                return self(add(mul(mask, e.chosen), mul(negate(mask), e.other)))
+            case Reduce() if e.op == "sum":
+                return self._sum(e)
+            case Reduce():
+                return canonical_reduce(e.op, e.binders, self(e.body))
+        return map_children(e, self)
+
+    def _call(self, e: Call) -> Expr:
+        arguments = [self(a) for a in e.arguments]
+        if e.function.name == "exp" and _leading_sign(arguments[0]) < 0:
+            return power(Call(e.function, self(-arguments[0])), -1)
+        return Call(e.function, *arguments)
+
+    def _power(self, e: Pow) -> Expr:
+        base, exponent = self(e.base), self(e.exponent)
+        if isinstance(exponent, Num) and exponent.value.denominator == 1:
+            n = int(exponent.value)
+            if n > 0 and isinstance(base, Add):
+                if len(base.args) ** n > MAX_TERMS * 4:
+                    raise TooLargeError
+                return self._rational(self._product([base] * n))
+            if n > 0:
+                return self._product([base] * n)
+            if isinstance(base, Add):
+                return self._rational(power(base, exponent))
+        return power(base, exponent)
+
+    def _product(self, parts: Iterable[Expr]) -> Expr:
+        """Multiply out normal expressions."""
+        whole = mul(*parts)  # equal sums above and below a fraction line cancel before they are expanded
+        sums = [f for f in factors(whole) if isinstance(f, Add)]
+        powers = [f for f in factors(whole) if isinstance(f, Pow) and isinstance(f.base, Add) and _is_whole(f)]
+        for p in powers:
+            base, exponent = split_power(p)
+            assert isinstance(base, Add)
+            assert isinstance(exponent, Num)
+            sums.extend([base] * int(exponent.value))
+        monomial = mul(*(f for f in factors(whole) if f not in sums and f not in powers))
+        products = [monomial]
+        for s in sums:
+            products = [mul(p, t) for p in products for t in terms(s)]
+            products = list(terms(_limited(add(*products))))
+        return add(*(self._monomial(p) for p in products))
+
+    def _monomial(self, e: Expr) -> Expr:
+        """Idempotents, and masks that exclude one another."""
+        out: list[Expr] = []
+        masks = {f for f in factors(e) if isinstance(f, Mask)}
+        if any(negate(m) in masks for m in masks):
+            return ZERO
+        changed = False
+        for f in factors(e):
+            base, exponent = split_power(f)
+            squared = isinstance(exponent, Num) and exponent.value > 1 and exponent.value.denominator == 1
+            if squared and isinstance(base, Access) and self.knowledge.is_idempotent(base):
+                out.append(base)
+                changed = True
+            else:
+                out.append(f)
+        return mul(*out) if changed else e
+
+    def _rational(self, e: Expr) -> Expr:
+        e = _join_masks(e)
+        return cancel(e) if has_sum_below(e) else e
+
+    def _sum(self, e: Reduce) -> Expr:
+        return self._rational(add(*(self._sum_of_product(e.binders, t) for t in terms(self(e.body)))))
+
+    def _sum_of_product(self, binders: tuple[Letter, ...], term: Expr) -> Expr:
+        own = {b: fresh_like(b) for b in binders}
+        bound = list(own.values())
+        parts = list(factors(substitute(term, own)))
+        parts, bound = _flatten(parts, bound)
+        parts, bound, changed = _eliminate_deltas(parts, bound)
+        if changed:
+            return self(Reduce("sum", tuple(bound), mul(*parts))) if bound else self(mul(*parts))
+        return self._split(parts, bound)
+
+    def _split(self, parts: list[Expr], bound: list[Letter]) -> Expr:
+        """Σ over connected groups of factors: the product of their sums."""
+        outside = [p for p in parts if not p.letters & set(bound)]
+        inside = [p for p in parts if p.letters & set(bound)]
+        used = frozenset[Letter]().union(*(p.letters for p in inside)) if inside else frozenset[Letter]()
+        results = [*outside, *(b.extent for b in bound if b not in used)]
+        waiting = [b for b in bound if b in used]
+        again = False
+        while waiting:
+            group, members = {waiting[0]}, list[Expr]()
+            while True:
+                members = [p for p in inside if p.letters & group]
+                grown = {b for b in waiting if any(b in p.letters for p in members)}
+                if grown == group:
+                    break
+                group = grown
+            letters = tuple(b for b in waiting if b in group)
+            waiting = [b for b in waiting if b not in group]
+            component = canonical_reduce("sum", letters, mul(*members))
+            assert isinstance(component, Reduce)
+            known = self.knowledge.total(component)
+            again = again or known is not None
+            results.append(component if known is None else known)
+        whole = self._product([self(r) if isinstance(r, Dim) else r for r in results])
+        return self(whole) if again else whole
+
+
+def _is_whole(f: Pow) -> bool:
+    return isinstance(f.exponent, Num) and f.exponent.value > 0 and f.exponent.value.denominator == 1
+
+
+def _limited(e: Expr) -> Expr:
+    if len(terms(e)) > MAX_TERMS:
+        raise TooLargeError
+    return e
+
+
+def _leading_sign(e: Expr) -> int:
+    first = terms(e)[-1]
+    coefficient = factors(first)[0]
+    return -1 if isinstance(coefficient, Num) and coefficient.value < 0 else 1
+
+
+def _join_masks(e: Expr) -> Expr:
+    """[c]·x + [not c]·x is x."""
+    parts = list(terms(e))
+    for k, t in enumerate(parts):
+        for m in factors(t):
+            if isinstance(m, Mask):
+                other = mul(*(negate(m) if f is m else f for f in factors(t)))
+                if other in parts[k + 1 :]:
+                    rest = [p for p in parts if p is not t and p != other]
+                    return _join_masks(add(*rest, *(mul(*(f for f in factors(t) if f is not m)),)))
+    return e
+
+
+def _flatten(parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter]]:
+    """Σ_a f Σ_b g is Σ_{a,b} f g, where g depends on a."""
+    out: list[Expr] = []
+    for p in parts:
+        if isinstance(p, Reduce) and p.op == "sum" and p.letters & set(bound):
+            inner = rename_binders(p)
+            assert isinstance(inner, Reduce)
+            more, bound = _flatten(list(factors(inner.body)), [*bound, *inner.binders])
+            out.extend(more)
+        else:
+            out.append(p)
+    return out, bound
+
+
+def _eliminate_deltas(parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter], bool]:
+    """Where [b == e] stands under a sum over b, put e for b."""
+    changed = False
+    while True:
+        found = _solvable(parts, bound)
+        if found is None:
+            return parts, bound, changed
+        delta, letter, value = found
+        changed = True
+        bound = [b for b in bound if b != letter]
+        parts = [substitute(p, {letter: value}) for p in parts if p is not delta]
+
+
+def _solvable(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Expr] | None:
+    for p in parts:
+        if isinstance(p, Compare) and p.op == "==":
+            for letter, value in ((p.left, p.right), (p.right, p.left)):
+                free = isinstance(letter, Letter) and letter in bound and letter not in value.letters
+                if free and isinstance(letter, Letter) and within(value, letter.extent):
+                    return p, letter, value
+    return None
+
+
+def within(value: Expr, extent: Expr) -> bool:
+    """Whether an integer expression is known to lie in 0 … extent−1."""
+    if isinstance(value, Letter):
+        return value.extent == extent
+    if isinstance(value, Num):
+        return isinstance(extent, Num) and 0 <= value.value < extent.value
+    if isinstance(value, Access):
+        labels = value.tensor.property("labels")
+        return (labels.extent if labels is not None else value.tensor.range) == extent
+    return False
+
+
+def canonical_reduce(op: str, binders: tuple[Letter, ...], body: Expr) -> Expr:
+    """The reduction with its binders numbered by height, in the order that gives the least key.
+
+    The order of the binders has no meaning but for a flat position (argmax, argmin), which keeps it.
+    """
+    height = 1 + max((-b.number for n in walk(body) if isinstance(n, Reduce) for b in n.binders), default=0)
+    height = max(height, 1)
+    groups: dict[Expr, list[Letter]] = {}
+    for b in sorted(binders, key=lambda b: b.extent.key):
+        groups.setdefault(b.extent, []).append(b)
+    orders: Iterable[tuple[Letter, ...]] = [binders]
+    if not op.startswith("arg") and all(len(g) <= 5 for g in groups.values()):
+        choices = [list(itertools.permutations(g)) for g in groups.values()]
+        orders = [tuple(itertools.chain(*c)) for c in itertools.product(*choices)]
+    candidates = []
+    for order in orders:
+        table = {b: Letter(b.extent, -(height + k), b.hint) for k, b in enumerate(order)}
+        candidates.append(Reduce(op, tuple(table.values()), substitute(body, table)))
+    return min(candidates, key=lambda c: c.key)
+
+
+def equal(a: Expr, b: Expr, normalizer: Normalizer | None = None) -> bool:
+    """Whether two expressions have the same normal form.
+
+    >>> n = Dim("n"); equal((n + 1) ** 2, n * n + 2 * n + 1)
+    True
+    """
+    normal = normalizer if normalizer is not None else Normalizer()
+    try:
+        return normal(add(a, mul(-1, b))) == ZERO
+    except TooLargeError:
+        return False

@@ -1,0 +1,153 @@
+"""From raw cotangents to textbook forms.
+
+In: a program with cotangents. Out: an equal one in which no equation costs more than it did, and a report of what
+fired. Forward equations are taken as they are; their facts (ΣP = 1, E = P·S …) are what the cotangents are
+simplified with. Cotangents that nobody asked for are inlined where that pays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from derive.cost import Cost, cost
+from derive.expr import Access, Expr
+from derive.extract import extract
+from derive.facts import Facts
+from derive.hoist import is_scale, split_scale
+from derive.normal import Normalizer, TooLargeError
+from derive.program import Equation, Program, Tensor, reads
+from derive.rewrite import map_children, rename_binders, substitute
+
+ROUNDS = 4
+SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Firing:
+    """One thing that simplification did: the rule, the cotangent it served, what the equation cost before and after."""
+
+    rule: str
+    tensor: str
+    before: Cost
+    after: Cost
+
+    def __str__(self) -> str:
+        return f"{self.tensor}: {self.rule} ({self.before} → {self.after})"
+
+
+@dataclass
+class Report:
+    """What fired, by name, and what was left as it was."""
+
+    firings: list[Firing] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.firings), *self.kept])
+
+
+class _Work:
+    """The equations under simplification, the normalizer and the report, for one run."""
+
+    def __init__(self, program: Program) -> None:
+        self.facts = Facts(program.with_equations(e for e in program.equations if e.out.kind != "cotangent"))
+        self.normal = Normalizer(self.facts)
+        self.report = Report()
+
+    def improve(self, body: Expr, tensor: Tensor, rule: str = "normal form") -> Expr:
+        """The cheaper of ``body`` and its extracted normal form."""
+        before = Counter(self.facts.fired)
+        started = time.perf_counter()
+        try:
+            short = extract(self.normal(body))
+        except TooLargeError:
+            self.report.kept.append(f"{tensor.name}: kept as derived, its expansion is too large")
+            return body
+        if time.perf_counter() - started > SECONDS:
+            self.report.kept.append(f"{tensor.name}: slow to normalize")
+        was, now = cost(body), cost(short)
+        if now > was:
+            return body
+        if short != body:
+            used = sorted((Counter(self.facts.fired) - before).keys())
+            for name in [*used, rule] if now < was or used else []:
+                self.report.firings.append(Firing(name, tensor.name, was, now))
+        return short
+
+
+def simplify(program: Program) -> tuple[Program, Report]:
+    """The program with its cotangents in shortest form, and the report."""
+    forward = [e for e in program.equations if e.out.kind != "cotangent" and not _after_cotangent(e)]
+    backward = [e for e in program.equations if e not in forward]
+    work = _Work(program.with_equations(forward))
+    backward = [e.with_body(work.improve(e.body, e.out)) for e in backward]
+    wanted = {bar for _, bar in program.gradients}
+    for _ in range(ROUNDS):
+        count = len(backward)
+        backward = _inline_round(backward, wanted, work)
+        if len(backward) == count:
+            break
+    return program.with_equations([*forward, *backward]), work.report
+
+
+def _after_cotangent(e: Equation) -> bool:
+    return any(t.kind == "cotangent" for t in reads(e.body))
+
+
+def _inline_round(backward: list[Equation], wanted: set[Tensor], work: _Work) -> list[Equation]:
+    """Try each unasked cotangent once, from the loss to the inputs."""
+    for candidate in list(backward):
+        current = next((e for e in backward if e.out is candidate.out), None)
+        if current is None or current.out in wanted:
+            continue
+        users = [e for e in backward if e is not current and current.out in reads(e.body)]
+        if not users:
+            backward = [e for e in backward if e is not current]
+            continue
+        replaced = _substituted(current, users, work)
+        if replaced is None:
+            continue
+        table = {u.out: r for u, r in zip(users, replaced, strict=True)}
+        backward = [table.get(e.out, e) for e in backward if e is not current]
+    return backward
+
+
+def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equation] | None:
+    """The users of ``d`` with its body in its place, if that is worth it."""
+    started = time.perf_counter()
+    new = []
+    for user in users:
+        try:
+            body = extract(work.normal(inline(user.body, d)))
+        except TooLargeError:
+            return None
+        new.append(user.with_body(body))
+        if time.perf_counter() - started > SECONDS:
+            return None
+    before = cost(d.body, *(u.body for u in users)) if len(users) == 1 else _total([d, *users])
+    after = _total(new)
+    alias = is_scale(d.body) or isinstance(split_scale(d.body)[1], Access)
+    hidden = d.out.primal is None or d.out.primal.hidden
+    if alias or after < before or (len(users) == 1 and hidden and after == before):
+        for u, n in zip(users, new, strict=True):
+            work.report.firings.append(
+                Firing(f"{d.out.name} inlined", u.out.name, cost(u.body) + cost(d.body), cost(n.body))
+            )
+        return new
+    return None
+
+
+def _total(equations: list[Equation]) -> Cost:
+    total = Cost()
+    for e in equations:
+        total = total + cost(e.body)
+    return total
+
+
+def inline(e: Expr, d: Equation) -> Expr:
+    """``e`` with every access of ``d.out`` replaced by the definition there (its binders made new)."""
+    if isinstance(e, Access) and e.tensor is d.out:
+        return substitute(rename_binders(d.body), dict(zip(d.letters, e.places, strict=True)))
+    return map_children(e, lambda c: inline(c, d))

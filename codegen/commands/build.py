@@ -1,0 +1,26 @@
+"""`gradc build`: a model file in, one self-contained Python module out."""
+
+from __future__ import annotations
+
+import click
+
+from codegen.build import build
+from codegen.commands.common import dtype_option, load_model, model_argument, reporting, size_option
+from codegen.files import write_text
+
+
+@click.command("build")
+@model_argument
+@click.option("-o", "--output", required=True, metavar="OUT.py", help="The file to write; - prints it.")
+@click.option("--target", type=click.Choice(["numba", "numpy"]), default="numba", show_default=True)
+@size_option
+@dtype_option
+@reporting
+def command(model: str, output: str, target: str, sizes: tuple[tuple[str, int], ...], dtype: str) -> None:
+    """Write a module that computes MODEL, its gradients and its training, and needs nothing of gradc."""
+    text = build(load_model(model).program, dtype=dtype, target=target, sizes=dict(sizes))
+    if output == "-":
+        click.echo(text, nl=False)
+    else:
+        write_text(output, text)
+        click.echo(f"wrote {output}")

@@ -1,0 +1,25 @@
+"""`gradc check`: every gradient of the emitted module against numerical ones, as a table."""
+
+from __future__ import annotations
+
+import click
+
+from codegen.commands.common import load_model, model_argument, reporting, size_option
+from codegen.verify import check
+
+
+@click.command("check")
+@model_argument
+@size_option
+@click.option("--wrt", multiple=True, metavar="NAME", help="A variable to check; all parameters without it.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--target", type=click.Choice(["numba", "numpy"]), default="numba", show_default=True)
+@reporting
+def command(model: str, sizes: tuple[tuple[str, int], ...], wrt: tuple[str, ...], seed: int, target: str) -> int:
+    """Compare every gradient of MODEL with central differences and complex steps.
+
+    The check runs at small prime sizes unless --size says otherwise.
+    """
+    result = check(load_model(model), dict(sizes), list(wrt) or None, seed=seed, target=target)
+    click.echo(str(result))
+    return 0 if result.ok else 1

@@ -1,0 +1,286 @@
+"""The check: every gradient of an emitted module against numerical gradients of the model.
+
+In: a model. Out: a `CheckResult`, a row for each variable and method. Central differences take the emitted loss,
+complex steps the definition itself (the oracle of `derive.evaluate`), float32 is held against float64.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import derive
+from codegen import promises
+from codegen.build import build, load_source
+from derive.errors import GradcError
+from derive.evaluate import evaluate, extent
+from derive.program import Program
+
+Array = NDArray[Any]
+Point = dict[str, Array]
+
+DIFFERENCES, COMPLEX_STEP, SINGLE = "differences", "complex step", "float32"
+TOLERANCES = {DIFFERENCES: 1e-7, COMPLEX_STEP: 1e-12, SINGLE: 1e-4}
+_POINTS = 8  # how many random points are tried for an entry whose difference quotients meet a kink
+_ENTRIES = 300  # about how many entries of a large array are checked
+_STEP, _TINY = 1e-4, 1e-30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variable under one method: its worst entry, or how many entries had no smooth point."""
+
+    name: str
+    shape: tuple[int, ...]
+    method: str
+    error: float
+    index: tuple[int, ...]
+    expected: float
+    found: float
+    formula: str
+    unsettled: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every entry agrees within the method's tolerance."""
+        return self.unsettled == 0 and self.error <= TOLERANCES[self.method]
+
+    def explain(self) -> str:
+        """What is wrong, where, and under which formula."""
+        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        if self.unsettled:
+            return f"d{self.name}: {self.unsettled} entries have a kink at every point tried"
+        return (
+            f"d{self.name}{place}: the module gives {self.found:.9g}, {self.method} {self.expected:.9g} "
+            f"(relative error {self.error:.1e}, allowed {TOLERANCES[self.method]:.0e})\n    {self.formula}"
+        )
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The rows of a check and the sizes at which it was done."""
+
+    model: str
+    rows: tuple[Row, ...]
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every gradient agrees by every method."""
+        return bool(self.rows) and all(row.ok for row in self.rows)
+
+    def __str__(self) -> str:
+        head = ("parameter", "shape", "max rel. error", "method", "verdict")
+        body = [
+            (r.name, "×".join(map(str, r.shape)) or "scalar", f"{r.error:.1e}", r.method, "ok" if r.ok else "FAILED")
+            for r in self.rows
+        ]
+        widths = [max(len(line[k]) for line in (head, *body)) for k in range(len(head))]
+        lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in (head, *body)]
+        lines.insert(1, "  ".join("─" * w for w in widths))
+        sizes = ", ".join(f"{k} = {v}" for k, v in self.sizes.items())
+        lines.insert(0, f"gradients of {self.model}" + (f" at {sizes}" if sizes else ""))
+        return "\n".join(lines + [row.explain() for row in self.rows if not row.ok])
+
+
+def check(
+    model: derive.Model,
+    sizes: Mapping[str, int] | None = None,
+    wrt: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    target: str = "numba",
+) -> CheckResult:
+    """Emit ``model`` in both precisions and check every gradient; ``wrt`` names the variables (all parameters).
+
+    Dims without a given size get small distinct primes, so that no transposition hides behind a square.
+    """
+    chosen = small_sizes(model.program, sizes or {})
+    built = {d.name: chosen[d.name] for d in model.program.dims if d.derived is None}
+    modules = [
+        load_source(build(model.program, dtype=dtype, target=target, sizes=built, wrt=wrt))
+        for dtype in ("float64", "float32")
+    ]
+    names = list(wrt) if wrt is not None else [t.name for t in model.program.parameters]
+    gradient = model.gradient(*names)
+    return compare(model.program, *modules, formulas={n: str(gradient[n]) for n in names}, sizes=chosen, seed=seed)
+
+
+def compare(
+    program: Program, double: Any, single: Any, *, formulas: Mapping[str, str], sizes: Mapping[str, int], seed: int = 0
+) -> CheckResult:
+    """Check two emitted modules of ``program``; the variables are the keys of ``formulas``."""
+    points = _points(program, double, sizes, seed)
+    rows = []
+    for name, formula in formulas.items():
+        for method, measure in _METHODS.items():
+            found, expected, scale = measure(program, double, single, name, points)
+            rows.append(_row(name, method, formula, found, expected, scale))
+    return CheckResult(program.name, tuple(rows), dict(sizes))
+
+
+def small_sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
+    """Distinct small primes for all dims and the batch, except those given.
+
+    The order of the defaults is kept, so that a kernel stays smaller than its image. Where an extent of the
+    model would vanish nevertheless, the defaults themselves are used.
+    """
+    dims = [d for d in program.dims if d.derived is None]
+    batch = [program.batch.name] if program.batch else []
+    if unknown := [name for name in given if name not in [d.name for d in dims] + batch]:
+        raise GradcError(f"no dim {unknown[0]} in {program.name}; its dims are {', '.join(d.name for d in dims)}")
+    ordered = sorted(dims, key=lambda d: (d.default is None, d.default or 0))
+    free = [name for name in [d.name for d in ordered] + batch if name not in given]
+    primes = (p for p in itertools.count(2) if all(p % q for q in range(2, p)) and p not in given.values())
+    chosen = {**dict(zip(free, primes, strict=False)), **given}
+    if not _fits(program, chosen):
+        chosen.update({d.name: d.default for d in dims if d.default is not None and d.name not in given})
+    return {name: chosen[name] for name in [d.name for d in dims] + batch}
+
+
+def _fits(program: Program, sizes: Mapping[str, int]) -> bool:
+    known = {**sizes}
+    for d in program.dims:
+        if d.derived is not None:
+            known[d.name] = extent(d.derived, known)
+    return all(extent(a, known) > 0 for t in program.tensors for a in t.axes)
+
+
+def _points(program: Program, net: Any, sizes: Mapping[str, int], seed: int) -> list[Point]:
+    """Random values for all that is declared, promises kept, at which the loss is a number.
+
+    Half of them are positive where nothing else is promised: logarithms and roots ask for it.
+    """
+    r = np.random.default_rng(seed)
+    tensors = [t for t in program.declared if t.kind != "const"]
+    points = []
+    for attempt in range(4 * _POINTS):
+        point = {t.name: promises.draw(t, sizes, r) for t in tensors}
+        if attempt % 2:
+            free = [t for t in tensors if t.dtype == "real" and not t.properties and t.bounds is None]
+            point.update({t.name: np.abs(point[t.name]) + 0.3 for t in free})
+        if np.isfinite(_loss(program, net, point)):
+            points.append(point)
+        if len(points) == _POINTS:
+            return points
+    if not points:
+        raise GradcError(f"the loss of {program.name} is not a number at any of {4 * _POINTS} random points")
+    return points
+
+
+def _arguments(program: Program, point: Point) -> tuple[Point, Point]:
+    names = {t.name for t in program.parameters}
+    return {k: a for k, a in point.items() if k in names}, {k: a for k, a in point.items() if k not in names}
+
+
+def _loss(program: Program, net: Any, point: Point) -> float:
+    params, inputs = _arguments(program, point)
+    return float(net.loss(params, **inputs))
+
+
+def _gradient(program: Program, net: Any, point: Point, name: str) -> tuple[Array, float]:
+    """The emitted gradient and what its entries are measured against: the loss and the largest gradient."""
+    params, inputs = _arguments(program, point)
+    loss, gradients = net.loss_and_grad(params, **inputs)
+    found = [abs(float(loss)), *(float(np.max(np.abs(g), initial=0.0)) for g in gradients.values())]
+    return np.array(gradients[name], dtype=np.float64), max(found)
+
+
+def _entries(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The places that are checked: all of a small array, an even choice of a large one."""
+    count = int(np.prod(shape))
+    step = max(1, count // _ENTRIES)
+    return (tuple(int(i) for i in np.unravel_index(k, shape)) for k in range(0, count, step))
+
+
+def _differences(
+    program: Program, double: Any, single: Any, name: str, points: list[Point]
+) -> tuple[Array, Array, float]:
+    """Central differences of the emitted loss, extrapolated twice over halved steps.
+
+    Where both extrapolations differ a kink lies between the steps: that entry waits for the next point.
+    """
+    found, scale = _gradient(program, double, points[0], name)
+    expected = np.full(found.shape, np.nan)
+    found = np.full(found.shape, np.nan)
+    waiting = list(_entries(found.shape))
+    for point in points:
+        here, scale_here = _gradient(program, double, point, name)
+        scale = max(scale, scale_here)
+        still = []
+        for place in waiting:
+            coarse, fine = _quotients(
+                lambda x, at=place, p=point: _loss(program, double, _moved(p, name, at, x)), point[name][place]
+            )
+            if abs(fine - coarse) <= 1e-8 * max(abs(fine), scale_here):
+                expected[place], found[place] = fine, here[place]
+            else:
+                still.append(place)
+        waiting = still
+        if not waiting:
+            break
+    for place in waiting:
+        found[place] = np.inf
+    return found, expected, scale
+
+
+def _quotients(loss: Callable[[float], float], x: float) -> tuple[float, float]:
+    """Two estimates of fourth order of the derivative at ``x``, the second from halved steps."""
+    h = _STEP * max(1.0, abs(x))
+    first, second, third = ((loss(x + s) - loss(x - s)) / (2 * s) for s in (h, h / 2, h / 4))
+    return (4 * second - first) / 3, (4 * third - second) / 3
+
+
+def _moved(point: Point, name: str, place: tuple[int, ...], value: complex) -> Point:
+    array = point[name].astype(np.result_type(point[name], type(value)))
+    array[place] = value
+    return {**point, name: array}
+
+
+def _complex_steps(
+    program: Program, double: Any, single: Any, name: str, points: list[Point]
+) -> tuple[Array, Array, float]:
+    """The imaginary part of the definition at a tiny imaginary step: exact to rounding, no subtraction."""
+    assert program.objective is not None
+    found, scale = _gradient(program, double, points[0], name)
+    expected = np.full(found.shape, np.nan)
+    for place in _entries(found.shape):
+        moved = _moved(points[0], name, place, complex(points[0][name][place], _TINY))
+        value = evaluate(program, moved)[program.objective.name]
+        expected[place] = float(value.imag.sum()) / _TINY
+    return found, expected, scale
+
+
+def _single(program: Program, double: Any, single: Any, name: str, points: list[Point]) -> tuple[Array, Array, float]:
+    """The float32 module against the float64 one, at a point that both can hold."""
+    point = {k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in points[0].items()}
+    found, _ = _gradient(program, single, point, name)
+    expected, scale = _gradient(
+        program, double, {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in point.items()}, name
+    )
+    return found, expected, scale
+
+
+_METHODS: dict[str, Callable[[Program, Any, Any, str, list[Point]], tuple[Array, Array, float]]] = {
+    DIFFERENCES: _differences,
+    COMPLEX_STEP: _complex_steps,
+    SINGLE: _single,
+}
+
+
+def _row(name: str, method: str, formula: str, found: Array, expected: Array, scale: float) -> Row:
+    """The worst entry of ``found`` against ``expected``; entries that are NaN in ``expected`` were not asked for."""
+    unsettled = int(np.count_nonzero(np.isinf(found) & np.isnan(expected)))
+    asked = ~np.isnan(expected)
+    size = np.maximum(np.maximum(np.abs(expected), np.abs(found)), 1e-3 * scale)
+    with np.errstate(all="ignore"):
+        error = np.where(asked, np.abs(found - expected) / np.where(size > 0, size, 1.0), 0.0)
+    error = np.where(asked & ~np.isfinite(error), np.inf, error)
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(error)), error.shape))
+    worst = float(error[index])
+    return Row(name, found.shape, method, worst, index, float(expected[index]), float(found[index]), formula, unsettled)

@@ -91,20 +91,30 @@ def explain(lexing: Lexing, number: int, accepted: Collection[str]) -> SourceErr
         if number >= len(tokens) or (opening.line, opening.column) < (tokens[number].line, tokens[number].column):
             return unclosed
     token = tokens[number] if number < len(tokens) else None
+    if token is None and ({"END", "RETURN"} & set(accepted)):
+        return _unended(tokens, source)
     start = number
     while start > 0 and tokens[start - 1].type != "_NEWLINE":
         start -= 1
     after = tokens[number + 1] if number + 1 < len(tokens) else None
     mistake = _Mistake(token, tokens[start:number], after, accepted)
-    if mistake.sign:
-        found = f"unexpected `{mistake.sign}`"
-    elif token is None and any(kind != "_NEWLINE" for kind in accepted) and not mistake.before:
-        found = "the text ends too early"
-    else:
-        found = "the line ends too early"
+    found = f"unexpected `{mistake.sign}`" if mistake.sign else "the line ends too early"
     message = f"{found}; expected {_expected(mistake)}"
     hint = next((said for look in _HINTS if (said := look(mistake))), None)
     return SourceError(message, _place(token, tokens, source), hint=hint)
+
+
+def _unended(tokens: list[Token], source: Source) -> SourceError:
+    """The text ends inside a `repeat` or a `block`: the innermost one that is open."""
+    opened: list[Token] = []
+    for token in tokens:
+        if token.type in ("REPEAT", "BLOCK"):
+            opened.append(token)
+        elif token.type == "END":
+            opened.pop()
+    word = opened[-1]
+    closing = "`return …` and `end`" if word.type == "BLOCK" else "`end`"
+    return SourceError(f"`{word}` is never closed", token_span(word, source), hint=f"close it by {closing}")
 
 
 def _place(token: Token | None, tokens: list[Token], source: Source) -> Span:
@@ -156,12 +166,11 @@ def _foreign_word(m: _Mistake) -> str | None:
 
 def _reserved_word(m: _Mistake) -> str | None:
     """A reserved word where a name is wanted, or used as a name."""
-    if m.sign in RESERVED and "NAME" in m.accepted and m.sign not in ("model", "and", "or", "if", "else", "in"):
-        if "REDUCER" in m.accepted or "KIND" in m.accepted:
-            return None
-        return f"`{m.sign}` is a reserved word; choose another name"
-    if m.sign in RESERVED and "NAME" in m.accepted and m.after is not None and m.after.type in ("COLON", "EQUAL"):
-        return f"`{m.sign}` is a reserved word; choose another name"
+    if m.sign in RESERVED and "NAME" in m.accepted:
+        named = m.after is not None and m.after.type in ("EQUAL", "COLON")
+        statement = "KIND" in m.accepted
+        if named or not (statement or (m.wants_expression and m.sign in ("and", "or", "if", "else", "in"))):
+            return f"`{m.sign}` is a reserved word; choose another name"
     if m.previous in RESERVED and m.kind in ("EQUAL", "COLON", "COMMA", "LBRACE") and len(m.before) <= 2:
         return f"`{m.previous}` is a reserved word; choose another name"
     if m.before and m.before[-1].type == "REDUCER" and m.kind != "NAME":
@@ -171,9 +180,13 @@ def _reserved_word(m: _Mistake) -> str | None:
     return None
 
 
+def _type(token: Token) -> str:
+    return token.type
+
+
 def _equation(m: _Mistake) -> str | None:
     """A statement that begins like an equation and has no single `=`."""
-    if "EQUAL" not in m.accepted or not m.before or m.before[0].type != "NAME":
+    if "EQUAL" not in m.accepted or not m.before or m.before[0].type != "NAME" or "EQUAL" in map(_type, m.before):
         return None
     if m.sign == "==":
         return "`==` compares; an equation has one `=`"
@@ -265,8 +278,6 @@ def _line_end(m: _Mistake) -> str | None:
         return "an expression goes on on the next line only inside ( ) or [ ]"
     if "ELSE" in m.accepted:
         return "a conditional has both branches: `a if c else b`"
-    if m.token is None and ("END" in m.accepted or "RETURN" in m.accepted):
-        return "a `repeat` or `block` is closed by `end`"
     return None
 
 

@@ -15,10 +15,8 @@ from derive.language.literals import literal_hint, literal_value
 
 MAX_BYTES, MAX_NESTING, MAX_NAME = 1_000_000, 200, 64
 
-KEYWORDS = frozenset(
-    ("model", "include", "option", "dims", "batch", "const", "fn", "minimize", "optimizer", "output")
-    + ("repeat", "block", "return", "end", "if", "else", "in", "not")
-)
+KEYWORDS = frozenset(("model", "include", "option", "dims", "batch", "const", "fn", "minimize", "optimizer", "output"))
+KEYWORDS |= {"repeat", "block", "return", "end", "if", "else", "in", "not"}
 KINDS = frozenset(("input", "target", "param"))
 REDUCERS = frozenset(("sum", "mean", "max", "min", "prod"))
 RESERVED = KEYWORDS | KINDS | REDUCERS | {"and", "or"}

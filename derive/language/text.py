@@ -14,7 +14,7 @@ from derive.language.literals import literal_text
 
 # How tightly an expression binds, loosest first; a part that binds less tightly than its place asks stands in brackets.
 CONDITIONAL, OR, AND, NOT, COMPARE, SUM, PRODUCT, UNARY, POWER, POSTFIX, ATOM = range(11)
-_CHAINS = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "@": PRODUCT}
+CHAINS = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "@": PRODUCT}
 
 # A piece of the output: finished text, or an expression with the level that its place asks for and whether it stands
 # in an index, where sums and products are written without spaces.
@@ -166,7 +166,7 @@ def _level(e: syntax.Expr) -> int:
         case syntax.Conditional():
             return CONDITIONAL
         case syntax.Chain():
-            return _CHAINS[e.rest[0][0]]
+            return CHAINS[e.rest[0][0]]
         case syntax.Comparison():
             return COMPARE
         case syntax.Unary(op="not"):
@@ -231,7 +231,7 @@ def _pieces(e: syntax.Expr, tight: bool) -> list[_Piece]:
 
 def _chain(e: syntax.Chain, tight: bool) -> list[_Piece]:
     """Operands bind more tightly than their chain; the last of a product may be a reduction."""
-    own = _CHAINS[e.rest[0][0]]
+    own = CHAINS[e.rest[0][0]]
     pieces: list[_Piece] = [(e.first, own + 1, tight)]
     for number, (op, operand) in enumerate(e.rest):
         last = own == PRODUCT and number == len(e.rest) - 1 and _reduces(operand)

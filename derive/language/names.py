@@ -15,12 +15,9 @@ from typing import Any
 from derive.errors import SourceError, Span
 from derive.expr import Const, Expr
 from derive.language import tree
+from derive.language.lexer import RESERVED
 from derive.language.tensors import Value
 
-RESERVED = frozenset(
-    "model include option dims batch input target param const fn minimize optimizer output repeat block return end "
-    "if else and or not in sum mean max min prod".split()
-)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 

@@ -17,6 +17,9 @@ from derive.expr import (
     Expr,
     ExprLike,
     Letter,
+    Mask,
+    Mul,
+    Num,
     as_expr,
     compare,
     fresh,
@@ -90,7 +93,12 @@ class Value:
 def constant(e: ExprLike) -> Value:
     """A number."""
     body = as_expr(e)
-    return Value((), lambda places, hints: body, text=repr(body))
+    return Value((), lambda places, hints: body, text=repr(body) if isinstance(body, (Num, Dim)) else "this")
+
+
+def element(v: Value) -> Expr:
+    """The number that a value of rank 0 is."""
+    return v.build((), Hints())
 
 
 def of_tensor(t: Tensor, row: bool = False, dims: tuple[DimDecl, ...] = ()) -> Value:
@@ -305,3 +313,10 @@ def pick(place: Expr, options: Sequence[Expr]) -> Expr:
     for k in range(len(options) - 2, -1, -1):
         out = select(compare("==", place, k), options[k], out)
     return out
+
+
+def as_mask(e: Expr) -> Expr:
+    """A condition as a mask: what is not one already holds where it is not 0."""
+    if isinstance(e, Mask) or (isinstance(e, Mul) and all(isinstance(f, Mask) for f in e.args)):
+        return e
+    return compare("!=", e, 0)

@@ -1,0 +1,245 @@
+"""Declarations: dims, inputs, targets, parameters and constants, with their promises and initializers.
+
+In: the syntax of a declaration. Out: a `DimDecl` or a `Tensor`, or an error that says what does not fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from derive.errors import NotSupportedYet, SourceError, Span
+from derive.expr import Dim, Expr, Num
+from derive.language import tree
+from derive.language.calls import axis_of, bind
+from derive.language.expressions import Elaborator
+from derive.language.names import suggest
+from derive.language.tensors import element, of_tensor
+from derive.language.vocabulary import exact
+from derive.library.initializers import INITIALIZERS
+from derive.program import DimDecl, Initializer, Property, Tensor, reads
+from derive.shapes import show_axes, show_extent, size
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A property of data: its argument (an ``axis``, an ``extent`` or nothing); whether it wants a square."""
+
+    argument: str = ""
+    square: bool = False
+
+
+PROMISES = {
+    "one_hot": Promise("axis"),
+    "simplex": Promise("axis"),
+    "labels": Promise("extent"),
+    "binary": Promise(),
+    "signs": Promise(),
+    "positive": Promise(),
+    "counts": Promise(),
+    "symmetric": Promise(square=True),
+    "posdef": Promise(square=True),
+    "diagonal": Promise(square=True),
+    "orthogonal": Promise(square=True),
+}
+
+
+def plain_name(name: tree.Name) -> str:
+    """The name, which must not be a family member."""
+    if name.index is not None:
+        raise NotSupportedYet(f"a family ({name.name}{{…}})", name.span)
+    return name.name
+
+
+def declare_dim(elab: Elaborator, item: tree.DimItem) -> DimDecl:
+    """One entry of ``dims``: independent, or derived from others."""
+    if item.family is not None:
+        raise NotSupportedYet(f"a family of dims ({item.name.name}{{…}})", item.span)
+    name, span = plain_name(item.name), item.span or item.name.span
+    elab.names.check_new(name, span)
+    extent = None if item.value is None else elab.extent(item.value)
+    value = None if extent is None else size(extent, elab.sizes)
+    if value is not None and value < 1:
+        raise SourceError(f"the extent {name} is {value}; an extent is at least 1", span)
+    if extent is None or isinstance(extent, Num):
+        declared = DimDecl(name, None if value is None else int(value), span=span)
+        elab.names.define(name, Dim(name), span)
+    else:
+        declared = DimDecl(name, derived=extent, span=span)
+        elab.names.define(name, extent, span)
+    elab.dims.append(declared)
+    return declared
+
+
+def shape(elab: Elaborator, nodes: tuple[tree.Expr, ...] | None) -> tuple[Expr, ...]:
+    """The axes of a declaration."""
+    axes = []
+    for node in nodes or ():
+        extent = elab.extent(node)
+        value = size(extent, elab.sizes)
+        if value is not None and value < 1:
+            raise SourceError(
+                f"the extent {show_extent(extent, elab.dims)} is {value}; an extent is at least 1", node.span
+            )
+        axes.append(extent)
+    return tuple(axes)
+
+
+def declare(elab: Elaborator, node: tree.Declaration) -> Tensor:
+    """An ``input``, ``target`` or ``param``."""
+    name, span = plain_name(node.name), node.name.span or node.span
+    elab.names.check_new(name, span)
+    axes = shape(elab, node.shape)
+    tensor = Tensor(name, axes, node.kind, span=span)
+    if node.kind == "param" and elab.batch is not None and any(_mentions(a, elab.batch) for a in axes):
+        raise SourceError(
+            f"the parameter {name} {show_axes(axes, elab.dims)} has the batch axis {elab.batch.name}",
+            span,
+            hint="the batch changes from step to step; a parameter does not",
+        )
+    tensor.properties = _promises(elab, node, tensor)
+    if tensor.property("labels"):
+        tensor.dtype = "int"
+    tensor.bounds = _bounds(elab, node)
+    tensor.init = _initializer(elab, node, name)
+    elab.names.define(name, of_tensor(tensor, dims=tuple(elab.dims)), span)
+    return tensor
+
+
+def _mentions(e: Expr, dim: Dim) -> bool:
+    return e == dim or any(_mentions(c, dim) for c in e.children)
+
+
+def _promises(elab: Elaborator, node: tree.Declaration, tensor: Tensor) -> tuple[Property, ...]:
+    found: list[Property] = []
+    for call in node.properties:
+        span = call.span or node.span
+        promise = PROMISES.get(call.function)
+        if promise is None:
+            hint = suggest(call.function, PROMISES) or f"the properties are {', '.join(PROMISES)}"
+            raise SourceError(f"unknown property {call.function}", span, hint=hint)
+        if node.kind == "param":
+            why = " until constrained gradients exist" if promise.square else ""
+            raise SourceError(
+                f"{call.function} is a promise about data; a parameter is not given it{why}",
+                span,
+                hint="bounds of a parameter are written: in a..b",
+            )
+        if any(p.name == call.function for p in found):
+            raise SourceError(f"{call.function} stands twice", span)
+        found.append(_promise(elab, call, promise, tensor, span))
+    return tuple(found)
+
+
+def _promise(elab: Elaborator, call: tree.CallExpr, promise: Promise, tensor: Tensor, span: Span | None) -> Property:
+    value = of_tensor(tensor, dims=tuple(elab.dims))
+    if promise.square and (tensor.rank != 2 or tensor.axes[0] != tensor.axes[1]):
+        raise SourceError(f"{call.function} needs a square matrix, the same axis twice; {value.show()} is not", span)
+    if promise.argument == "extent":
+        extent = elab.extent(bind(call, ("classes",))["classes"])
+        return Property(call.function, extent=extent)
+    if not promise.argument:
+        bind(call, ())
+        return Property(call.function)
+    given = bind(call, (), ("axis",)).get("axis")
+    if given is not None:
+        return Property(call.function, axis=axis_of(elab.extent(given), value, given.span or span))
+    others = [k for k, a in enumerate(tensor.axes) if a != elab.batch]
+    if not others:
+        raise SourceError(
+            f"{call.function} speaks of an axis of classes, and {value.show()} has none",
+            span,
+            hint="integer class numbers are declared labels(c)",
+        )
+    return Property(call.function, axis=others[-1])
+
+
+def _bounds(elab: Elaborator, node: tree.Declaration) -> tuple[Fraction | None, Fraction | None] | None:
+    if node.bounds is None:
+        return None
+    low, high = (exact(b, elab.names) for b in node.bounds)
+    if low > high:
+        raise SourceError(f"the bounds {low}..{high} hold nothing", node.bounds[0].span or node.span)
+    return low, high
+
+
+def _initializer(elab: Elaborator, node: tree.Declaration, name: str) -> Initializer | None:
+    call = node.initializer
+    if call is not None and node.kind != "param":
+        raise SourceError(f"an initializer is for parameters, {name} is data", call.span or node.span)
+    if node.kind != "param":
+        return None
+    if call is None:
+        where = f"{node.span}: " if node.span is not None else ""
+        elab.notices.append(f"{where}the parameter {name} has no initializer and starts at zero; write ~ zeros()")
+        return Initializer("zeros")
+    declared = INITIALIZERS.get(call.function)
+    if declared is None:
+        hint = suggest(call.function, INITIALIZERS) or f"the initializers are {', '.join(INITIALIZERS)}"
+        raise SourceError(f"unknown initializer {call.function}", call.span or node.span, hint=hint)
+    names, defaults = declared.arguments
+    return Initializer(declared.name, exact_arguments(elab, call, names, defaults))
+
+
+def exact_arguments(
+    elab: Elaborator, call: tree.CallExpr, names: tuple[str, ...], defaults: dict[str, Expr]
+) -> tuple[tuple[str, Fraction], ...]:
+    """Every argument by name, defaults filled in, as exact numbers."""
+    bound = bind(call, tuple(n for n in names if n not in defaults), tuple(n for n in names if n in defaults))
+    out = []
+    for name in names:
+        default = defaults.get(name)
+        value = exact(bound[name], elab.names) if name in bound else default.value if isinstance(default, Num) else None
+        assert value is not None
+        out.append((name, value))
+    return tuple(out)
+
+
+def declare_const(elab: Elaborator, node: tree.ConstDecl) -> Tensor | None:
+    """A ``const``: a number or an expression in dims stands for itself, a list is a tensor."""
+    elab.names.check_new(node.name, node.span)
+    if not isinstance(node.value, tree.ListExpr):
+        if node.shape:
+            raise SourceError(
+                f"the constant {node.name} has a shape, so its value is a list", node.value.span or node.span
+            )
+        elab.names.define(node.name, _scalar_const(elab, node), node.span)
+        return None
+    values = _entries(elab, node.value)
+    lengths = _lengths(values, node.value.span or node.span)
+    axes = shape(elab, node.shape) if node.shape is not None else tuple(Num(Fraction(k)) for k in lengths)
+    known = [size(a, elab.sizes) for a in axes]
+    if len(axes) != len(lengths) or any(k is not None and k != n for k, n in zip(known, lengths, strict=True)):
+        shown = ", ".join(map(str, lengths))
+        raise SourceError(f"{node.name} is declared {show_axes(axes, elab.dims)}, and the list is [{shown}]", node.span)
+    tensor = Tensor(node.name, axes, "const", values=values, span=node.span)
+    elab.names.define(node.name, of_tensor(tensor, dims=tuple(elab.dims)), node.span)
+    return tensor
+
+
+def _scalar_const(elab: Elaborator, node: tree.ConstDecl) -> Expr:
+    value = elab.value(node.value)
+    body = element(value) if not value.rank else None
+    if body is None or reads(body):
+        raise SourceError(
+            f"a constant is a number, an expression in dims, or a list; {value.text} is none",
+            node.value.span or node.span,
+            hint=f"drop the word const: {node.name} = …",
+        )
+    return body
+
+
+def _entries(elab: Elaborator, node: tree.Expr) -> Any:
+    if isinstance(node, tree.ListExpr):
+        return tuple(_entries(elab, i) for i in node.items)
+    return exact(node, elab.names)
+
+
+def _lengths(values: Any, span: Span | None) -> tuple[int, ...]:
+    if not isinstance(values, tuple):
+        return ()
+    inner = {_lengths(v, span) for v in values}
+    if len(inner) != 1:
+        raise SourceError("the rows of the list differ in length", span)
+    return (len(values), *inner.pop())

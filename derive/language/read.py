@@ -1,0 +1,218 @@
+"""Reading: a syntax tree to a `Program` of index equations.
+
+In: the tree of a model. Out: named tensors and one index equation for each line that defines something. Every
+mistake is a `SourceError` where it stands; what a reader should know but need not mend is a notice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from derive.errors import NotSupportedYet, SourceError, Span
+from derive.expr import ONE, ZERO, Const, Dim, Expr, Num, num
+from derive.language import tree
+from derive.language.declarations import declare, declare_const, declare_dim, exact_arguments, plain_name
+from derive.language.expressions import Elaborator
+from derive.language.indices import Range, Scope
+from derive.language.names import Names, check_name, defined_names, line_of, suggest
+from derive.language.tensors import Hints, Value, of_tensor
+from derive.language.text import digest, text
+from derive.language.vocabulary import Vocabulary
+from derive.library.functions import VARIANTS
+from derive.library.optimizers import OPTIMIZERS
+from derive.program import Equation, OptimizerCall, Program, Tensor
+
+
+def read(syntax: tree.Tree, notices: list[str] | None = None) -> Program:
+    """The program that a model text denotes; ``notices`` receives remarks that are no errors."""
+    return _Reader(syntax, notices).program()
+
+
+class _Reader:
+    """Takes the statements in order; each adds to what is known."""
+
+    def __init__(self, syntax: tree.Tree, notices: list[str] | None) -> None:
+        self.syntax = syntax
+        self.options = _options(syntax)
+        self.vocabulary = Vocabulary(self.options)
+        self.elab = Elaborator(Names(syntax.statements), self.vocabulary, notices=notices)
+        self.every_name = {n for s in syntax.statements for n in defined_names(s)}
+        self.once: dict[str, Span | None] = {}
+        self.name = "model"
+        self.declared: list[Tensor] = []
+        self.equations: list[Equation] = []
+        self.objective: Tensor | None = None
+        self.outputs: list[Tensor] = []
+        self.optimizer: OptimizerCall | None = None
+
+    def program(self) -> Program:
+        for statement in self.syntax.statements:
+            self.take(statement)
+        return Program(
+            name=self.name,
+            dims=tuple(self.elab.dims),
+            batch=self.elab.batch,
+            declared=tuple(self.declared),
+            equations=tuple(self.equations),
+            objective=self.objective,
+            outputs=tuple(self.outputs),
+            optimizer=self.optimizer,
+            options=self.options,
+            text=text(self.syntax),
+            digest=digest(self.syntax),
+        )
+
+    def take(self, node: tree.Statement) -> None:
+        match node:
+            case tree.ModelName(name):
+                self.only_once("model", node.span)
+                check_name(name, node.span)
+                self.name = name
+            case tree.Option():
+                pass  # read before everything else: it chooses between declarations
+            case tree.Dims(items):
+                for item in items:
+                    declare_dim(self.elab, item)
+            case tree.Batch(name):
+                self.only_once("batch", node.span)
+                self.elab.names.define(name, Dim(name), node.span)
+                self.elab.batch = Dim(name)
+            case tree.Declaration():
+                self.declared.append(declare(self.elab, node))
+            case tree.ConstDecl():
+                constant = declare_const(self.elab, node)
+                if constant is not None:
+                    self.declared.append(constant)
+            case tree.Function():
+                entries = self.elab.names.entries
+                self.vocabulary.declare(node, {k: e for k, e in entries.items() if isinstance(e, (Num, Const))})
+            case tree.Assignment():
+                self.assign(node)
+            case tree.Minimize(value):
+                self.only_once("minimize", node.span)
+                self.minimize(value, node.span)
+            case tree.Optimizer(call):
+                self.only_once("optimizer", node.span)
+                self.optimizer = self.choose_optimizer(call, node.span)
+            case tree.Output(names):
+                self.output(names)
+            case tree.Include():
+                raise NotSupportedYet("include", node.span)
+            case tree.Repeat():
+                raise NotSupportedYet("repeat", node.span)
+            case tree.Block():
+                raise NotSupportedYet("block", node.span)
+
+    def only_once(self, word: str, span: Span | None) -> None:
+        if word in self.once:
+            raise SourceError(f"a model has one {word}; the first is{line_of(self.once[word])}", span)
+        self.once[word] = span
+
+    # --- equations ---------------------------------------------------------------------------------------
+
+    def assign(self, node: tree.Assignment) -> None:
+        name, span = plain_name(node.name), node.name.span or node.span
+        check_name(name, span)
+        self.elab.names.check_new(name, span)
+        if node.places is None:
+            value = self.elab.value(node.value)
+            equation = self.tensor_equation(name, value, span)
+            entry = replace(of_tensor(equation.out, value.row), classes=value.classes, labels=value.labels)
+        else:
+            equation = self.index_equation(name, node, node.places)
+            entry = of_tensor(equation.out)
+        self.equations.append(equation)
+        self.elab.names.define(name, replace(entry, dims=tuple(self.elab.dims)), span)
+
+    def tensor_equation(self, name: str, value: Value, span: Span | None) -> Equation:
+        hints = self.hints(())
+        letters = tuple(hints.fresh(a) for a in value.axes)
+        out = Tensor(name, value.axes, span=span, dtype="real" if value.labels is None else "int")
+        return Equation(out, letters, value.build(letters, hints), span=value.span)
+
+    def hints(self, left: tuple[str, ...]) -> Hints:
+        """Hints that keep clear of the letters that the user wrote in this equation."""
+        used, self.elab.letters = self.elab.letters, set()
+        return Hints(used.union(left))
+
+    def index_equation(self, name: str, node: tree.Assignment, places: tuple[tree.Place, ...]) -> Equation:
+        ranges = [self.left_letter(name, place, node) for place in places]
+        names = [r.name for r in ranges]
+        for k, r in enumerate(ranges):
+            if r.name in names[:k]:
+                raise SourceError(
+                    f"the letter {r.name} stands twice on the left", r.span, hint="a diagonal is built with diag(v)"
+                )
+        value = self.elab.value(node.value, Scope({r.name: r for r in ranges}))
+        axes = tuple(r.resolve(self.elab.sizes) for r in ranges)
+        hints = self.hints(tuple(names))
+        letters = tuple(hints.named(a, r.name) for a, r in zip(axes, ranges, strict=True))
+        for r, letter in zip(ranges, letters, strict=True):
+            r.letter = letter
+        return Equation(Tensor(name, axes, span=node.name.span), letters, value.build((), hints), span=node.span)
+
+    def left_letter(self, name: str, place: tree.Place, node: tree.Assignment) -> Range:
+        letter, span = place.value, place.span or node.span
+        if not isinstance(letter, tree.Name):
+            raise NotSupportedYet(f"a recurrence or a part of {name} on the left", span)
+        check_name(letter.name, span)
+        extent = None if place.extent is None else self.elab.extent(place.extent)
+        return Range(plain_name(letter), span, extent)
+
+    # --- objective, outputs, optimizer -------------------------------------------------------------------
+
+    def minimize(self, node: tree.Expr, span: Span | None) -> None:
+        value = self.elab.value(node)
+        if any(a != ONE for a in value.axes):
+            mean = f"mean({value.text})"
+            raise SourceError(
+                f"minimize takes a number, and this is {value.show()}", node.span or span, hint=f"reduce it: {mean}"
+            )
+        named = self.elab.names.get(node.name) if isinstance(node, tree.Name) else None
+        if isinstance(named, Value) and named.tensor is not None and not named.rank and named.tensor.kind == "value":
+            self.objective = named.tensor
+            return
+        scalar = replace(value, axes=(), build=lambda _, hints: value.build((ZERO,) * value.rank, hints))
+        equation = self.tensor_equation(self.unused("loss", "objective"), scalar, span)
+        self.equations.append(equation)
+        self.objective = equation.out
+
+    def unused(self, *wishes: str) -> str:
+        """A name for what has none; the user's names come first."""
+        numbered = (f"{wishes[0]}{k}" for k in range(1, len(self.every_name) + 2))
+        return next(n for n in (*wishes, *numbered) if n not in self.every_name)
+
+    def output(self, names: tuple[tree.Name, ...]) -> None:
+        for node in names:
+            entry = self.elab.names.find(plain_name(node), node.span)
+            if not isinstance(entry, Value) or entry.tensor is None:
+                raise SourceError(f"{node.name} is no tensor, and an output is one", node.span)
+            if entry.tensor in self.outputs:
+                raise SourceError(f"the output {node.name} stands twice", node.span)
+            self.outputs.append(entry.tensor)
+
+    def choose_optimizer(self, call: tree.CallExpr, span: Span | None) -> OptimizerCall:
+        declared = OPTIMIZERS.get(call.function)
+        if declared is None:
+            hint = suggest(call.function, OPTIMIZERS) or f"the optimizers are {', '.join(OPTIMIZERS)}"
+            raise SourceError(f"unknown optimizer {call.function}", call.span or span, hint=hint)
+        defaults: dict[str, Expr] = {name: num(value) for name, value in declared.hyper}
+        return OptimizerCall(declared.name, exact_arguments(self.elab, call, tuple(defaults), defaults))
+
+
+def _options(syntax: tree.Tree) -> tuple[tuple[str, str], ...]:
+    """The options of a model, each once, in order."""
+    found: dict[str, str] = {}
+    known = {name: [v for n, v in VARIANTS if n == name] for name, _ in VARIANTS}
+    for node in syntax.statements:
+        if not isinstance(node, tree.Option):
+            continue
+        if node.name not in known:
+            hint = suggest(node.name, known) or f"the options are {', '.join(known)}"
+            raise SourceError(f"unknown option {node.name}", node.span, hint=hint)
+        if node.value not in known[node.name]:
+            raise SourceError(f"{node.name} is {' or '.join(known[node.name])}, not {node.value}", node.span)
+        if node.name in found:
+            raise SourceError(f"the option {node.name} is given twice", node.span)
+        found[node.name] = node.value
+    return tuple(found.items())

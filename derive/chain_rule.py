@@ -33,8 +33,13 @@ from derive.rewrite import accesses, substitute, terms
 from derive.scalar import derivative, operations, shortest_derivative
 
 
-def pullback(program: Program, seeds: Mapping[Tensor, Equation], wrt: Iterable[Tensor]) -> Program:
+def pullback(
+    program: Program, seeds: Mapping[Tensor, Equation], wrt: Iterable[Tensor], extra: tuple[Letter, ...] = ()
+) -> Program:
     """The cotangents of ``wrt``, given the cotangent of each seeded tensor as an equation.
+
+    ``extra`` letters are carried along: every cotangent has their axes in front, so that a seed made of
+    deltas gives a whole Jacobian at once.
 
     The result has the program's equations, then those of the cotangents in the order in which they become
     complete, and its ``gradients`` pair each variable with its cotangent. A variable that no seed depends on
@@ -59,18 +64,20 @@ def pullback(program: Program, seeds: Mapping[Tensor, Equation], wrt: Iterable[T
         hinted = parts[0][0] if parts else letters
         letters = tuple(fresh_like(a) for a in hinted)
         body = add(*(substitute(v, dict(zip(own, letters, strict=True))) for own, v in parts))
-        bar = cotangent[t] = Tensor(namer.unique(f"d{t.name}"), t.axes, "cotangent", primal=t)
-        out.append(Equation(bar, letters, body))
+        axes = (*(x.extent for x in extra), *t.axes)
+        bar = cotangent[t] = Tensor(namer.unique(f"d{t.name}"), axes, "cotangent", primal=t, hidden=t.hidden)
+        out.append(Equation(bar, (*extra, *letters), body))
         return bar
 
     for t, seed in seeds.items():
-        pending.setdefault(t, []).append((seed.letters, seed.body))
+        pending.setdefault(t, []).append((seed.letters[len(extra) :], seed.body))
     for equation in reversed(program.equations):
         t = equation.out
         if t in active:
             bar = close(t) if t not in cotangent else cotangent[t]
             if bar is not None:
-                for target, letters, value in _contributions(equation, bar, active, namer, out):
+                upstream = bar.at((*extra, *equation.letters))
+                for target, letters, value in _contributions(equation, upstream, active, namer, out):
                     pending.setdefault(target, []).append((letters, value))
         for variable in wanted:
             if first_reader.get(variable) is equation and variable not in cotangent:
@@ -105,11 +112,10 @@ def _first_readers(program: Program, wanted: Iterable[Tensor]) -> dict[Tensor, E
 
 
 def _contributions(
-    equation: Equation, bar: Tensor, active: set[Tensor], namer: Namer, out: list[Equation]
+    equation: Equation, upstream: Expr, active: set[Tensor], namer: Namer, out: list[Equation]
 ) -> list[tuple[Tensor, tuple[Letter, ...], Expr]]:
     """What one equation hands to the cotangents of its operands."""
     found: list[tuple[Tensor, tuple[Letter, ...], Expr]] = []
-    upstream = bar.at(equation.letters)
     pointwise: list[Expr] = []
     for term in terms(equation.body):
         scale, rest = split_scale(term)

@@ -33,12 +33,12 @@ class Facts:
     def __init__(self, program: Program) -> None:
         self.totals: dict[Expr, tuple[Expr, str]] = {}
         self.quotients: dict[Tensor, tuple[tuple[Letter, ...], Expr, str]] = {}
-        self.products: list[tuple[Equation, str]] = []
         self.fired: Counter[str] = Counter()
+        self.defined = program.defined
         for t in program.declared:
             self._declare(t)
         for equation in program.equations:
-            if equation.out.kind == "value" and equation.out.dtype == "real":
+            if equation.out.dtype == "real":
                 self._learn(equation)
         self.fired.clear()
 
@@ -123,7 +123,7 @@ class Facts:
         if len(above) != 1 or not below:
             return
         a = above[0]
-        whole = isinstance(a, Access) and a.tensor.kind == "value" and a.tensor not in self.quotients
+        whole = isinstance(a, Access) and a.tensor in self.defined and a.tensor not in self.quotients
         if not isinstance(a, Access) or not whole or a.places != equation.letters:
             return
         if not all(isinstance(split_power(b)[0], Access) for b in below):

@@ -51,8 +51,8 @@ class Report:
 class _Work:
     """The equations under simplification, the normalizer and the report, for one run."""
 
-    def __init__(self, program: Program) -> None:
-        self.facts = Facts(program.with_equations(e for e in program.equations if e.out.kind != "cotangent"))
+    def __init__(self, given: Program) -> None:
+        self.facts = Facts(given)
         self.normal = Normalizer(self.facts)
         self.report = Report()
 
@@ -77,11 +77,11 @@ class _Work:
         return short
 
 
-def simplify(program: Program) -> tuple[Program, Report]:
-    """The program with its cotangents in shortest form, and the report."""
-    forward = [e for e in program.equations if e.out.kind != "cotangent" and not _after_cotangent(e)]
-    backward = [e for e in program.equations if e not in forward]
-    work = _Work(program.with_equations(forward))
+def simplify(program: Program, given: Program) -> tuple[Program, Report]:
+    """The program with its derived equations (those not in ``given``) in shortest form, and the report."""
+    forward = given.equations
+    backward = [e for e in program.equations if e not in set(forward)]
+    work = _Work(given)
     backward = [e.with_body(work.improve(e.body, e.out)) for e in backward]
     wanted = {bar for _, bar in program.gradients}
     for _ in range(ROUNDS):
@@ -90,10 +90,6 @@ def simplify(program: Program) -> tuple[Program, Report]:
         if len(backward) == count:
             break
     return program.with_equations([*forward, *backward]), work.report
-
-
-def _after_cotangent(e: Equation) -> bool:
-    return any(t.kind == "cotangent" for t in reads(e.body))
 
 
 def _inline_round(backward: list[Equation], wanted: set[Tensor], work: _Work) -> list[Equation]:

@@ -1,0 +1,87 @@
+"""The stages in order: one function reads like the table of them.
+
+In: a program as read, and what to differentiate by. Out: a `Derivation`: the raw program, the simplified one that
+formulas are printed from, the stable one that code is made of, and reports of what was done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derive.chain_rule import pullback
+from derive.errors import GradcError
+from derive.expr import ONE, compare, mul
+from derive.hoist import hoist
+from derive.prepare import prepare
+from derive.program import Equation, Program, Tensor, letters_for, needed
+from derive.simplify import Report, simplify
+from derive.stabilize import stabilize
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """One derivation at its stages.
+
+    ``source`` is the program as read, ``raw`` the chain rule's answer, ``formulas`` the simplified program that is
+    printed, ``stable`` what code is generated from. ``results`` are the tensors that were asked for.
+    """
+
+    source: Program
+    raw: Program
+    formulas: Program
+    stable: Program
+    results: tuple[Tensor, ...]
+    report: Report
+    stabilizations: tuple[str, ...]
+
+
+def forward(program: Program) -> Program:
+    """The stable program of the forward computation alone: outputs and, if there is one, the objective."""
+    prepared = prepare(program)
+    stable, _ = stabilize(prepared)
+    return _pruned(stable, ())
+
+
+def gradient(program: Program, wrt: tuple[Tensor, ...]) -> Derivation:
+    """The gradients of the objective.
+
+    Raises GradcError where the program has no objective.
+    """
+    if program.objective is None:
+        raise GradcError("no objective; use jacobian, or add a line `minimize …`")
+    prepared = prepare(program)
+    j = program.objective
+    seed = Equation(Tensor(f"d{j.name}", j.axes, "cotangent", primal=j), letters_for(j.axes), ONE)
+    return _finish(program, prepared, pullback(prepared, {j: seed}, wrt))
+
+
+def jacobian(program: Program, y: Tensor, x: Tensor) -> Derivation:
+    """∂y/∂x, with the axes of y in front of those of x."""
+    prepared = prepare(program)
+    extra = letters_for(y.axes)
+    own = letters_for(y.axes)
+    delta = mul(*(compare("==", a, b) for a, b in zip(extra, own, strict=True)))
+    seed = Equation(Tensor(f"d{y.name}", (*y.axes, *y.axes), "cotangent", primal=y), (*extra, *own), delta)
+    raw = pullback(prepared, {y: seed}, (x,), extra)
+    return _finish(program, prepared, raw)
+
+
+def vector_jacobian(program: Program, y: Tensor, seed: Tensor, x: Tensor) -> Derivation:
+    """Σ seed · ∂y/∂x, with the seed a tensor of y's shape."""
+    prepared = prepare(program)
+    letters = letters_for(y.axes)
+    bar = Equation(Tensor(f"d{y.name}", y.axes, "cotangent", primal=y), letters, seed.at(letters))
+    return _finish(program, prepared, pullback(prepared, {y: bar}, (x,)))
+
+
+def _finish(source: Program, prepared: Program, raw: Program) -> Derivation:
+    formulas, report = simplify(raw, prepared)
+    stable, notes = stabilize(formulas)
+    results = tuple(bar for _, bar in raw.gradients)
+    return Derivation(source, raw, formulas, _pruned(hoist(stable), results), results, report, tuple(notes))
+
+
+def _pruned(program: Program, results: tuple[Tensor, ...]) -> Program:
+    """Only what the outputs, the objective and the results rest on."""
+    wanted = [*program.outputs, *([program.objective] if program.objective is not None else []), *results]
+    return program.with_equations(needed(program, wanted or [e.out for e in program.equations]))

@@ -54,9 +54,8 @@ class Term:
         """An access: ``x.at(i-1, pad=0)`` is ``x[i-1 | 0]``, ``pad="edge"`` repeats the border."""
         if not items:
             raise GradcError("an access needs an index, as in `x[i]`")
-        padding: syntax.Expr | str | None = pad
-        if pad is not None and pad != "edge":
-            padding = expression(pad)
+        word = pad is None or (isinstance(pad, str) and pad == "edge")
+        padding: syntax.Expr | str | None = pad if word else expression(pad)
         return Term(syntax.Index(self.expr, tuple(_item(i) for i in items), padding))
 
     def __getitem__(self, items: Any) -> Term:

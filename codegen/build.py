@@ -1,0 +1,126 @@
+"""Building modules: program to source text, text to file, file to module.
+
+`build` is pure and deterministic. Emitted modules are imported from files, never from strings, because
+Numba's cache needs a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import jinja2
+
+from codegen.emit import context
+from codegen.targets import TARGETS
+from derive.errors import GradcError
+from derive.evaluate import extent
+from derive.hoist import hoist
+from derive.program import Program, Tensor
+
+_TEMPLATES = Path(__file__).parent / "targets"
+_DTYPES = ("float64", "float32")
+
+
+def build(
+    program: Program,
+    *,
+    dtype: str | None = None,
+    target: str = "numba",
+    sizes: Mapping[str, int] | None = None,
+    formulas: Mapping[Tensor, str] | None = None,
+) -> str:
+    """The source text of the module that computes a derived program.
+
+    ``sizes`` replace defaults of independent dims; ``formulas`` are what stands above each group of
+    statements. The dtype is float64 unless the model's ``option dtype`` says otherwise.
+    """
+    kind = dtype or dict(program.options).get("dtype", "float64")
+    if kind not in _DTYPES:
+        raise GradcError(f"dtype {kind} is not known; choose one of {', '.join(_DTYPES)}")
+    if target not in TARGETS:
+        raise GradcError(f"target {target} is not known; choose one of {', '.join(TARGETS)}")
+    chosen = TARGETS[target]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["repr"] = repr
+    template = environment.get_template(chosen.template)
+    shown = formulas or {}
+    return template.render(context(hoist(program), chosen, kind, known_sizes(program, sizes or {}), shown))
+
+
+def known_sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
+    """The extents of a program: given, default or derived."""
+    names = {d.name: d for d in program.dims}
+    for name in given:
+        if name not in names:
+            raise GradcError(f"size {name}: the model has no such extent; it has {', '.join(names) or 'none'}")
+        if names[name].derived is not None:
+            raise GradcError(f"size {name}: the extent is derived and cannot be given")
+    known: dict[str, int] = {}
+    for d in program.dims:
+        if d.derived is None:
+            size = given.get(d.name, d.default)
+            if size is None:
+                raise GradcError(f"the extent {d.name} has no default: give it, as in --size {d.name}=8")
+            if size < 1:
+                raise GradcError(f"size {d.name} is {size}; an extent is at least 1")
+            known[d.name] = int(size)
+    for d in program.dims:
+        if d.derived is not None:
+            known[d.name] = extent(d.derived, known)
+    return known
+
+
+def write(source: str, path: str | Path) -> Path:
+    """Write ``source`` to ``path``, whole or not at all."""
+    goal = Path(path)
+    goal.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=goal.parent, prefix=f".{goal.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(source)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, goal)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return goal
+
+
+def load_source(source: str, name: str | None = None) -> ModuleType:
+    """The module that ``source`` is, imported from a file in the user's cache; the same text, the same file."""
+    digest = hashlib.sha256(source.encode()).hexdigest()[:20]
+    title = name or f"gradc_{digest}"
+    path = cache_folder() / digest / f"{title}.py"
+    if not path.exists() or path.read_text(encoding="utf-8") != source:
+        write(source, path)
+    spec = importlib.util.spec_from_file_location(title, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[title] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def cache_folder() -> Path:
+    """Where imported modules and their compiled code are kept."""
+    chosen = os.environ.get("GRADC_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gradc"

@@ -1,0 +1,331 @@
+"""From a program to the context of a template: functions planned, tables of shapes and promises, the docstring.
+
+In: a derived program, sizes, a dtype, a target. Out: a dictionary of plain text and numbers; the template
+gives it the shape of a file and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from codegen.contract import contraction
+from codegen.function import Function, Kernel, Setting, Slice, Update
+from codegen.naming import names_of
+from codegen.plan import plan
+from codegen.schedule import copies, schedule
+from codegen.steps import Gemm, Part, Step, parts_of
+from codegen.targets import Target
+from codegen.targets.scalar import ScalarPrinter
+from derive.errors import GradcError
+from derive.evaluate import extent
+from derive.expr import Expr
+from derive.library.initializers import distribution
+from derive.library.optimizers import OPTIMIZERS
+from derive.program import Equation, Program, Property, Tensor, reads
+
+# a promise of data as a test of the array ``a``, and what to say where it fails
+PROMISES: dict[str, tuple[str, str]] = {
+    "one_hot": (
+        "bool(np.all((a == 0) | (a == 1)) and np.all(a.sum(axis={axis}) == 1))",
+        "needs exactly one 1, and 0 elsewhere, along axis {axis} (one_hot)",
+    ),
+    "simplex": (
+        "bool(np.all(a >= 0) and np.all(np.abs(a.sum(axis={axis}) - 1) <= 1e-4))",
+        "needs entries of at least 0 that add up to 1 along axis {axis} (simplex)",
+    ),
+    "binary": ("bool(np.all((a == 0) | (a == 1)))", "needs entries 0 and 1 only (binary)"),
+    "signs": ("bool(np.all((a == -1) | (a == 1)))", "needs entries -1 and 1 only (signs)"),
+    "labels": (
+        "a.size == 0 or bool(a.min() >= 0 and a.max() < {extent})",
+        "needs labels from 0 to {extent} - 1 (labels)",
+    ),
+    "positive": ("bool(np.all(a > 0))", "needs entries above 0 (positive)"),
+    "counts": ("bool(np.all((a >= 0) & (a == np.floor(a))))", "needs whole numbers of at least 0 (counts)"),
+    "symmetric": ("bool(np.array_equal(a, a.T))", "needs to equal its transpose (symmetric)"),
+    "diagonal": ("not np.any(a - np.diag(np.diag(a)))", "needs zeros off the diagonal (diagonal)"),
+}
+
+
+def context(
+    program: Program,
+    target: Target,
+    dtype: str,
+    sizes: Mapping[str, int],
+    formulas: Mapping[Tensor, str],
+) -> dict[str, Any]:
+    """Everything that a module's template prints."""
+    names, extents = names_of(program)
+    missing = [t for t in program.parameters if any(program.batch in _dims(a) for a in t.axes)]
+    if missing:
+        raise GradcError(f"parameter {missing[0].name} has the batch axis {program.batch}")
+    slices, offset = [], 0
+    for t in program.parameters:
+        size = 1
+        for axis in t.axes:
+            size *= extent(axis, sizes)
+        slices.append(Slice(t, offset, size))
+        offset += size
+    setting = Setting(program, dtype, names, extents, sizes, tuple(slices), _Comments(program, formulas))
+    functions = _functions(program, target)
+    kernels = {}
+    for role, function in functions.items():
+        setting.comment.start()  # type: ignore[attr-defined]
+        kernels[role] = target.kernel(function, setting)
+    update = _update(program) if _trains(program, functions) else None
+    epoch = target.epoch(kernels["step"], functions["step"], update, setting) if update else None
+    shapes = _Shapes(extents)
+    inputs = [t for t in program.declared if t.kind in ("input", "target")]
+    shown = {t: shapes.call(t, setting.batch) for t in inputs}
+    return {
+        "program": program,
+        "dtype": dtype,
+        "docstring": _docstring(program, formulas, sizes),
+        "dims": [(extents[d.name], d.name, sizes[d.name]) for d in program.dims],
+        "batch": setting.batch,
+        "constants": [
+            (names.tensor(t), _values(t), "np.int64" if t.dtype == "int" else "DTYPE", t.rank)
+            for t in program.declared
+            if t.kind == "const"
+        ],  # fmt: skip
+        "slices": [(s.tensor.name, shapes.tuple(s.tensor), shapes.axes(s.tensor), s.offset) for s in slices],
+        "total": setting.total,
+        "inputs": [
+            (t.name, t.dtype, shapes.axes(t), shown[t], _batch_axis(t, program), list(_promises(t, program, shapes)))
+            for t in inputs
+        ],
+        "kernels": [*kernels.values()],
+        "calls": _calls(program, functions, kernels, setting, shapes),
+        "epoch": epoch,
+        "epoch_call": _epoch_call(epoch, update) if epoch and update else "",
+        "trained": [t.name for t in functions["step"].inputs] if update else [],
+        "update": update,
+        "starts": [(t.name, _start(t, program, shapes)) for t in program.parameters],
+    }
+
+
+class _Comments:
+    """The formula and the model line above each group of statements; each formula once a function."""
+
+    def __init__(self, program: Program, formulas: Mapping[Tensor, str]) -> None:
+        self.formulas = formulas
+        self.shown: set[Tensor] = set()
+
+    def start(self) -> None:
+        """A new function begins."""
+        self.shown = set()
+
+    def __call__(self, step: Step | Part) -> list[str]:
+        lines = [""]
+        found = [step] if isinstance(step, Part) else parts_of(step)
+        for origin in dict.fromkeys(p.origin for p in found):
+            if origin.out in self.shown:
+                lines.append(f"# ... {origin.out.name}")
+            else:
+                self.shown.add(origin.out)
+                lines.append(f"# {formula(origin, self.formulas)}{_line(origin)}")
+        return lines
+
+
+def formula(equation: Equation, formulas: Mapping[Tensor, str]) -> str:
+    """The formula of an equation as it is shown above its statements."""
+    text = formulas.get(equation.out) or f"{equation.left!r} = {equation.body!r}"
+    return " ".join(text.split())
+
+
+def _line(equation: Equation) -> str:
+    return f"    (line {equation.span.line})" if equation.span else ""
+
+
+def _functions(program: Program, target: Target) -> dict[str, Function]:
+    """The functions of the module: what is wanted from each, scheduled and planned."""
+    out: dict[str, Function] = {}
+    outputs = program.outputs or _unread(program)
+    if outputs:
+        out["forward"] = _function("_forward", program, target, outputs, (), None)
+    if program.objective is not None:
+        out["loss"] = _function("_loss", program, target, (), (), program.objective)
+        if program.gradients:
+            out["step"] = _function("_loss_and_grad", program, target, (), program.gradients, program.objective)
+    return out
+
+
+def _function(
+    name: str,
+    program: Program,
+    target: Target,
+    outputs: Iterable[Tensor],
+    gradients: Iterable[tuple[Tensor, Tensor]],
+    objective: Tensor | None,
+) -> Function:
+    pairs = tuple(gradients)
+    own = [g for t, g in pairs if t.kind != "param"]
+    twice = [g for k, (_, g) in enumerate(pairs) if g in [h for _, h in pairs[:k]]]
+    results = [*outputs, *own]
+    whole, stands = copies(
+        program, [t for t in (*results, *(g for _, g in pairs), *([objective] if objective else []))]
+    )
+    assert not twice, "each variable has a cotangent of its own"
+    goal = stands[objective] if objective else None
+    wanted = [*(stands[t] for t in results), *(stands[g] for _, g in pairs), *([goal] if goal else [])]
+    parts = schedule(whole, wanted, frozenset(target.functions))
+    order: list[Part | Gemm] = []
+    for part in parts:
+        product = contraction(part)
+        order += [part] if product is None else [*product[0], product[1]]
+    read = {t for p in parts for t in reads(p.body)}
+    return Function(
+        name,
+        tuple(t for t in program.declared if t.kind in ("input", "target") and t in read),
+        tuple(stands[t] for t in results),
+        tuple((t, stands[g]) for t, g in pairs if t.kind == "param"),
+        goal,
+        tuple(order),
+        plan(parts, wanted),
+    )
+
+
+def _calls(
+    program: Program,
+    functions: Mapping[str, Function],
+    kernels: Mapping[str, Kernel],
+    setting: Setting,
+    shapes: _Shapes,
+) -> dict[str, dict[str, Any]]:
+    """The public functions around the kernels: what they take, what they say, their lines."""
+    out: dict[str, dict[str, Any]] = {}
+    for role, f in functions.items():
+        given, names = [t.name for t in f.inputs], [_public(program, t) for t in f.outputs]
+        count = setting.batch or "_"
+        source = ", ".join(given) or "the parameters"
+        kinds = [f"np.empty({shapes.tuple(t)}, {'np.int64' if t.dtype == 'int' else 'DTYPE'})" for t in f.outputs]
+        call = f"{f.name}({', '.join([*kernels[role].leading, '*arrays', *(['*results'] if names else [])])})"
+        results = [f"results = [{', '.join(kinds)}]"] if names else []
+        head = [f"theta, ({count}, arrays) = _vector(params), _arrays(inputs, {given!r})"]
+        takes = "params, /, **inputs"
+        if role == "forward":
+            says = f"{', '.join(names)}, from {source}."
+            tail = [call, f"return dict(zip({names!r}, results))"]
+            out["forward"] = {"takes": takes, "says": says, "lines": [*head, *results, *tail]}
+        elif role == "loss":
+            says = f"The objective, from {source}."
+            out["loss"] = {"takes": takes, "says": says, "lines": [*head, f"return float({call})"]}
+        else:
+            grad = ["grad = np.zeros(_TOTAL, DTYPE)"] if f.gradients else []
+            covered = [t.name for t, _ in f.gradients]
+            some = "" if len(covered) == len(setting.slices) else f", {covered!r}"
+            pieces = [f"**_views(grad{some})"] if f.gradients else []
+            pieces += [f"**dict(zip({names!r}, results))"] if names else []
+            tail = [f"value = {call}", f"return float(value), {{{', '.join(pieces)}}}"]
+            says = f"The objective and its gradient as a dict of arrays, from {source}."
+            out["loss_and_grad"] = {"takes": takes, "says": says, "lines": [*head, *grad, *results, *tail]}
+            if f.gradients and not some:
+                check = ['_array("theta", theta, DTYPE, (_TOTAL,))', f"{count}, arrays = _arrays(inputs, {given!r})"]
+                tail = [f"value = {call}", "return float(value), grad"]
+                says = "The objective and its gradient as one vector, in the order of PARAMS."
+                lines = [*check, *grad, *results, *tail]
+                out["loss_and_grad_flat"] = {"takes": "theta, /, **inputs", "says": says, "lines": lines}
+    return out
+
+
+def _epoch_call(epoch: Kernel, update: Update) -> str:
+    hyper = [f"DTYPE.type({name})" for name, _ in update.hyper]
+    arguments = [
+        *epoch.leading,
+        "order",
+        "random",
+        "steps",
+        "size",
+        "bool(shuffle)",
+        "*arrays",
+        "*rows",
+        "*state",
+        *hyper,
+    ]
+    return f"{epoch.name}({', '.join(arguments)})"
+
+
+def _unread(program: Program) -> tuple[Tensor, ...]:
+    """What a model without `output` returns: what no equation reads, apart from the objective."""
+    read = {t for e in program.equations for t in reads(e.body)}
+    skip = {program.objective, *(g for _, g in program.gradients)}
+    return tuple(e.out for e in program.equations if e.out not in read | skip and e.out.kind == "value")
+
+
+def _trains(program: Program, functions: Mapping[str, Function]) -> bool:
+    covered = {t for t, _ in program.gradients}
+    return program.optimizer is not None and "step" in functions and set(program.parameters) <= covered
+
+
+def _update(program: Program) -> Update:
+    call = program.optimizer
+    assert call is not None
+    entry = OPTIMIZERS[call.name]
+    given = dict(call.arguments)
+    hyper = tuple((name, float(given.get(name, value))) for name, value in entry.hyper)
+    return Update(call, hyper, tuple(entry.state), tuple(entry.equations))
+
+
+class _Shapes(ScalarPrinter):
+    """Shapes and the like as text, in the module's names."""
+
+    functions: ClassVar[dict[str, str]] = {name: f"math.{name}" for name in ("sqrt", "exp", "log")}
+
+    def axes(self, t: Tensor) -> str:
+        return f"[{', '.join(self.integer(a) for a in t.axes)}]"
+
+    def tuple(self, t: Tensor) -> str:
+        inner = ", ".join(self.integer(a) for a in t.axes)
+        return f"({inner},)" if t.rank == 1 else f"({inner})"
+
+    def call(self, t: Tensor, batch: str | None) -> str:
+        return f"lambda {batch or '_'}: {self.tuple(t)}"
+
+
+def _dims(e: Expr) -> set[Expr]:
+    return {e} if not e.children else set().union(*(_dims(c) for c in e.children))
+
+
+def _batch_axis(t: Tensor, program: Program) -> int | None:
+    return t.axes.index(program.batch) if program.batch in t.axes else None
+
+
+def _promises(t: Tensor, program: Program, shapes: _Shapes) -> Iterable[tuple[str, str]]:
+    for p in t.properties:
+        if p.name in PROMISES:
+            axis = p.axis if p.axis is not None else _default_axis(t, program, p)
+            values = {"axis": axis, "extent": shapes.integer(p.extent) if p.extent else ""}
+            yield tuple(text.format(**values) for text in PROMISES[p.name])  # type: ignore[misc]
+
+
+def _default_axis(t: Tensor, program: Program, p: Property) -> int:
+    return max((k for k, a in enumerate(t.axes) if a != program.batch), default=0)
+
+
+def _public(program: Program, t: Tensor) -> str:
+    return next((v.name for v, g in program.gradients if g is t), t.name)
+
+
+def _values(t: Tensor) -> str:
+    def shown(values: Any) -> str:
+        if isinstance(values, (list, tuple)):
+            return f"[{', '.join(shown(v) for v in values)}]"
+        return str(int(values)) if t.dtype == "int" else repr(float(values))
+
+    return shown(t.values)
+
+
+def _start(t: Tensor, program: Program, shapes: _Shapes) -> str:
+    """The expression that draws a parameter's start."""
+    kind, arguments = distribution(program, t)
+    values = ", ".join(shapes.real(a) for a in arguments)
+    return f"np.full({shapes.tuple(t)}, {values})" if kind == "constant" else f"rng.{kind}({values}, {shapes.tuple(t)})"
+
+
+def _docstring(program: Program, formulas: Mapping[Tensor, str], sizes: Mapping[str, int]) -> str:
+    lines = [f"{program.name or 'A model'}: its value, its gradient and its training, generated by gradc."]
+    if program.text:
+        lines += ["", "The model:", "", *("    " + line for line in program.text.strip().splitlines())]
+    if program.equations:
+        lines += ["", "What is computed:", "", *("    " + formula(e, formulas) for e in program.equations)]
+    return "\n".join(line.rstrip() for line in lines).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

@@ -1,0 +1,86 @@
+"""Names in emitted code: from a model's names to Python identifiers, decided once.
+
+In: the names that people gave (which win) and the tensors and letters that need one. Out: identifiers that
+are no keyword, no builtin and nothing that the emitted module uses itself. Identity is never a name:
+two tensors that print alike get two identifiers.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable
+
+from derive.program import Program, Tensor
+
+# What an emitted module means by these words. Its private names begin with an underscore, which no name
+# of a model does.
+MODULE_WORDS = frozenset({"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "real", "zip", "DIMS"})
+PUBLIC_WORDS = frozenset(
+    {"init_params", "forward", "loss", "loss_and_grad", "loss_and_grad_flat", "fit", "save", "load"}
+    | {"params", "inputs", "theta", "grad", "arrays", "results", "value", "a"}
+)
+_FORBIDDEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | MODULE_WORDS
+
+
+def identifier(name: str) -> str:
+    """``name`` with everything that an identifier cannot hold replaced.
+
+    >>> identifier("dZ{1}")
+    'dZ_1'
+    """
+    clean = re.sub(r"[^0-9A-Za-z_]+", "_", name).strip("_") or "v"
+    return f"v{clean}" if clean[0].isdigit() else clean
+
+
+class Names:
+    """A name space: every request is answered with an identifier that nothing else has.
+
+    >>> names = Names(["lambda", "x"])
+    >>> names.fresh("x"), names.fresh("lambda"), names.fresh("y")
+    ('x_2', 'lambda_2', 'y')
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(_FORBIDDEN)
+        self._tensors: dict[Tensor, str] = {}
+        self._taken.update(taken)
+
+    def fresh(self, wish: str) -> str:
+        """An unused identifier like ``wish``, from now on taken."""
+        base = identifier(wish)
+        name, count = base, 1
+        while name in self._taken:
+            count += 1
+            name = f"{base}_{count}"
+        self._taken.add(name)
+        return name
+
+    def release(self, name: str) -> None:
+        """Give back a name whose scope ended."""
+        self._taken.discard(name)
+
+    def tensor(self, tensor: Tensor) -> str:
+        """The identifier of a tensor, always the same one."""
+        if tensor not in self._tensors:
+            self._tensors[tensor] = self.fresh(tensor.name)
+        return self._tensors[tensor]
+
+
+def names_of(program: Program) -> tuple[Names, dict[str, str]]:
+    """The name space of an emitted module, and the identifiers of the extents.
+
+    Extents live at module level, beside the public functions; tensors are local to functions. What a
+    person named comes first, cotangents and temporaries after it.
+    """
+    names = Names()
+    hidden = Names(PUBLIC_WORDS)
+    dims = [d.name for d in program.dims] + ([program.batch.name] if program.batch else [])
+    extents = {d: hidden.fresh(d) for d in dims}
+    for taken in extents.values():
+        names.fresh(taken)
+    people = [t for t in program.tensors if t.kind != "cotangent"]
+    for t in (*people, *(t for t in program.tensors if t.kind == "cotangent")):
+        names.tensor(t)
+    return names, extents

@@ -1,0 +1,201 @@
+"""The plan of one function: steps in order, what lives in a local variable, and where the rest is kept.
+
+In: parts, and the tensors whose values leave the function. Out: matrix products and fused loop nests,
+and a place in one workspace for every tensor that needs memory, reused as soon as liveness allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from codegen.contract import contraction
+from codegen.lower import lower, merge
+from codegen.steps import (
+    Gemm,
+    Loop,
+    Nest,
+    Node,
+    Part,
+    Step,
+    Touch,
+    Write,
+    reads_of,
+    touches,
+    written_by,
+)
+from derive.expr import Access, Expr, mul
+from derive.program import Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``slots`` are dtype and size of the workspace's pieces; ``places`` says which piece a tensor lies in.
+
+    ``shared`` names, for a tensor written over another one, which one that is.
+    """
+
+    steps: tuple[Step, ...]
+    places: Mapping[Tensor, int]
+    slots: tuple[tuple[str, Expr], ...]
+    shared: Mapping[Tensor, Tensor]
+
+
+def plan(parts: Iterable[Part], results: Iterable[Tensor]) -> Plan:
+    """The plan that computes ``parts`` and leaves ``results`` behind."""
+    kept, steps = frozenset(results), fuse(parts)
+    done = [localized(s, k, steps, kept) if isinstance(s, Nest) else s for k, s in enumerate(steps)]
+    return allocate(done, kept)
+
+
+def fuse(parts: Iterable[Part]) -> list[Step]:
+    """Parts in steps; a nest joins an earlier one where everything it reads is there by then."""
+    steps: list[Step] = []
+
+    def place(part: Part) -> None:
+        nodes = lower(part)
+        read = {t.access.tensor for t in touches(nodes) if not t.writes}
+        for k in reversed(range(len(steps))):
+            step = steps[k]
+            depends = not read.isdisjoint(written_by(step))
+            if isinstance(step, Nest):
+                joined = merge(step.body, nodes)
+                if joined is None and depends and isinstance(nodes[-1], Write):
+                    joined = step.body + nodes
+                if joined is not None:
+                    steps[k] = Nest(joined)
+                    return
+            if depends:
+                break
+        steps.append(Nest(nodes))
+
+    for part in parts:
+        product = contraction(part)
+        if product is None:
+            place(part)
+        else:
+            for made in product[0]:
+                place(made)
+            steps.append(product[1])
+    return steps
+
+
+def localized(nest: Nest, position: int, steps: Sequence[Step], kept: frozenset[Tensor]) -> Nest:
+    """The nest with every tensor that it alone needs, one element at a time, in a local variable."""
+    elsewhere = {t for k, s in enumerate(steps) if k != position for t in (*reads_of(s), *written_by(s))}
+    scalars = set()
+    by_tensor: dict[Tensor, list[Touch]] = {}
+    for touch in touches(nest.body):
+        by_tensor.setdefault(touch.access.tensor, []).append(touch)
+    for tensor, found in by_tensor.items():
+        if not any(t.writes for t in found):
+            continue
+        if tensor.rank == 0 or (tensor not in elsewhere | kept and _one_element(found)):
+            scalars.add(tensor)
+    body = _accumulators(nest.body, scalars)
+    return Nest(body, frozenset(scalars))
+
+
+def _one_element(found: Sequence[Touch]) -> bool:
+    """Whether all touches are of the element that the loops around them single out."""
+    places = found[0].access.places
+    if any(t.access.places != places for t in found):
+        return False
+    common = {loop.letter for loop in _common(t.path for t in found)}
+    return all(p in common for p in places)
+
+
+def _common(paths: Iterable[tuple[Loop, ...]]) -> tuple[Loop, ...]:
+    first, *others = paths
+    length = len(first)
+    for other in others:
+        length = min(
+            length, next((k for k, (a, b) in enumerate(zip(first, other, strict=False)) if a is not b), len(other))
+        )
+    return first[:length]
+
+
+def _accumulators(block: tuple[Node, ...], scalars: set[Tensor]) -> tuple[Node, ...]:
+    """Let what is accumulated into one element of memory gather in a local variable first."""
+    out = list(block)
+    for node in block:
+        if not isinstance(node, Write) or node.value is not None or node.target.tensor in scalars:
+            continue
+        users = [n for n in out if n is not node and isinstance(n, Loop) and _accumulates(n, node.target)]
+        if not users:
+            continue
+        local = Tensor(node.target.tensor.name, node.target.tensor.axes, dtype=node.target.tensor.dtype)
+        scalars.add(local)
+        access = Access(local, node.target.places)
+        out = [_redirected(n, node.target, access) if n is node or n in users else n for n in out]
+        last = max(k for k, n in enumerate(out) if _accumulates(n, access))
+        out.insert(last + 1, Write(node.target, None, access, node.part))
+    return tuple(Loop(n.letter, _accumulators(n.body, scalars)) if isinstance(n, Loop) else n for n in out)
+
+
+def _accumulates(node: Node, target: Access) -> bool:
+    if isinstance(node, Loop):
+        return any(_accumulates(child, target) for child in node.body)
+    return node.op is not None and node.value is not None and node.target == target
+
+
+def _redirected(node: Node, old: Access, new: Access) -> Node:
+    if isinstance(node, Loop):
+        return Loop(node.letter, tuple(_redirected(child, old, new) for child in node.body))
+    return replace(node, target=new) if node.op is not None and node.target == old else node
+
+
+def allocate(steps: list[Step], kept: frozenset[Tensor]) -> Plan:
+    """A piece of the workspace for every tensor that is neither kept elsewhere nor in a local variable."""
+    last: dict[Tensor, int] = {}
+    for k, step in enumerate(steps):
+        for t in (*reads_of(step), *written_by(step)):
+            last[t] = k
+    slots: list[tuple[str, Expr]] = []
+    places: dict[Tensor, int] = {}
+    shared: dict[Tensor, Tensor] = {}
+    free: list[int] = []
+    for k, step in enumerate(steps):
+        scalars = step.scalars if isinstance(step, Nest) else frozenset()
+        for t in written_by(step):
+            if t in places or t in kept or t in scalars:
+                continue
+            under = _overwritable(t, step, k, places, last) if isinstance(step, Nest) else None
+            slot = (t.dtype, mul(*t.axes))
+            if under is not None:
+                places[t], shared[t] = places[under], under
+            else:
+                reused = next((s for s in free if slots[s] == slot), None)
+                if reused is None:
+                    slots.append(slot)
+                    places[t] = len(slots) - 1
+                else:
+                    free.remove(reused)
+                    places[t] = reused
+        busy = {places[t] for t in places if last[t] > k}
+        free = sorted({*free, *(places[t] for t in places if last[t] == k and places[t] not in busy)})
+    return Plan(tuple(steps), places, tuple(slots), shared)
+
+
+def _overwritable(
+    t: Tensor, nest: Nest, position: int, places: Mapping[Tensor, int], last: Mapping[Tensor, int]
+) -> Tensor | None:
+    """A tensor of the same shape that ``t`` may be written over, element by element, inside this nest."""
+    found = touches(nest.body)
+    mine = [x for x in found if x.access.tensor == t]
+    for other in places:
+        if last[other] != position or other.axes != t.axes or other.dtype != t.dtype:
+            continue
+        sharing = {o for o in places if places[o] == places[other] and last[o] >= position}
+        theirs = [x for x in found if x.access.tensor in sharing]
+        if all(last[o] == position for o in sharing) and all(_before(a, b) for a in theirs for b in mine if b.writes):
+            return other
+    return None
+
+
+def _before(first: Touch, second: Touch) -> bool:
+    """Whether ``first`` touches an element always before ``second`` writes the same one."""
+    if first.order > second.order:
+        return False
+    pinned = {a for a, b in zip(first.access.places, second.access.places, strict=True) if a == b}
+    return all(loop.letter in pinned for loop in _common([first.path, second.path]))

@@ -1,0 +1,1 @@
+"""The Numba target: explicit loops, compiled."""

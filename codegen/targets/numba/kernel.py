@@ -1,0 +1,192 @@
+"""Whole Numba functions: what they take, how the workspace is cut, the steps, what they return.
+
+In: a `Function` and what the module shares. Out: a `Kernel`. Arrays are cut from three vectors, the
+parameters, the gradient and the workspace, so that a call passes few arguments and allocates nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+from codegen.function import Function, Kernel, Setting, Update
+from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
+from codegen.targets.text import wrap
+from derive.expr import Dim, Expr, Num, add, as_expr, mul
+from derive.functions import Parameter
+from derive.program import Tensor
+from derive.rewrite import map_children, substitute, walk
+
+TEMPLATE = "numba/module.py.jinja"
+__all__ = ["FUNCTIONS", "TEMPLATE", "epoch", "kernel"]
+
+
+def kernel(function: Function, setting: Setting) -> Kernel:
+    """The function as text."""
+    names = setting.names
+    printer = NumbaPrinter(names, setting.extents, setting.dtype)
+    vectors = {v: names.fresh(v) for v in ("theta", "grad", "work", "int_work")}
+    results = {t: names.fresh(f"{names.tensor(t)}_out") if t.rank == 0 else names.tensor(t) for t in function.outputs}
+    steps = list(printer.steps(function.plan, setting.comment))
+    used = set(re.findall(r"\w+", "\n".join(line for line in steps if not line.lstrip().startswith("#"))))
+    params = [_cut(names.tensor(s.tensor), vectors["theta"], s.offset, s.size, s.tensor, printer)
+              for s in setting.slices if names.tensor(s.tensor) in used]  # fmt: skip
+    targets = {t: s for t, g in function.gradients for s in setting.slices if s.tensor == t}
+    grads = [_cut(names.tensor(g), vectors["grad"], targets[t].offset, targets[t].size, g, printer)
+             for t, g in function.gradients if g.rank]  # fmt: skip
+    pieces, work, int_work = _workspace(function, setting, printer, vectors)
+    last = [f"{vectors['grad']}[{targets[t].offset}] = {names.tensor(g)}" for t, g in function.gradients if not g.rank]
+    last += [f"{results[t]}[()] = {names.tensor(t)}" for t in function.outputs if not t.rank]
+    if function.returned is not None:
+        last.append(f"return {names.tensor(function.returned)}")
+    lines = [*params, *grads, *pieces, *steps, *last]
+    arguments = [setting.batch] if setting.batch else []
+    arguments += [vectors["theta"]] + ([vectors["grad"]] if function.gradients else [])
+    arguments += [vectors["work"]] + ([vectors["int_work"]] if int_work != "0" else [])
+    arguments += [names.tensor(t) for t in function.inputs] + [results[t] for t in function.outputs]
+    for v in (*vectors.values(), *(r for t, r in results.items() if not t.rank)):
+        names.release(v)
+    leading = [setting.batch] if setting.batch else []
+    leading += ["theta", *(["grad"] if function.gradients else []), f"_workspace(DTYPE, {work})"]
+    leading += [f"_workspace(np.int64, {int_work})"] if int_work != "0" else []
+    return Kernel(function.name, tuple(arguments), tuple(wrap(lines)), tuple(leading))
+
+
+def _cut(name: str, vector: str, offset: int, size: int, tensor: Tensor, printer: NumbaPrinter) -> str:
+    if tensor.rank == 0:
+        return f"{name} = {vector}[{offset}]"
+    piece = f"{vector}[{offset} : {offset + size}]"
+    return f"{name} = {piece}{_reshape(tensor, printer)}"
+
+
+def _reshape(tensor: Tensor, printer: NumbaPrinter) -> str:
+    return f".reshape(({', '.join(printer.integer(a) for a in tensor.axes)}))" if tensor.rank > 1 else ""
+
+
+def _workspace(
+    function: Function, setting: Setting, printer: NumbaPrinter, vectors: dict[str, str]
+) -> tuple[list[str], str, str]:
+    """The lines that cut the workspace, and its sizes."""
+    plan, ends, starts = function.plan, {"real": as_expr(0), "int": as_expr(0)}, []
+    known: dict[Expr, Expr] = {
+        d: Num(Fraction(setting.sizes[d.name])) for d in _dims(plan.slots) if d.name in setting.sizes
+    }
+    for dtype, size in plan.slots:
+        starts.append(ends[dtype])
+        ends[dtype] = add(ends[dtype], substitute(size, known))
+    lines = []
+    for t, slot in plan.places.items():
+        name, (dtype, size) = setting.names.tensor(t), plan.slots[slot]
+        if t in plan.shared:
+            lines.append(f"{name} = {setting.names.tensor(plan.shared[t])}")
+            continue
+        end = add(starts[slot], substitute(size, known))
+        vector = vectors["work" if dtype == "real" else "int_work"]
+        piece = f"{vector}[{printer.integer(starts[slot])} : {printer.integer(end)}]"
+        lines.append(f"{name} = {piece}{_reshape(t, printer)}")
+    return lines, printer.integer(ends["real"]), printer.integer(ends["int"])
+
+
+def _dims(slots: tuple[tuple[str, Expr], ...]) -> list[Dim]:
+    return [node for _, size in slots for node in walk(size) if isinstance(node, Dim)]
+
+
+def epoch(step: Kernel, function: Function, update: Update, setting: Setting) -> Kernel:
+    """One pass over the data: shuffle, then gather, step and update for every mini-batch."""
+    names = setting.names
+    words = ("total", "order", "rows", "draw", "other", "start", "k", "row", "value", "steps", "theta", "grad", "work",
+             "int_work", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t")  # fmt: skip
+    v = {w: names.fresh(w) for w in words}
+    batch = setting.batch or names.fresh("n")
+    moved = [t for t in function.inputs if setting.program.batch in t.axes]
+    gathered = {t: names.fresh(f"{names.tensor(t)}_rows") for t in moved}
+    whole = {t: names.fresh(f"all_{names.tensor(t)}") if t in gathered else names.tensor(t) for t in function.inputs}
+    state = {s: names.fresh(f"{s}_state") for s in update.state}
+    hyper = {h: names.fresh(h) for h, _ in update.hyper}
+    works = [w for w, kind in (("work", "DTYPE"), ("int_work", "int64")) if any(kind in x for x in step.leading)]
+    lines = [
+        f"{v['count']} = {v['order']}.shape[0]",
+        f"if {v['shuffle']}:",
+        f"    for {v['k']} in range({v['count']} - 1, 0, -1):",
+        f"        {v['other']} = _draw({v['random']}, {v['k']} + 1)",
+        f"        {v['row']} = {v['order']}[{v['k']}]",
+        f"        {v['order']}[{v['k']}] = {v['order']}[{v['other']}]",
+        f"        {v['order']}[{v['other']}] = {v['row']}",
+        f"{v['total']} = 0.0",
+        f"for {v['start']} in range(0, {v['count']}, {v['batch_size']}):",
+        f"    {batch} = min({v['batch_size']}, {v['count']} - {v['start']})",
+    ]
+    printer = NumbaPrinter(names, setting.extents, setting.dtype)
+    for t in moved:
+        lines += ["    " + line for line in _gather(t, gathered[t], whole[t], batch, v, printer, setting)]
+    call = ", ".join([*([batch] if setting.batch else []), v["theta"], v["grad"], *(v[w] for w in works),
+                      *(names.tensor(t) for t in function.inputs)])  # fmt: skip
+    lines += [
+        f"    {v['value']} = {step.name}({call})",
+        f"    {v['total']} += {v['value']} * {batch}",
+        f"    {v['steps']}[0] += 1",
+        *("    " + line for line in _update(update, state, hyper, v, printer)),
+        f"return {v['total']} / {v['count']}",
+    ]
+    arguments = [v[w] for w in ("theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]
+    arguments += [whole[t] for t in function.inputs] + [gathered[t] for t in moved]
+    arguments += [*state.values(), *hyper.values()]
+    leading = tuple(re.sub(rf"\b{batch}\b", "size", x) for x in step.leading if x != setting.batch)
+    return Kernel("_epoch", tuple(arguments), tuple(wrap(lines)), leading)
+
+
+def _gather(
+    t: Tensor, rows: str, whole: str, batch: str, v: dict[str, str], printer: NumbaPrinter, setting: Setting
+) -> Iterator[str]:
+    """Copy the chosen samples of ``t`` next to each other."""
+    assert setting.program.batch is not None
+    axis, name = t.axes.index(setting.program.batch), setting.names.tensor(t)
+    size = printer.integer(mul(*t.axes))
+    yield f"{name} = {rows}[0 : {size}]{_reshape(t, printer)}"
+    loops = [setting.names.fresh("ijklq"[k % 5]) for k in range(t.rank)]
+    indent = ""
+    for k, extent in enumerate(t.axes):
+        yield f"{indent}for {loops[k]} in range({batch if k == axis else printer.integer(extent)}):"
+        indent += "    "
+        if k == axis:
+            yield f"{indent}{v['row']} = {v['order']}[{v['start']} + {loops[k]}]"
+    source = ", ".join(v["row"] if k == axis else loops[k] for k in range(t.rank))
+    yield f"{indent}{name}[{', '.join(loops)}] = {whole}[{source}]"
+    for loop in loops:
+        setting.names.release(loop)
+
+
+def _update(
+    update: Update, state: dict[str, str], hyper: dict[str, str], v: dict[str, str], printer: NumbaPrinter
+) -> Iterator[str]:
+    """The optimizer's equations as one loop over the flat vector; what is the same everywhere stands before it."""
+    local = {"w", "g", *update.state}
+    before: dict[Expr, str] = {}
+    printer.parameters = {"w": v["w"], "g": v["g"], **{s: printer.names.fresh(s) for s in state}}
+    printer.parameters |= hyper | {"t": printer.converted(f"{v['steps']}[0]")}
+    texts = [(target, printer.real(_hoisted(e, local, before, printer))) for target, e in update.equations]
+    for e, name in before.items():
+        yield f"{name} = {printer.real(e)}"
+    yield f"for {v['p']} in range({v['theta']}.shape[0]):"
+    yield f"    {v['w']} = {v['theta']}[{v['p']}]"
+    yield f"    {v['g']} = {v['grad']}[{v['p']}]"
+    for s, vector in state.items():
+        yield f"    {printer.parameters[s]} = {vector}[{v['p']}]"
+    for target, text in texts:
+        yield f"    {printer.parameters[target]} = {text}"
+    for s, vector in state.items():
+        yield f"    {vector}[{v['p']}] = {printer.parameters[s]}"
+    yield f"    {v['theta']}[{v['p']}] = {v['w']}"
+
+
+def _hoisted(e: Expr, local: set[str], before: dict[Expr, str], printer: NumbaPrinter) -> Expr:
+    """``e`` with what depends on no element replaced by a name that is computed before the loop."""
+    if not any(isinstance(x, Parameter) and x.name in local for x in walk(e)):
+        if not e.children:
+            return e
+        if e not in before:
+            before[e] = printer.names.fresh("scale")
+            printer.parameters[before[e]] = before[e]
+        return Parameter(before[e])
+    return map_children(e, lambda child: _hoisted(child, local, before, printer))

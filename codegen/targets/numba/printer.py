@@ -1,0 +1,121 @@
+"""Numba kernels as text: explicit loops over scalar statements, matrix products into given memory.
+
+In: a plan and the names of its tensors. Out: the lines of a function body. Every constant has the
+module's precision, because Numba promotes float32 with a Python float to float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+from codegen.naming import Names
+from codegen.plan import Plan
+from codegen.steps import Gemm, Nest, Node, Operand, Step, Write
+from codegen.targets.scalar import ATOM, SUM, ScalarPrinter
+from derive.expr import Access, mul, split_coefficient
+from derive.program import Tensor
+
+FUNCTIONS = {
+    name: f"math.{name}"
+    for name in (
+        *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "erf"),
+        *("log1p", "expm1", "sqrt"),
+    )
+}
+_COMBINE = {"sum": "+", "prod": "*"}
+
+
+class NumbaPrinter(ScalarPrinter):
+    """Prints the steps of one function."""
+
+    functions = FUNCTIONS
+
+    def __init__(self, names: Names, extents: dict[str, str], dtype: str) -> None:
+        super().__init__(extents)
+        self.names, self.dtype = names, dtype
+        self.scalars: set[Tensor] = set()
+        self.best: dict[Tensor, str] = {}
+
+    def number(self, value: Fraction) -> str:
+        return self.converted(repr(float(value)))
+
+    def converted(self, text: str) -> str:
+        return f"real({text})" if self.dtype == "float32" else text
+
+    def access(self, e: Access) -> str:
+        name = self.names.tensor(e.tensor)
+        if e.tensor in self.scalars or not e.places:
+            return name
+        return f"{name}[{', '.join(self.integer(p) for p in e.places)}]"
+
+    def steps(self, plan: Plan, comment: Callable[[Step], list[str]]) -> Iterator[str]:
+        """The statements of all steps, each group under its comment."""
+        for step in plan.steps:
+            yield from comment(step)
+            if isinstance(step, Gemm):
+                yield self.product(step)
+            else:
+                yield from self.nest(step)
+
+    def nest(self, nest: Nest) -> Iterator[str]:
+        """The loops of one nest."""
+        self.scalars = set(nest.scalars)
+        for node in nest.body:
+            yield from self.node(node, "")
+
+    def node(self, node: Node, indent: str) -> Iterator[str]:
+        """One loop or one statement."""
+        if isinstance(node, Write):
+            yield from (indent + line for line in self.write(node))
+            return
+        name = self.names.fresh(node.letter.hint)
+        self.letters[node.letter] = name
+        yield f"{indent}for {name} in range({self.integer(node.letter.extent)}):"
+        for child in node.body:
+            yield from self.node(child, indent + "    ")
+        self.names.release(name)
+
+    def write(self, w: Write) -> list[str]:
+        """One statement."""
+        target = self.access(w.target)
+        if w.op is None:
+            assert w.value is not None
+            integer = w.target.tensor.dtype == "int"
+            return [f"{target} = {self.integer(w.value) if integer else self.real(w.value)}"]
+        if w.op.startswith("arg"):
+            return self.position(w, target)
+        if w.value is None:
+            start = {"sum": "0.0", "prod": "1.0", "max": "-math.inf", "min": "math.inf"}[w.op]
+            return [f"{target} = {self.converted(start)}"]
+        if w.op == "sum" and split_coefficient(w.value)[0] < 0:
+            return [f"{target} -= {self.real(mul(-1, w.value))}"]
+        if w.op in _COMBINE:
+            return [f"{target} {_COMBINE[w.op]}= {self.real(w.value)}"]
+        return [f"{target} = {w.op}({target}, {self.real(w.value)})"]
+
+    def position(self, w: Write, target: str) -> list[str]:
+        """The first position of the largest (smallest) element so far."""
+        largest = w.op == "argmax"
+        if w.value is None:
+            best = self.best[w.target.tensor] = self.names.fresh(f"best_{self.names.tensor(w.target.tensor)}")
+            return [f"{target} = 0", f"{best} = {self.converted('-math.inf' if largest else 'math.inf')}"]
+        best = self.best[w.target.tensor]
+        assert w.position is not None
+        return [
+            f"if {self.real(w.value, SUM)} {'>' if largest else '<'} {best}:",
+            f"    {best} = {self.real(w.value)}",
+            f"    {target} = {self.integer(w.position)}",
+        ]
+
+    def product(self, g: Gemm) -> str:
+        """``np.dot`` into the memory of the result."""
+        return f"np.dot({self.operand(g.left)}, {self.operand(g.right)}, {self.operand(g.out)})"
+
+    def operand(self, o: Operand) -> str:
+        """A matrix or vector: the array, its axes grouped, transposed as needed."""
+        text = self.names.tensor(o.tensor)
+        if any(len(g) != 1 for g in o.groups):
+            shape = ", ".join(self.integer(mul(*(s.extent for s in g)), ATOM) for g in o.groups)
+            text = f"{text}.reshape(({shape}{',' if len(o.groups) == 1 else ''}))"
+        return f"{text}.T" if o.transposed and len(o.groups) == 2 else text

@@ -1,0 +1,1 @@
+"""The NumPy target: vectorized and readable, without a compiler."""

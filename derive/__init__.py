@@ -1,1 +1,23 @@
-"""Mathematics: reading, shapes, derivation, simplification, lifting, printing."""
+r"""Mathematics: reading, shapes, derivation, simplification, lifting, printing.
+
+>>> import derive
+>>> m = derive.parse("dims d\nbatch n\ninput X : [n, d]\nparam w : [d]\nminimize sum((X @ w)^2) / n")
+>>> print(m.gradient()["w"].index)
+dw[d] = 2/n Σ_{n} X[n,d] S[n]
+"""
+
+from derive.differentiable import DerivedModel, Differentiable, Formula, Gradient, ParsedModel, load, parse
+from derive.errors import GradcError, NotSupportedYet, SourceError
+
+__all__ = [
+    "DerivedModel",
+    "Differentiable",
+    "Formula",
+    "GradcError",
+    "Gradient",
+    "NotSupportedYet",
+    "ParsedModel",
+    "SourceError",
+    "load",
+    "parse",
+]

@@ -102,7 +102,7 @@ def canonical_binders(e: Expr, depth: int = 0) -> Expr:
     return map_children(e, lambda c: canonical_binders(c, depth))
 
 
-STEMS = {"sum": "sum", "max": "max", "min": "min", "prod": "prod", "argmax": "first", "argmin": "first"}
+STEMS = {"sum": "S", "max": "M", "min": "L", "prod": "Q", "argmax": "first", "argmin": "first"}
 
 
 def hoist(program: Program) -> Program:
@@ -118,7 +118,7 @@ def hoist(program: Program) -> Program:
     def linear(e: Expr) -> Expr:
         done = []
         for term in terms(e):
-            scale, rest = split_scale(term)
+            scale, rest = split_scale(_merged(term))
             done.append(mul(scale, map_children(rest, pointwise)) if isinstance(rest, Reduce) else pointwise(term))
         total = as_expr(0)
         for d in done:
@@ -133,6 +133,17 @@ def hoist(program: Program) -> Program:
     for equation in program.equations:
         emit(equation)
     return program.with_equations(out)
+
+
+def _merged(term: Expr) -> Expr:
+    """``c·Σ_a d·Σ_b f`` as ``cd·Σ_{a,b} f``."""
+    scale, rest = split_scale(term)
+    if isinstance(rest, Reduce) and rest.op == "sum":
+        factor, inner = split_scale(_merged(rest.body)) if not isinstance(rest.body, Add) else (as_expr(1), rest.body)
+        if isinstance(inner, Reduce) and inner.op == "sum" and not set(inner.binders) & set(rest.binders):
+            return mul(scale, factor, Reduce("sum", (*rest.binders, *inner.binders), inner.body))
+        return mul(scale, factor, Reduce("sum", rest.binders, inner))
+    return term
 
 
 def reads_letters(access: Access) -> tuple[Letter, ...] | None:

@@ -33,6 +33,13 @@ class Derivation:
     results: tuple[Tensor, ...]
     report: Report
     stabilizations: tuple[str, ...]
+    prepared: Program
+
+    @property
+    def derived(self) -> tuple[Equation, ...]:
+        """The simplified equations that derivation added, in order."""
+        given = {e.out for e in self.prepared.equations}
+        return tuple(e for e in self.formulas.equations if e.out not in given)
 
 
 def forward(program: Program) -> Program:
@@ -78,7 +85,7 @@ def _finish(source: Program, prepared: Program, raw: Program) -> Derivation:
     formulas, report = simplify(raw, prepared)
     stable, notes = stabilize(formulas)
     results = tuple(bar for _, bar in raw.gradients)
-    return Derivation(source, raw, formulas, _pruned(hoist(stable), results), results, report, tuple(notes))
+    return Derivation(source, raw, formulas, _pruned(hoist(stable), results), results, report, tuple(notes), prepared)
 
 
 def _pruned(program: Program, results: tuple[Tensor, ...]) -> Program:

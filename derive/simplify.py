@@ -112,7 +112,7 @@ def _inline_round(backward: list[Equation], wanted: set[Tensor], work: _Work) ->
 
 def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equation] | None:
     """The users of ``d`` with its body in its place, if that is worth it."""
-    started = time.perf_counter()
+    started, fired = time.perf_counter(), Counter(work.facts.fired)
     new = []
     for user in users:
         try:
@@ -127,9 +127,12 @@ def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equati
     alias = is_scale(d.body) or isinstance(split_scale(d.body)[1], Access)
     hidden = d.out.primal is None or d.out.primal.hidden
     if alias or after < before or (len(users) == 1 and hidden and after == before):
+        used = sorted((Counter(work.facts.fired) - fired).keys())
         for u, n in zip(users, new, strict=True):
             work.report.firings.append(
-                Firing(f"{d.out.name} inlined", u.out.name, cost(u.body) + cost(d.body), cost(n.body))
+                Firing(
+                    "; ".join([f"{d.out.name} inlined", *used]), u.out.name, cost(u.body) + cost(d.body), cost(n.body)
+                )
             )
         return new
     return None

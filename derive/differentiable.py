@@ -1,0 +1,270 @@
+"""What a person asks of a model: its gradient, Jacobians, Hessians, and their formulas.
+
+In: a program. Out: objects that print as mathematics and that code can be made of. A derived quantity is again a
+model: it derives, prints and compiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from derive import pipeline
+from derive.errors import GradcError
+from derive.evaluate import evaluate
+from derive.language.parse import parse as parse_tree
+from derive.language.read import read
+from derive.notation import Notation
+from derive.pipeline import Derivation
+from derive.program import Equation, Program, Tensor, needed
+from derive.simplify import Report
+
+
+class Formula:
+    """One derived equation, in every notation there is.
+
+    ``matrix`` is None where the equation has no matrix form; ``str`` is the shortest form there is.
+    """
+
+    def __init__(self, equation: Equation, notation: Notation) -> None:
+        self.equation, self.notation = equation, notation
+
+    @property
+    def name(self) -> str:
+        """The name of the tensor that the equation defines."""
+        return self.equation.out.name
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        """Its axes, in the model's names."""
+        return tuple(repr(a) for a in self.equation.out.axes)
+
+    @cached_property
+    def matrix(self) -> str | None:
+        """The matrix form in Unicode, ``dW1 = Xᵀ dZ1``, or None."""
+        return self.notation.matrix(self.equation)
+
+    @cached_property
+    def index(self) -> str:
+        """The index form, ``dW1[d,h] = Σ_n X[n,d] dZ1[n,h]``."""
+        return self.notation.index(self.equation)
+
+    def latex(self) -> str:
+        """LaTeX, of the matrix form where there is one."""
+        return self.notation.latex(self.equation)
+
+    def __str__(self) -> str:
+        return self.matrix or self.index
+
+    __repr__ = __str__
+
+
+class Gradient(Mapping[str, Formula]):
+    """The gradient of a model's objective: a formula for each variable, by the variable's name.
+
+    ``formulas`` are the equations of the backward pass in order, intermediate cotangents included;
+    ``report`` says which simplifications fired; ``derivation`` holds the programs of every stage.
+    """
+
+    def __init__(self, derivation: Derivation) -> None:
+        self.derivation = derivation
+        program = derivation.formulas
+        self.program = program
+        self.notation = Notation(program)
+        defined = program.defined
+        self._by_name = {v.name: Formula(defined[bar], self.notation) for v, bar in program.gradients}
+
+    @property
+    def report(self) -> Report:
+        """What simplification did."""
+        return self.derivation.report
+
+    @property
+    def formulas(self) -> tuple[Formula, ...]:
+        """The backward pass: every derived equation, in order."""
+        return tuple(Formula(e, self.notation) for e in self.derivation.derived)
+
+    def __getitem__(self, name: str) -> Formula:
+        if name not in self._by_name:
+            raise GradcError(f"no gradient by {name}; there are {', '.join(self._by_name)}")
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.formulas))
+
+
+class Differentiable:
+    """Anything with a program: what it can be asked for."""
+
+    @property
+    def program(self) -> Program:
+        """The index equations."""
+        raise NotImplementedError
+
+    def variable(self, name: str) -> Tensor:
+        """The tensor of that name.
+
+        Raises GradcError where there is none.
+        """
+        try:
+            return self.program.tensor(name)
+        except KeyError:
+            known = ", ".join(t.name for t in self.program.tensors)
+            raise GradcError(f"no tensor {name} in the model; it has {known}") from None
+
+    def gradient(self, *names: str) -> Gradient:
+        """The gradient of the objective by the named variables, or by all parameters.
+
+        Raises GradcError where there is no objective, or no such variable.
+        """
+        program = self.program
+        wrt = tuple(self.variable(n) for n in names) or program.parameters
+        for t in wrt:
+            if t.dtype == "int" or t.kind == "const":
+                raise GradcError(f"{t.name} is not a real variable: there is no derivative by it")
+        return Gradient(pipeline.gradient(program, wrt))
+
+    def jacobian(self, y: str, x: str) -> DerivedModel:
+        """∂y/∂x, a model whose output ``result`` has the axes of y, then those of x."""
+        program = self.program
+        return DerivedModel(pipeline.jacobian(program, self.variable(y), self.variable(x)), f"jacobian_{y}_{x}")
+
+    def hessian(self, x: str) -> DerivedModel:
+        """The second derivatives of the objective by x, of shape x + x."""
+        first = pipeline.gradient(self.program, (self.variable(x),))
+        program = _as_forward(first.formulas)
+        return DerivedModel(pipeline.jacobian(program, first.results[0], self.variable(x)), f"hessian_{x}")
+
+    def hvp(self, x: str) -> DerivedModel:
+        """The Hessian by x times a vector; the vector is an extra input, named in ``direction``."""
+        variable = self.variable(x)
+        first = pipeline.gradient(self.program, (variable,))
+        taken = {t.name for t in first.formulas.tensors}
+        name = next(n for n in (f"{x}_dot", f"{x}_direction", f"{x}_direction_") if n not in taken)
+        seed = Tensor(name, variable.axes, "input")
+        program = _as_forward(first.formulas)
+        program = replace(program, declared=(*program.declared, seed))
+        done = pipeline.vector_jacobian(program, first.results[0], seed, variable)
+        return DerivedModel(done, f"hvp_{x}", direction=name)
+
+    def evaluate(self, values: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+        """Every tensor at the given values, by the definition."""
+        return evaluate(self.program, values)
+
+
+class ParsedModel(Differentiable):
+    """A model read from text."""
+
+    def __init__(self, text: str, name: str = "<text>") -> None:
+        self.notices: list[str] = []
+        self._program = read(parse_tree(text, name), self.notices)
+
+    @property
+    def program(self) -> Program:
+        """The index equations."""
+        return self._program
+
+
+class DerivedModel(Differentiable):
+    """A derivative that is again a model, with one output, ``result``."""
+
+    def __init__(self, derivation: Derivation, name: str, direction: str | None = None) -> None:
+        self.derivation = derivation
+        self.direction = direction
+        self._program, self._result = _named_result(derivation.formulas, derivation.results[0], name)
+
+    @property
+    def program(self) -> Program:
+        """The index equations."""
+        return self._program
+
+    @cached_property
+    def formula(self) -> Formula:
+        """The equation of the result."""
+        return Formula(self._program.defined[self._result], Notation(self._program))
+
+    @property
+    def matrix(self) -> str | None:
+        """The matrix form, or None."""
+        return self.formula.matrix
+
+    @property
+    def index(self) -> str:
+        """The index form."""
+        return self.formula.index
+
+    def latex(self) -> str:
+        """LaTeX of the result."""
+        return self.formula.latex()
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        """The axes of the result, in the model's names."""
+        return self.formula.shape
+
+    def result(self, values: Mapping[str, ArrayLike]) -> NDArray[Any]:
+        """The derivative's value, by the definition."""
+        return np.asarray(self.evaluate(values)["result"])
+
+    def __str__(self) -> str:
+        return str(self.formula)
+
+
+def _as_forward(program: Program) -> Program:
+    """A derived program as one to derive from."""
+    return replace(program, gradients=(), objective=None, outputs=())
+
+
+def _named_result(program: Program, found: Tensor, name: str) -> tuple[Program, Tensor]:
+    result = Tensor("result", found.axes)
+    equations = []
+    for e in program.equations:
+        equations.append(replace(e, out=result) if e.out is found else e)
+    kept = replace(
+        program,
+        name=f"{program.name}_{name}",
+        equations=tuple(equations),
+        objective=None,
+        outputs=(result,),
+        gradients=(),
+        optimizer=None,
+    )
+    return kept.with_equations(needed(kept, (result,))), result
+
+
+def parse(text: str, name: str = "<text>") -> ParsedModel:
+    r"""The model that a text denotes.
+
+    >>> print(parse("dims d\nparam x : [d]\nminimize sum(x^2)").gradient("x")["x"])
+    dx = 2 x
+
+    Raises SourceError where the text is no model.
+    """
+    return ParsedModel(text, name)
+
+
+def load(path: str | Path) -> ParsedModel:
+    """The model in a file.
+
+    Raises GradcError where the file cannot be read, SourceError where it is no model.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise GradcError(f"cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise GradcError(f"{file} is not UTF-8 text") from None
+    return ParsedModel(text, file.name)

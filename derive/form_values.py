@@ -145,10 +145,10 @@ def _masked_product(form: forms.Form, parts: list[Array]) -> Array:
     found: Any = 1.0
     pairs = list(zip(form.parts, parts, strict=True))
     for part, array in pairs:
-        if not isinstance(part, forms.MASKS):
+        if not forms.is_mask(part):
             found = found * array
     for part, array in pairs:
-        if isinstance(part, forms.MASKS):
+        if forms.is_mask(part):
             found = np.where(array != 0, found, 0.0)
     return np.asarray(found)
 

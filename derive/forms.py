@@ -258,6 +258,15 @@ def transpose(form: Form) -> Form:
     return Transpose(form.col, form.row, (form,))
 
 
+def is_mask(form: Form) -> bool:
+    """Whether it is 0 or 1 by a condition, so that it absorbs what it is multiplied with."""
+    if isinstance(form, Prime):
+        return is_mask(form.parts[1])
+    if isinstance(form, (Broadcast, Transpose)):
+        return is_mask(form.parts[0])
+    return isinstance(form, MASKS)
+
+
 def walk(form: Form) -> Iterator[Form]:
     """Every node, parents first."""
     yield form
@@ -294,7 +303,7 @@ def product(*parts: Form) -> Form:
         if isinstance(part, Product) and not part.is_scalar:
             flat.extend(part.parts)
         elif part.is_scalar:
-            scalars.append(part)
+            scalars.extend([] if part == number(1) else [part])
         else:
             flat.append(part)
     if not flat:

@@ -33,6 +33,7 @@ from derive.expr import (
     num,
     power,
     reduce_,
+    split_coefficient,
 )
 from derive.primes import Primes
 from derive.program import Equation
@@ -95,9 +96,11 @@ class Lifter:
         if not own <= {row, col}:
             raise NoFormError("more letters than rows and columns")
         found = self.at(e, row if row in own else None, col if col in own else None)
-        if (found.row, found.col) != (row, col):
-            return forms.Broadcast(row, col, (found,))
-        return found
+        if (found.row, found.col) == (row, col):
+            return found
+        if isinstance(found, forms.Negative):
+            return forms.Negative(row, col, (forms.Broadcast(row, col, found.parts),))
+        return forms.Broadcast(row, col, (found,))
 
     def operand(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
         """Like `fit`, but a number stays a number, which element-wise nodes allow."""
@@ -201,6 +204,9 @@ class Lifter:
             value = self.hadamard(above, row, col, full=bool(under))
         if under:
             divisor = self.hadamard(under, row, col, full=True)
+            if not above and numbers:
+                negative, scalars, core = peel(scaled(value, numbers, []))
+                value, numbers = forms.times([*scalars, core]), [_minus_one()] if negative else []
             value = forms.Quotient(row, col, (value, divisor))
         return scaled(value, numbers, below)
 
@@ -363,11 +369,15 @@ def scaled(value: forms.Form, numbers: list[forms.Form], below: list[forms.Form]
     return forms.Negative(row, col, (core,)) if negative else core
 
 
-def _ordered_terms(e: Add) -> list[Expr]:
-    """Terms as a reader wants them: positive before negative, full rank before broadcasts."""
+def _minus_one() -> forms.Form:
+    return forms.Negative(None, None, (forms.number(1),))
 
-    def place(t: Expr) -> tuple[bool, int, Any]:
-        first = factors(t)[0]
-        return isinstance(first, Num) and first.value < 0, -len(t.letters), t.key
+
+def _ordered_terms(e: Add) -> list[Expr]:
+    """Terms as a reader wants them: positive before negative, full rank before broadcasts, products first."""
+
+    def place(t: Expr) -> tuple[bool, int, bool, Any]:
+        coefficient, rest = split_coefficient(t)
+        return coefficient < 0, -len(t.letters), not any(isinstance(f, Reduce) for f in factors(rest)), t.key
 
     return sorted(e.args, key=place)

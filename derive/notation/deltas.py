@@ -1,0 +1,64 @@
+"""δ-notation: cotangents of pre-activations, numbered by layer.
+
+In: a derived program. Out: the same gradients with δ of each layer written through δ of the next, and the numbers.
+A pre-activation is found by structure, not by name: its equation multiplies a parameter by what it was given.
+"""
+
+from __future__ import annotations
+
+from derive.expr import Access, Expr, Reduce
+from derive.program import Equation, Program, Tensor, reads
+from derive.rewrite import accesses, factors, rename_binders, substitute, terms, walk
+
+
+def layers(program: Program) -> dict[Tensor, int]:
+    """The pre-activations in forward order, counted from 1."""
+    found = [e.out for e in program.equations if e.out.kind == "value" and _is_affine(e.body)]
+    return {t: k for k, t in enumerate(found, 1)}
+
+
+def _is_affine(body: Expr) -> bool:
+    """Exactly one term is a sum of parameter times something else; all other terms are parameters."""
+    products = [t for t in terms(body) if isinstance(t, Reduce)]
+    rest = [t for t in terms(body) if not isinstance(t, Reduce)]
+    if len(products) != 1 or products[0].op != "sum" or len(products[0].binders) != 1:
+        return False
+    pair = factors(products[0].body)
+    if len(pair) != 2 or not all(isinstance(f, Access) for f in pair):
+        return False
+    kinds = sorted(f.tensor.kind == "param" for f in pair if isinstance(f, Access))
+    return kinds == [False, True] and all(isinstance(t, Access) and t.tensor.kind == "param" for t in rest)
+
+
+def with_deltas(program: Program) -> tuple[Program, dict[Tensor, int]]:
+    """The program with other cotangents inlined where they are read once, and δ's number of each layer's cotangent."""
+    number = layers(program)
+    deltas = {e.out: number[e.out.primal] for e in program.equations if e.out.primal in number}
+    kept = set(deltas) | {g for _, g in program.gradients} | set(program.outputs)
+    uses: dict[Tensor, int] = {}
+    for e in program.equations:
+        for node in walk(e.body):
+            if isinstance(node, Access):
+                uses[node.tensor] = uses.get(node.tensor, 0) + 1
+    inlined: dict[Tensor, Equation] = {}
+    out: list[Equation] = []
+    for equation in program.equations:
+        found = equation.with_body(_inline(equation.body, inlined))
+        tensor = equation.out
+        if tensor.kind == "cotangent" and tensor not in kept and uses.get(tensor) == 1:
+            inlined[tensor] = found
+        else:
+            out.append(found)
+    return program.with_equations(out), deltas
+
+
+def _inline(body: Expr, inlined: dict[Tensor, Equation]) -> Expr:
+    if not any(t in inlined for t in reads(body)):
+        return body
+    table: dict[Expr, Expr] = {}
+    for access in accesses(body):
+        if access.tensor in inlined:
+            definition = inlined[access.tensor]
+            moved = dict(zip(definition.letters, access.places, strict=True))
+            table[access] = substitute(rename_binders(definition.body), moved)
+    return substitute(body, table)

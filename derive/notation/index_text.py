@@ -1,0 +1,157 @@
+"""Index notation of equations, in any style: ``dW1[d,h] = Σ_n X[n,d] dZ1[n,h]``.
+
+In: an `Equation`. Out: text that says exactly what the equation is; every equation has one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from derive.expr import (
+    ONE,
+    Access,
+    Add,
+    Call,
+    Compare,
+    Const,
+    Dim,
+    Expr,
+    Letter,
+    Mul,
+    Not,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    mul,
+    num,
+    power,
+    split_coefficient,
+)
+from derive.lift import split_quotient
+from derive.notation.style import ATOM, CHAIN, FLIPPED, TIGHT, Piece, Style
+from derive.program import Equation, reads
+from derive.rewrite import factors
+
+
+class IndexPrinter:
+    """Prints one equation in one style."""
+
+    def __init__(self, style: Style, equation: Equation) -> None:
+        self.style, self.equation = style, equation
+        self.letters = style.names.letters(equation)
+        self.position = {a: k for k, a in enumerate(equation.letters)}
+
+    def equation_text(self) -> str:
+        """The whole equation."""
+        return f"{self.piece(self.equation.left).text} = {self.piece(self.equation.body).text}"
+
+    def piece(self, e: Expr) -> Piece:
+        """The text of an expression, with how tightly it binds."""
+        style = self.style
+        match e:
+            case Num():
+                found = style.number(abs(e.value))
+                return found if e.value >= 0 else style.negative(found)
+            case Const() | Dim():
+                return Piece(style.word(e.name))
+            case Letter():
+                return Piece(style.word(self.letters[e]))
+            case Access():
+                return Piece(style.element(e.tensor, [self.piece(p).text for p in e.places]))
+            case Call():
+                inside = ", ".join(self.piece(a).text for a in e.arguments)
+                return Piece(style.function(e.function) + style.parens(inside))
+            case Pow():
+                return self.power(e)
+            case Mul():
+                return self.product(e)
+            case Add():
+                return style.total([self.signed(t) for t in self.ordered_terms(e)])
+            case Compare() | Not():
+                return Piece(style.brackets(self.condition(e)))
+            case Select():
+                return style.cases(self.condition(e.mask), self.piece(e.chosen).text, self.piece(e.other).text)
+            case Reduce():
+                sign = style.operator(e.op, [style.word(self.letters[b]) for b in e.binders])
+                return Piece(f"{sign} {style.wrap(self.piece(e.body), CHAIN)}", CHAIN)
+        raise TypeError(f"no notation for {type(e).__name__}")
+
+    def signed(self, e: Expr) -> tuple[bool, Piece]:
+        coefficient, _ = split_coefficient(e)
+        return (True, self.piece(mul(-1, e))) if coefficient < 0 else (False, self.piece(e))
+
+    def condition(self, e: Expr) -> str:
+        if isinstance(e, Compare):
+            left, right, op = e.left, e.right, e.op
+            if isinstance(left, Num):
+                left, right, op = right, left, FLIPPED[op]
+            return f"{self.piece(left).text} {self.style.relations[op]} {self.piece(right).text}"
+        if isinstance(e, Not):
+            return self.style.total([(False, Piece("1")), (True, self.piece(e.args[0]))]).text
+        return self.piece(e).text
+
+    def power(self, e: Pow) -> Piece:
+        style = self.style
+        if isinstance(e.exponent, Num):
+            if e.exponent.value < 0:
+                return style.fraction(Piece("1"), self.piece(power(e.base, mul(-1, e.exponent))))
+            if e.exponent == num(1) / 2:
+                return style.root(self.piece(e.base))
+        return style.power(self.piece(e.base), self.piece(e.exponent), elementwise=False)
+
+    def product(self, e: Mul) -> Piece:
+        if split_coefficient(e)[0] < 0:
+            return self.style.negative(self.piece(mul(-1, e)))
+        top, bottom = split_quotient(factors(e))
+        top = linked(sorted((p for p in top if p != ONE), key=self.reading_order))
+        if not bottom:
+            return self.chain(top)
+        numbers = [p for p in top if not p.letters and not reads(p)]
+        rest = [p for p in top if p not in numbers]
+        fixed = not any(p.letters for p in bottom)
+        if fixed and rest and (numbers or len(rest) > 1 or isinstance(rest[0], Reduce)):
+            front = self.style.fraction(self.chain(numbers), self.chain(bottom))
+            return Piece(self.style.wrap(front, TIGHT) + self.style.dot + self.chain(rest).text, CHAIN)
+        return self.style.fraction(self.chain(top), self.chain(bottom))
+
+    def chain(self, parts: list[Expr]) -> Piece:
+        """Factors side by side; a reduction that is not the last one is put in parentheses."""
+        if len(parts) < 2:
+            return self.piece(parts[0] if parts else ONE)
+        texts = [
+            self.style.wrap(self.piece(p), ATOM if isinstance(p, Reduce) and k < len(parts) - 1 else CHAIN)
+            for k, p in enumerate(parts)
+        ]
+        return Piece(self.style.dot.join(texts), CHAIN)
+
+    def reading_order(self, e: Expr) -> tuple[Any, ...]:
+        """Numbers, then factors by the left side's letters, cotangents first, sums last."""
+        if isinstance(e, (Num, Dim, Const)):
+            return (0, 0, 0, e.key)
+        places = [self.position[a] for a in e.letters if a in self.position]
+        if isinstance(e, (Access, Letter)):
+            kind = 0 if isinstance(e, Access) and e.tensor.kind == "cotangent" else 1
+        else:
+            kind = 4 if isinstance(e, Reduce) else 3 if isinstance(e, Add) else 2
+        return (1 + (kind == 4), min(places, default=99), kind, e.key)
+
+    def ordered_terms(self, e: Add) -> list[Expr]:
+        """Positive terms first, sums over letters before the rest, then by what they read."""
+
+        def place(t: Expr) -> tuple[Any, ...]:
+            coefficient, rest = split_coefficient(t)
+            return coefficient < 0, not isinstance(rest, Reduce), -len(t.letters), t.key
+
+        return sorted(e.args, key=place)
+
+
+def linked(parts: list[Expr]) -> list[Expr]:
+    """The factors reordered, as little as possible, so that neighbours share a letter: ``A[i,j] B[j,k] C[k,l]``."""
+    left, out = list(parts), list[Expr]()
+    while left:
+        shared = (p for p in left if isinstance(p, Access) and p.letters & out[-1].letters) if out else iter(())
+        chosen = left[0] if not isinstance(left[0], Access) else next(shared, left[0])
+        left.remove(chosen)
+        out.append(chosen)
+    return out

@@ -1,0 +1,126 @@
+r"""LaTeX: ``\bar{W}_{1} = X^{\top}\,\bar{Z}_{1}``.
+
+In and out: see `derive.notation.style`. Needs amsmath and amssymb, nothing else.
+"""
+
+from __future__ import annotations
+
+from derive.functions import ScalarFunction
+from derive.notation.names import Names, latex_name
+from derive.notation.style import ATOM, TIGHT, Piece, Style
+from derive.program import Tensor
+
+_OPERATORS = {"sum": r"\sum", "max": r"\max", "min": r"\min", "prod": r"\prod"}
+_PREAMBLE = r"""\documentclass{article}
+\usepackage{amsmath,amssymb}
+\allowdisplaybreaks
+\begin{document}
+"""
+
+
+class LatexStyle(Style):
+    r"""LaTeX mathematics; cotangents are ``bar`` (:math:`\bar{x}`) or ``partial`` derivatives of the objective."""
+
+    minus, dot, odot, oslash, ones, prime = "-", r"\,", r" \odot ", r" \oslash ", r"\mathbf{1}", "'"
+    relations = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}  # noqa: RUF012
+
+    def __init__(self, names: Names, cotangents: str = "bar") -> None:
+        super().__init__(names)
+        self.cotangents = cotangents
+
+    def tensor(self, tensor: Tensor) -> str:
+        if tensor in self.names.deltas:
+            return rf"\delta^{{{self.names.deltas[tensor]}}}"
+        if tensor.latex is not None:
+            return tensor.latex
+        if tensor.kind != "cotangent" or tensor.primal is None:
+            return latex_name(self.names[tensor])
+        primal = self.tensor(tensor.primal)
+        if self.cotangents == "partial":
+            objective = self.names.program.objective
+            return rf"\frac{{\partial {self.tensor(objective) if objective else 'J'}}}{{\partial {primal}}}"
+        base, mark, rest = primal.partition("_")
+        return rf"\overline{{{base}}}{mark}{rest}" if len(base) > 1 else rf"\bar{{{base}}}{mark}{rest}"
+
+    def element(self, tensor: Tensor, places: list[str]) -> str:
+        name = self.tensor(tensor)
+        if not places:
+            return name
+        plain = name.isalpha()
+        return f"{name if plain else f'[{name}]'}_{{{','.join(places)}}}"
+
+    def word(self, name: str) -> str:
+        stem = name.rstrip("′″")
+        primes = name[len(stem) :].replace("″", "''").replace("′", "'")
+        return latex_name(stem) + primes
+
+    def function(self, function: ScalarFunction) -> str:
+        if function.latex is not None:
+            return function.latex
+        return rf"\operatorname{{{_escaped(function.name)}}}"
+
+    def operator(self, name: str, below: list[str]) -> str:
+        sign = _OPERATORS.get(name, rf"\operatorname{{{name}}}")
+        return sign + (f"_{{{','.join(below)}}}" if below else "")
+
+    def prose(self, text: str) -> str:
+        return rf"\text{{{text}}}" if text else ""
+
+    def parens(self, text: str) -> str:
+        return rf"\left({text}\right)"
+
+    def brackets(self, text: str) -> str:
+        return rf"\mathbf{{1}}\left[{text}\right]"
+
+    def fraction(self, top: Piece, bottom: Piece) -> Piece:
+        return Piece(rf"\frac{{{top.text}}}{{{bottom.text}}}")
+
+    def above(self, base: Piece, text: str) -> Piece:
+        inner = self.wrap(base, ATOM)
+        if any(mark in inner for mark in "^'"):
+            inner = f"{{{inner}}}"
+        return Piece(f"{inner}^{{{text}}}", TIGHT)
+
+    def transposed(self, base: Piece) -> Piece:
+        return self.above(base, r"\top")
+
+    def power(self, base: Piece, exponent: Piece, *, elementwise: bool) -> Piece:
+        return self.above(base, (r"\circ " if elementwise else "") + exponent.text)
+
+    def root(self, base: Piece) -> Piece:
+        return Piece(rf"\sqrt{{{base.text}}}")
+
+    def squared_norm(self, inner: str, *, matrix: bool) -> Piece:
+        return Piece(rf"\left\lVert {inner}\right\rVert{'_{F}' if matrix else ''}^{{2}}", TIGHT)
+
+    def cases(self, condition: str, chosen: str, other: str) -> Piece:
+        return Piece(rf"\begin{{cases}}{chosen} & \text{{if }} {condition}\\ {other} & \text{{otherwise}}\end{{cases}}")
+
+    def sized_ones(self, letter: str) -> str:
+        return rf"\mathbf{{1}}_{{{letter}}}"
+
+
+def _escaped(name: str) -> str:
+    return name.replace("_", r"\_")
+
+
+def aligned(formulas: list[str]) -> str:
+    r"""A displayed group of formulas, aligned at their equals signs.
+
+    >>> print(aligned(["a = b", "c = d"]))
+    \begin{align*}
+    a &= b \\
+    c &= d
+    \end{align*}
+    """
+    lines = [f.replace(" = ", " &= ", 1) for f in formulas]
+    return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
+
+
+def document(title: str, sections: list[tuple[str, list[str]]]) -> str:
+    """A complete article: a title and groups of formulas under their headings."""
+    parts = [_PREAMBLE + rf"\section*{{{_escaped(title)}}}"]
+    for heading, formulas in sections:
+        if formulas:
+            parts += [rf"\subsection*{{{_escaped(heading)}}}", aligned(formulas)]
+    return "\n".join([*parts, r"\end{document}", ""])

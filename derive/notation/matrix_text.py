@@ -1,0 +1,181 @@
+"""Matrix notation of forms, in any style.
+
+In: a `Form`. Out: text with as few parentheses as are right. With ``exact`` every repetition of a vector or number
+is written through vectors of ones (``1ₙ b1ᵀ``); otherwise rows and numbers expand silently, as in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from derive import forms
+from derive.expr import Letter
+from derive.notation.style import ATOM, CHAIN, FLIPPED, SUM, TIGHT, TIMES, Piece, Style
+
+
+class MatrixPrinter:
+    """Prints forms in one style."""
+
+    def __init__(self, style: Style, *, exact: bool = False) -> None:
+        self.style, self.exact = style, exact
+        self.identity = style.word(style.names.free("I", "Id"))
+
+    def text(self, form: forms.Form) -> str:
+        """The text of a form."""
+        return self.piece(form).text
+
+    def piece(self, form: forms.Form) -> Piece:
+        """The text of a form, with how tightly it binds."""
+        for kinds, method in _METHODS:
+            if isinstance(form, kinds):
+                return method(self, form)
+        raise TypeError(f"no notation for {type(form).__name__}")
+
+    def at(self, form: forms.Form, level: int) -> str:
+        """The text, in parentheses where it binds less tightly than ``level``."""
+        return self.style.wrap(self.piece(form), level)
+
+    def leaf(self, form: forms.Form) -> Piece:
+        style = self.style
+        match form:
+            case forms.Number():
+                return style.number(form.value)
+            case forms.Constant():
+                return Piece(style.word(form.name))
+            case forms.Extent():
+                assert form.dim is not None
+                return Piece(style.word(form.dim.name))
+            case forms.Leaf():
+                return Piece(style.tensor(form.tensor))
+            case forms.Diagonal():
+                return Piece(style.operator("diag", []) + style.parens(style.tensor(form.tensor)))
+            case forms.Ones():
+                return Piece(self.ones(form.row))
+        return Piece(self.identity)
+
+    def ones(self, letter: Letter | None) -> str:
+        if not self.exact or letter is None:
+            return self.style.ones
+        return self.style.sized_ones(self.style.word(str(letter.extent)))
+
+    def transposed(self, form: forms.Form) -> Piece:
+        return self.style.transposed(self.piece(form.parts[0]))
+
+    def broadcast(self, form: forms.Form) -> Piece:
+        part = form.parts[0]
+        along = part.row is not None and form.col is not None
+        silent = not self.exact and not (along and not _is_column(part))
+        if silent or form.is_scalar:
+            turned = part.col is not None and not any(isinstance(f, forms.Product) for f in forms.walk(part))
+            return self.piece(forms.transpose(part) if turned and not self.exact else part)
+        whole = [part]
+        if part.row is None and form.row is not None:
+            whole.insert(0, forms.Ones(form.row, None))
+        if part.col is None and form.col is not None:
+            whole.append(forms.Transpose(None, form.col, (forms.Ones(form.col, None),)))
+        return self.piece(forms.product(*whole))
+
+    def product(self, form: forms.Form) -> Piece:
+        return self.chain(list(form.parts))
+
+    def chain(self, parts: list[forms.Form]) -> Piece:
+        return Piece(self.style.dot.join(self.at(p, TIGHT) for p in parts), CHAIN)
+
+    def scale(self, form: forms.Form) -> Piece:
+        *numbers, last = form.parts
+        return Piece(self.style.dot.join([*(self.at(p, TIGHT) for p in numbers), self.at(last, CHAIN)]), CHAIN)
+
+    def hadamard(self, form: forms.Form) -> Piece:
+        if form.is_scalar:
+            return self.chain(list(form.parts))
+        return Piece(self.style.odot.join(self.at(p, TIGHT) for p in form.parts), TIMES)
+
+    def quotient(self, form: forms.Form) -> Piece:
+        top, bottom = form.parts
+        if bottom.is_scalar:
+            return self.style.fraction(self.piece(top), self.piece(bottom))
+        return Piece(self.style.oslash.join((self.at(top, TIGHT), self.at(bottom, TIGHT))), TIMES)
+
+    def sum(self, form: forms.Form) -> Piece:
+        pieces = []
+        for part in form.parts:
+            negative = isinstance(part, forms.Negative)
+            pieces.append((negative, self.piece(part.parts[0] if negative else part)))
+        return self.style.total(pieces)
+
+    def negative(self, form: forms.Form) -> Piece:
+        return self.style.negative(self.piece(form.parts[0]))
+
+    def power(self, form: forms.Form) -> Piece:
+        base, exponent = form.parts
+        if isinstance(exponent, forms.Number) and exponent.value == Fraction(1, 2):
+            return self.style.root(self.piece(base))
+        return self.style.power(self.piece(base), self.piece(exponent), elementwise=not form.is_scalar)
+
+    def apply(self, form: forms.Apply | forms.Prime) -> Piece:
+        assert form.function is not None
+        prime = isinstance(form, forms.Prime)
+        parts = form.parts[:1] if prime else form.parts
+        name = self.style.function(form.function) + (self.style.prime if prime else "")
+        return Piece(name + self.style.parens(", ".join(self.text(p) for p in parts)))
+
+    def condition(self, form: forms.Form) -> str:
+        if isinstance(form, forms.Relation):
+            left, right, op = *form.parts, form.op
+            if isinstance(left, (forms.Number, forms.Negative)):
+                left, right, op = right, left, FLIPPED[op]
+            return f"{self.at(left, SUM)} {self.style.relations[op]} {self.at(right, SUM)}"
+        return self.at(form, SUM)
+
+    def mask(self, form: forms.Form) -> Piece:
+        return Piece(self.style.brackets(self.condition(form)))
+
+    def negation(self, form: forms.Form) -> Piece:
+        return self.style.total([(False, Piece("1")), (True, self.piece(form.parts[0]))])
+
+    def where(self, form: forms.Form) -> Piece:
+        mask, chosen, other = form.parts
+        return self.style.cases(self.condition(mask), self.text(chosen), self.text(other))
+
+    def named(self, form: forms.Form) -> Piece:
+        names = {forms.Diag: "diag", forms.Trace: "tr", forms.Total: "sum"}
+        return Piece(self.style.operator(names[type(form)], []) + self.style.parens(self.text(form.parts[0])), TIGHT)
+
+    def norm(self, form: forms.Form) -> Piece:
+        part = form.parts[0]
+        return self.style.squared_norm(self.text(part), matrix=part.row is not None and part.col is not None)
+
+    def extremum(self, form: forms.Extremum) -> Piece:
+        axis = "" if form.over is None else f", axis={form.over}"
+        name = self.style.operator(form.op, [])
+        return Piece(name + self.style.parens(self.text(form.parts[0]) + self.style.prose(axis)), ATOM)
+
+
+def _is_column(part: forms.Form) -> bool:
+    """Whether a column is stored as one (``[h, 1]``), so that it expands along columns by itself."""
+    return isinstance(part, forms.Leaf) and part.tensor.rank == 2
+
+
+_METHODS: list[tuple[tuple[type[forms.Form], ...], Callable[..., Piece]]] = [
+    (
+        (forms.Number, forms.Constant, forms.Extent, forms.Leaf, forms.Diagonal, forms.Ones, forms.Identity),
+        MatrixPrinter.leaf,
+    ),
+    ((forms.Transpose,), MatrixPrinter.transposed),
+    ((forms.Broadcast,), MatrixPrinter.broadcast),
+    ((forms.Product,), MatrixPrinter.product),
+    ((forms.Scale,), MatrixPrinter.scale),
+    ((forms.Hadamard,), MatrixPrinter.hadamard),
+    ((forms.Quotient,), MatrixPrinter.quotient),
+    ((forms.Sum,), MatrixPrinter.sum),
+    ((forms.Negative,), MatrixPrinter.negative),
+    ((forms.Power,), MatrixPrinter.power),
+    ((forms.Apply, forms.Prime), MatrixPrinter.apply),
+    ((forms.Relation,), MatrixPrinter.mask),
+    ((forms.Negation,), MatrixPrinter.negation),
+    ((forms.Where,), MatrixPrinter.where),
+    ((forms.Diag, forms.Trace, forms.Total), MatrixPrinter.named),
+    ((forms.SquaredNorm,), MatrixPrinter.norm),
+    ((forms.Extremum,), MatrixPrinter.extremum),
+]

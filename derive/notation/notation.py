@@ -1,0 +1,125 @@
+"""All notations of one program, behind one object.
+
+In: a program, at any stage. Out: the text of any of its equations, as matrices, in indices, as LaTeX or as NumPy.
+A matrix notation that does not exist is None; the index notation always exists.
+"""
+
+from __future__ import annotations
+
+from derive import forms
+from derive.expr import Call
+from derive.lift import lift
+from derive.notation.deltas import with_deltas
+from derive.notation.index_text import IndexPrinter
+from derive.notation.latex import LatexStyle, document
+from derive.notation.matrix_text import MatrixPrinter
+from derive.notation.names import Names
+from derive.notation.python_text import PythonPrinter
+from derive.notation.unicode import UnicodeStyle
+from derive.primes import Primes
+from derive.program import Equation, Program, Tensor
+
+FORMS = ("matrix", "index", "latex", "latex-index", "python")
+
+
+class Notation:
+    """The notations of a program.
+
+    ``deltas`` writes cotangents of pre-activations as δ of their layer; ``exact`` writes repetitions through
+    vectors of ones; ``subscripts`` lowers digits in Unicode; ``cotangents`` is ``bar`` or ``partial`` in LaTeX.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        deltas: bool = False,
+        exact: bool = False,
+        subscripts: bool = False,
+        cotangents: str = "bar",
+    ) -> None:
+        self.program, numbers = with_deltas(program) if deltas else (program, {})
+        self.names = Names(program, deltas=numbers)
+        self.primes = Primes(program.equations)
+        self.unicode, self.tex = UnicodeStyle(self.names), LatexStyle(self.names, cotangents)
+        self.unicode.subscripts = subscripts
+        self.exact = exact
+        self._forms: dict[Equation, forms.Form | None] = {}
+
+    def form(self, equation: Equation) -> forms.Form | None:
+        """The matrix form of an equation, if there is one."""
+        if equation not in self._forms:
+            body = equation.body
+            # The definition of an activation is not to be printed through its own derivative.
+            primes = Primes() if isinstance(body, Call) else self.primes
+            self._forms[equation] = lift(equation, primes)
+        return self._forms[equation]
+
+    def matrix(self, equation: Equation) -> str | None:
+        """``dW1 = Xᵀ dZ1``, or None."""
+        form = self.form(equation)
+        if form is None:
+            return None
+        return f"{self.unicode.tensor(equation.out)} = {MatrixPrinter(self.unicode, exact=self.exact).text(form)}"
+
+    def index(self, equation: Equation) -> str:
+        """``dW1[d,h] = Σ_n X[n,d] dZ1[n,h]``."""
+        return IndexPrinter(self.unicode, equation).equation_text()
+
+    def latex(self, equation: Equation) -> str:
+        """The matrix form in LaTeX, or the index form where there is none."""
+        form = self.form(equation)
+        if form is None:
+            return self.latex_index(equation)
+        return f"{self.tex.tensor(equation.out)} = {MatrixPrinter(self.tex, exact=self.exact).text(form)}"
+
+    def latex_index(self, equation: Equation) -> str:
+        """The index form in LaTeX."""
+        return IndexPrinter(self.tex, equation).equation_text()
+
+    def python(self, equation: Equation) -> str | None:
+        """``dW1 = X.T @ dZ1``, or None."""
+        form = self.form(equation)
+        return None if form is None else PythonPrinter(self.names).assignment(equation, form)
+
+    def formula(self, equation: Equation, form: str = "matrix") -> str:
+        """The notation of that name; where it does not exist the index form (as a comment in Python)."""
+        match form:
+            case "matrix":
+                return self.matrix(equation) or self.index(equation)
+            case "index":
+                return self.index(equation)
+            case "latex":
+                return self.latex(equation)
+            case "latex-index":
+                return self.latex_index(equation)
+            case "python":
+                return self.python(equation) or f"# {self.index(equation)}"
+        raise ValueError(f"unknown form {form!r}; known are {', '.join(FORMS)}")
+
+    def formulas(self, form: str = "matrix") -> list[tuple[Tensor, str]]:
+        """Every equation of the program, in order."""
+        return [(e.out, self.formula(e, form)) for e in self.program.equations]
+
+    def document(self) -> str:
+        """A complete LaTeX article: the model, its gradients, and both in indices."""
+        forward = [e for e in self.program.equations if e.out.kind != "cotangent"]
+        backward = [e for e in self.program.equations if e.out.kind == "cotangent"]
+        sections = [
+            ("Model", [self.latex(e) for e in forward]),
+            ("Gradients", [self.latex(e) for e in backward]),
+            ("Gradients in index notation", [self.latex_index(e) for e in backward]),
+        ]
+        return document(self.program.name or "model", sections)
+
+
+def source_line(equation: Equation) -> str | None:
+    """The model text that an equation comes from: how its author wrote it, if it comes from one."""
+    span = equation.span
+    if span is None:
+        return None
+    if span.line == span.end_line:
+        return span.source.line(span.line)[span.column - 1 : span.end_column - 1].strip()
+    lines = [span.source.line(k) for k in range(span.line, span.end_line + 1)]
+    lines[0], lines[-1] = lines[0][span.column - 1 :], lines[-1][: span.end_column - 1]
+    return " ".join(line.strip() for line in lines)

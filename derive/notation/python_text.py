@@ -1,0 +1,236 @@
+"""NumPy text of forms: ``dW1 = X.T @ dZ1``.
+
+In: a `Form`. Out: an expression over arrays named like the tensors, vectors being one-dimensional as in NumPy, and
+extents named like the dims. Scalar functions other than NumPy's are written out by their definition.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from derive import forms
+from derive.expr import ONE, Add, Call, Compare, Const, Dim, Expr, Mul, Not, Num, Pow, Select
+from derive.functions import Parameter, ScalarFunction
+from derive.notation.names import Names
+from derive.notation.style import ATOM, FLIPPED, SUM, TIGHT, TIMES, Piece
+from derive.program import Equation
+
+_NUMPY = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "erf": "scipy.special.erf"}
+
+
+class PythonPrinter:
+    """Prints forms as NumPy expressions."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+
+    def assignment(self, equation: Equation, form: forms.Form) -> str:
+        """``out = expression``, of the shape of ``out``."""
+        text = self.piece(form).text
+        units = [k for k, a in enumerate(equation.out.axes) if a == ONE]
+        if units:
+            inner = wrap(self.piece(form), ATOM)
+            if equation.out.rank == len(units):
+                text = f"np.reshape({text}, {(1,) * len(units)})"
+            else:
+                text = f"{inner}[{', '.join('None' if k in units else ':' for k in range(equation.out.rank))}]"
+        return f"{self.names.python(equation.out)} = {text}"
+
+    def piece(self, form: forms.Form) -> Piece:
+        match form:
+            case forms.Number():
+                return fraction(form.value)
+            case forms.Constant():
+                return Piece(f"np.{form.name}")
+            case forms.Extent():
+                assert form.dim is not None
+                return Piece(form.dim.name)
+            case forms.Leaf():
+                return self.leaf(form)
+            case forms.Diagonal():
+                return Piece(f"np.diag({self.names.python(form.tensor)})")
+            case forms.Ones():
+                return Piece(f"np.ones({self.size(form.row)})")
+            case forms.Identity():
+                return Piece(f"np.eye({self.size(form.row)})")
+            case forms.Transpose():
+                inner = form.parts[0]
+                matrix = inner.row is not None and inner.col is not None
+                return Piece(wrap(self.piece(inner), ATOM) + ".T") if matrix else self.piece(inner)
+            case forms.Broadcast():
+                return self.repeated(form)
+            case forms.Diag():
+                return Piece(f"np.diag({self.piece(form.parts[0]).text})")
+            case forms.Product():
+                return self.product(form)
+        return self.reduced(form)
+
+    def size(self, letter: object) -> str:
+        return definition(letter.extent, {}).text  # type: ignore[attr-defined]
+
+    def leaf(self, form: forms.Leaf) -> Piece:
+        name = self.names.python(form.tensor)
+        if ONE in form.tensor.axes:
+            return Piece(f"{name}[{', '.join('0' if a == ONE else ':' for a in form.tensor.axes)}]")
+        return Piece(name)
+
+    def repeated(self, form: forms.Form, *, filled: bool = True) -> Piece:
+        """A row or column that NumPy expands by itself, in full where nothing else gives the shape."""
+        part = form.parts[0]
+        piece = self.piece(part)
+        if part.row is not None and form.col is not None:
+            piece = Piece(wrap(piece, ATOM) + "[:, None]")
+        if not filled:
+            return piece
+        shape = ", ".join(self.size(a) for a in (form.row, form.col) if a is not None)
+        return Piece(f"np.broadcast_to({piece.text}, ({shape},))")
+
+    def operand(self, form: forms.Form) -> Piece:
+        """An operand of an element-wise operation, where NumPy expands."""
+        return self.repeated(form, filled=False) if isinstance(form, forms.Broadcast) else self.piece(form)
+
+    def product(self, form: forms.Form) -> Piece:
+        """Runs of matrices, cut where a column meets a row; ones at an end of a run are sums over an axis."""
+        runs: list[list[forms.Form]] = [[]]
+        for part in form.parts:
+            if runs[-1] and runs[-1][-1].col is None:
+                runs.append([])
+            runs[-1].append(part)
+        pieces = [(run, self.run(run)) for run in runs]
+        scalars = [wrap(p, TIMES) for run, p in pieces if run[0].row is None and run[-1].col is None]
+        outer = [p.text for run, p in pieces if (run[0].row is None) != (run[-1].col is None)]
+        if not scalars:
+            return Piece(f"np.outer({', '.join(outer)})") if len(outer) == 2 else pieces[0][1]
+        rest = [f"np.outer({', '.join(outer)})"] if len(outer) == 2 else outer
+        return Piece(" * ".join([*scalars, *rest]), TIMES)
+
+    def run(self, parts: list[forms.Form]) -> Piece:
+        first, last = parts[0], parts[-1]
+        if len(parts) > 1 and isinstance(last, forms.Ones):
+            inner = self.run(parts[:-1])
+            return Piece(f"{wrap(inner, ATOM)}.sum(axis=-1)")
+        if len(parts) > 1 and isinstance(first, forms.Transpose) and isinstance(first.parts[0], forms.Ones):
+            inner = self.run(parts[1:])
+            return Piece(f"{wrap(inner, ATOM)}.sum(axis=0)")
+        if len(parts) == 1:
+            return self.operand(parts[0])
+        return Piece(" @ ".join(wrap(self.piece(p), TIGHT) for p in parts), TIMES)
+
+    def condition(self, form: forms.Form) -> str:
+        """What decides a mask; a mask that is no comparison decides by itself."""
+        if not isinstance(form, forms.Relation):
+            return self.operand(form).text
+        left, right, op = *form.parts, form.op
+        if isinstance(left, (forms.Number, forms.Negative)):
+            left, right, op = right, left, FLIPPED[op]
+        return f"{wrap(self.operand(left), SUM)} {op} {wrap(self.operand(right), SUM)}"
+
+    def factor(self, form: forms.Form) -> Piece:
+        """A factor: NumPy multiplies with truth values."""
+        if isinstance(form, forms.Prime):
+            return self.factor(form.parts[1])
+        return Piece(f"({self.condition(form)})") if isinstance(form, forms.Relation) else self.operand(form)
+
+    def reduced(self, form: forms.Form) -> Piece:
+        inside = [self.operand(p) for p in form.parts]
+        match form:
+            case forms.Trace():
+                return Piece(f"np.trace({self.piece(form.parts[0]).text})")
+            case forms.Total():
+                return Piece(f"np.sum({self.piece(form.parts[0]).text})")
+            case forms.SquaredNorm():
+                return Piece(f"np.sum({wrap(self.piece(form.parts[0]), ATOM)} ** 2)")
+            case forms.Extremum():
+                axis = "" if form.over is None else f", axis={form.over}"
+                return Piece(f"np.{form.op}({self.piece(form.parts[0]).text}{axis})")
+            case forms.Sum():
+                return added(form.parts, inside)
+            case forms.Negative():
+                return Piece("-" + wrap(inside[0], TIMES), SUM)
+            case forms.Scale() | forms.Hadamard():
+                if not all(forms.is_mask(p) for p in form.parts):
+                    inside = [self.factor(p) for p in form.parts]
+                return Piece(" * ".join([wrap(inside[0], TIMES), *(wrap(p, TIGHT) for p in inside[1:])]), TIMES)
+            case forms.Quotient():
+                return Piece(f"{wrap(inside[0], TIMES)} / {wrap(inside[1], TIGHT)}", TIMES)
+            case forms.Power():
+                return Piece(f"{wrap(inside[0], ATOM)} ** {wrap(inside[1], ATOM)}", TIGHT)
+            case forms.Prime():
+                return inside[1]
+            case forms.Relation():
+                return Piece(f"np.where({self.condition(form)}, 1.0, 0.0)")
+            case forms.Negation():
+                return Piece(f"1 - {wrap(inside[0], TIMES)}", SUM)
+            case forms.Where():
+                return Piece(f"np.where({self.condition(form.parts[0])}, {inside[1].text}, {inside[2].text})")
+            case forms.Apply():
+                assert form.function is not None
+                return applied(form.function, inside)
+        raise TypeError(f"no NumPy text for {type(form).__name__}")
+
+
+def wrap(piece: Piece, level: int) -> str:
+    """The text, in parentheses where it binds less tightly than ``level``."""
+    return piece.text if piece.level >= level else f"({piece.text})"
+
+
+def fraction(value: Fraction) -> Piece:
+    """An exact number.
+
+    >>> fraction(Fraction(-1, 2)).text
+    '-1 / 2'
+    """
+    if value.denominator == 1:
+        return Piece(str(value.numerator), ATOM if value >= 0 else SUM)
+    return Piece(f"{value.numerator} / {value.denominator}", TIMES if value > 0 else SUM)
+
+
+def added(parts: tuple[forms.Form, ...], inside: list[Piece]) -> Piece:
+    """A sum, a leading minus of a term becoming a difference."""
+    text = ""
+    for k, piece in enumerate(inside):
+        if k and piece.text.startswith("-") and piece.level == SUM and isinstance(parts[k], forms.Negative):
+            text += f" - {piece.text[1:]}"
+        else:
+            text += (" + " if k else "") + wrap(piece, TIMES if k else SUM)
+    return Piece(text, SUM)
+
+
+def applied(function: ScalarFunction, arguments: list[Piece]) -> Piece:
+    """A scalar function: NumPy's own, or its definition."""
+    if function.definition is None or function.name in ("log1p", "expm1"):
+        name = _NUMPY.get(function.name, function.name)
+        return Piece(f"{name if '.' in name else 'np.' + name}({', '.join(a.text for a in arguments)})")
+    return definition(function.definition, dict(zip(function.parameters, arguments, strict=True)))
+
+
+def definition(e: Expr, given: dict[str, Piece]) -> Piece:
+    """A pointwise expression over parameters and extents."""
+
+    def at(x: Expr, level: int) -> str:
+        return wrap(definition(x, given), level)
+
+    match e:
+        case Parameter():
+            return given[e.name]
+        case Num():
+            return fraction(e.value)
+        case Const():
+            return Piece(f"np.{e.name}")
+        case Dim():
+            return Piece(e.name)
+        case Add():
+            return Piece(" + ".join(at(t, TIMES) for t in e.args), SUM)
+        case Mul():
+            return Piece(" * ".join(at(f, TIGHT) for f in e.args), TIMES)
+        case Pow():
+            return Piece(f"{at(e.base, ATOM)} ** {at(e.exponent, ATOM)}", TIGHT)
+        case Call():
+            return applied(e.function, [definition(a, given) for a in e.arguments])
+        case Compare():
+            return Piece(f"({at(e.left, SUM)} {e.op} {at(e.right, SUM)})")
+        case Not():
+            return Piece(f"1 - {at(e.args[0], TIMES)}", SUM)
+        case Select():
+            return Piece(f"np.where({at(e.mask, SUM)}, {at(e.chosen, SUM)}, {at(e.other, SUM)})")
+    raise TypeError(f"no NumPy text for {type(e).__name__}")

@@ -86,9 +86,9 @@ class Names:
     def check_new(self, name: str, span: Span | None) -> None:
         """Refuse a second definition."""
         if name in self._spans:
-            first = line_of(self._spans[name])
+            first, again = line_of(self._spans[name]), line_of(span)
             raise SourceError(
-                f"{name} is defined twice: first{first}, again{line_of(span)}".replace(" first,", " first and"),
+                f"{name} is defined twice: first{first} and again{again}",
                 span,
                 hint="every name has one definition; choose another name here",
             )

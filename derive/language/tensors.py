@@ -87,6 +87,8 @@ class Value:
 
     def show(self) -> str:
         """Text and axes, ``X [n, d]``."""
+        if not self.axes:
+            return self.text
         return f"{self.text} {show_axes(self.axes, self.dims)}" + (" (a row)" if self.row else "")
 
 

@@ -18,7 +18,7 @@ from derive.rewrite import substitute
 
 @dataclass(frozen=True)
 class InitializerDecl:
-    """``name(parameters)`` draws from ``kind``: ``constant`` (value), ``normal`` (mean, std), ``uniform`` (low, high)."""
+    """``name(parameters)`` draws from ``kind``: ``constant`` (value), ``normal`` (mean, std), ``uniform`` (from, to)."""
 
     name: str
     parameters: str
@@ -40,7 +40,7 @@ _DECLARED = (
     InitializerDecl("zeros", "", "constant", ("0",)),
     InitializerDecl("ones", "", "constant", ("1",)),
     InitializerDecl("constant", "c", "constant", ("c",)),
-    InitializerDecl("normal", "mean=0, std=1", "normal", ("mean", "std")),
+    InitializerDecl("normal", "mu=0, std=1", "normal", ("mu", "std")),
     InitializerDecl("uniform", "low=0, high=1", "uniform", ("low", "high")),
     InitializerDecl("glorot_uniform", "", "uniform", ("-sqrt(6/(fan_in + fan_out))", "sqrt(6/(fan_in + fan_out))")),
     InitializerDecl("glorot_normal", "", "normal", ("0", "sqrt(2/(fan_in + fan_out))")),

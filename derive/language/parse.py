@@ -7,7 +7,6 @@ of `derive.language.tree`. Whatever is wrong is a `SourceError` at its line and 
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from importlib import resources
 from typing import Any
 
@@ -47,7 +46,7 @@ def parse_expression(text: str, name: str = "<expression>") -> syntax.Expr:
 @functools.cache
 def _grammar() -> lark.Lark:
     text = resources.files("derive.language").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return lark.Lark(text, parser="lalr", start=["file", "lone"], propagate_positions=True)
+    return lark.Lark(text, parser="lalr", start=["file", "lone"], keep_all_tokens=True)
 
 
 def _parse(source: Source, start: str) -> Any:
@@ -74,18 +73,33 @@ def _parse(source: Source, start: str) -> Any:
     return built
 
 
+# Tokens that carry meaning; the other signs and words are there for the grammar, and for where a node begins and ends.
+_MEANING = {"NAME", "NUMBER", "STRING", "KIND", "REDUCER", "COMPARE", "MULTIPLY", "POWER", "PLUS", "MINUS", "AND", "OR"}
+
+
 def _build(root: Any, source: Source) -> Any:
     """Lark's tree to ours, from the leaves up."""
     build = _Build(source)
-    done: dict[int, Any] = {}
+    done: dict[int, tuple[Any, Span | None]] = {}
     for node in root.iter_subtrees():
-        below = [done.pop(id(c)) if isinstance(c, lark.Tree) else c for c in node.children]
-        meta = node.meta
-        span = Span(source, 1, 1, 1, 1)
-        if not meta.empty:
-            span = Span(source, meta.line, meta.column, meta.end_line, meta.end_column)
-        done[id(node)] = getattr(build, node.data)(span, *below)
-    return done[id(root)]
+        parts: list[Any] = []
+        places: list[Span] = []
+        for child in node.children:
+            if child is None:
+                parts.append(None)
+                continue
+            if isinstance(child, lark.Tree):
+                part, place = done.pop(id(child))
+                parts.append(part)
+            else:
+                place = token_span(child, source)
+                if child.type in _MEANING:
+                    parts.append(child)
+            if place is not None:
+                places.append(place)
+        span = places[0].to(places[-1]) if places else None
+        done[id(node)] = getattr(build, node.data)(span, *parts), span
+    return done[id(root)][0]
 
 
 class _Build:
@@ -94,159 +108,160 @@ class _Build:
     def __init__(self, source: Source) -> None:
         self.source = source
 
-    def file(self, span: Span, *statements: Any) -> syntax.Tree:
+    def file(self, span: Span | None, *statements: Any) -> syntax.Tree:
         return syntax.Tree(statements, span=span)
 
-    def lone(self, span: Span, expr: Any) -> Any:
+    def lone(self, span: Span | None, expr: Any) -> Any:
         return _bare(expr)
+
+    def only(self, span: Span | None, part: Any) -> Any:
+        return part
 
     # --- statements ---------------------------------------------------------------------------------
 
-    def model(self, span: Span, name: str) -> syntax.ModelName:
+    def model(self, span: Span | None, name: str) -> syntax.ModelName:
         return syntax.ModelName(str(name), span=span)
 
-    def include(self, span: Span, path: str) -> syntax.Include:
+    def include(self, span: Span | None, path: str) -> syntax.Include:
         return syntax.Include(path[1:-1], span=span)
 
-    def option(self, span: Span, name: str, value: lark.Token) -> syntax.Option:
+    def option(self, span: Span | None, name: str, value: lark.Token) -> syntax.Option:
         number = literal_text(literal_value(value)) if value.type == "NUMBER" else None
         return syntax.Option(str(name), number or str(value), span=span)
 
-    def dims(self, span: Span, *items: Any) -> syntax.Dims:
+    def dims(self, span: Span | None, *items: Any) -> syntax.Dims:
         return syntax.Dims(items, span=span)
 
-    def dim(self, span: Span, name: Any, value: Any) -> syntax.DimItem:
+    def dim(self, span: Span | None, name: Any, value: Any) -> syntax.DimItem:
         return syntax.DimItem(name, _bare(value), span=span)
 
-    def dim_family(self, span: Span, name: lark.Token, start: Any, stop: Any, values: Any) -> syntax.DimItem:
+    def dim_family(self, span: Span | None, name: lark.Token, start: Any, stop: Any, values: Any) -> syntax.DimItem:
         family = syntax.Name(str(name), span=token_span(name, self.source))
         return syntax.DimItem(family, values, (_bare(start), _bare(stop)), span=span)
 
-    def batch(self, span: Span, name: str) -> syntax.Batch:
+    def batch(self, span: Span | None, name: str) -> syntax.Batch:
         return syntax.Batch(str(name), span=span)
 
     def declaration(
-        self, span: Span, kind: str, name: Any, shape: Any, properties: Any, bounds: Any, initializer: Any
+        self, span: Span | None, kind: str, name: Any, shape: Any, properties: Any, bounds: Any, initializer: Any
     ) -> syntax.Declaration:
         return syntax.Declaration(str(kind), name, shape, properties, bounds, initializer, span=span)
 
-    def properties(self, span: Span, *found: Any) -> tuple[Any, ...]:
+    def properties(self, span: Span | None, *found: Any) -> tuple[Any, ...]:
         return found
 
-    def property(self, span: Span, name: str, arguments: Any) -> syntax.CallExpr:
+    def property(self, span: Span | None, name: str, arguments: Any) -> syntax.CallExpr:
         return syntax.CallExpr(str(name), arguments or (), span=span)
 
-    def bounds(self, span: Span, low: Any, high: Any) -> tuple[Any, Any]:
+    def bounds(self, span: Span | None, low: Any, high: Any) -> tuple[Any, Any]:
         return _bare(low), _bare(high)
 
-    def const(self, span: Span, name: str, shape: Any, value: Any) -> syntax.ConstDecl:
+    def const(self, span: Span | None, name: str, shape: Any, value: Any) -> syntax.ConstDecl:
         return syntax.ConstDecl(str(name), _bare(value), shape, span=span)
 
-    def function(self, span: Span, name: str, parameters: Any, body: Any) -> syntax.Function:
+    def function(self, span: Span | None, name: str, parameters: Any, body: Any) -> syntax.Function:
         return syntax.Function(str(name), parameters, _bare(body), span=span)
 
-    def assignment(self, span: Span, name: Any, places: Any, value: Any) -> syntax.Assignment:
+    def assignment(self, span: Span | None, name: Any, places: Any, value: Any) -> syntax.Assignment:
         return syntax.Assignment(name, places, _bare(value), span=span)
 
-    def places(self, span: Span, *places: Any) -> tuple[Any, ...]:
+    def places(self, span: Span | None, *places: Any) -> tuple[Any, ...]:
         return places
 
-    def place(self, span: Span, value: Any, extent: Any) -> syntax.Place:
+    def place(self, span: Span | None, value: Any, extent: Any) -> syntax.Place:
         return syntax.Place(_bare(value), _bare(extent), span=span)
 
-    def minimize(self, span: Span, value: Any) -> syntax.Minimize:
+    def minimize(self, span: Span | None, value: Any) -> syntax.Minimize:
         return syntax.Minimize(_bare(value), span=span)
 
-    def optimizer(self, span: Span, call: Any) -> syntax.Optimizer:
+    def optimizer(self, span: Span | None, call: Any) -> syntax.Optimizer:
         return syntax.Optimizer(call, span=span)
 
-    def output(self, span: Span, *names: Any) -> syntax.Output:
+    def output(self, span: Span | None, *names: Any) -> syntax.Output:
         return syntax.Output(names, span=span)
 
-    def repeat(self, span: Span, letter: str, start: Any, stop: Any, body: Any) -> syntax.Repeat:
+    def repeat(self, span: Span | None, letter: str, start: Any, stop: Any, body: Any) -> syntax.Repeat:
         return syntax.Repeat(str(letter), _bare(start), _bare(stop), body, span=span)
 
-    def block(self, span: Span, name: str, inputs: Any, sizes: Any, body: Any, returns: Any) -> syntax.Block:
+    def block(self, span: Span | None, name: str, inputs: Any, sizes: Any, body: Any, returns: Any) -> syntax.Block:
         return syntax.Block(str(name), inputs, sizes or (), body, returns, span=span)
 
-    def body(self, span: Span, *statements: Any) -> tuple[Any, ...]:
+    def body(self, span: Span | None, *statements: Any) -> tuple[Any, ...]:
         return statements
 
-    def names(self, span: Span, *names: str) -> tuple[str, ...]:
+    def names(self, span: Span | None, *names: str) -> tuple[str, ...]:
         return tuple(str(n) for n in names)
 
-    def shape(self, span: Span, *extents: Any) -> tuple[Any, ...]:
+    def shape(self, span: Span | None, *extents: Any) -> tuple[Any, ...]:
         return tuple(_bare(e) for e in extents if e is not None)
 
     # --- expressions --------------------------------------------------------------------------------
 
-    def name(self, span: Span, name: str, index: Any) -> syntax.Name:
+    def name(self, span: Span | None, name: str, index: Any) -> syntax.Name:
         return syntax.Name(str(name), _bare(index), span=span)
 
-    def number(self, span: Span, text: str) -> syntax.Number:
+    def number(self, span: Span | None, text: str) -> syntax.Number:
         return syntax.Number(literal_value(text), str(text), span=span)
 
-    def parenthesised(self, span: Span, expr: Any) -> _Parenthesised:
+    def parenthesised(self, span: Span | None, expr: Any) -> _Parenthesised:
         return _Parenthesised(_bare(expr))
 
-    def conditional(self, span: Span, chosen: Any, condition: Any, other: Any) -> syntax.Conditional:
+    def conditional(self, span: Span | None, chosen: Any, condition: Any, other: Any) -> syntax.Conditional:
         return syntax.Conditional(_bare(chosen), _bare(condition), _bare(other), span=span)
 
-    def chain(self, span: Span, first: Any, *rest: Any) -> Any:
+    def chain(self, span: Span | None, first: Any, *rest: Any) -> Any:
         if not rest:
             return first
         pairs = tuple((str(op), _bare(operand)) for op, operand in zip(rest[::2], rest[1::2], strict=True))
         return syntax.Chain(_bare(first), pairs, span=span)
 
-    def negation(self, span: Span, operand: Any) -> syntax.Unary:
+    def negation(self, span: Span | None, operand: Any) -> syntax.Unary:
         return syntax.Unary("not", _bare(operand), span=span)
 
-    def minus(self, span: Span, sign: str, operand: Any) -> syntax.Unary:
+    def minus(self, span: Span | None, _sign: str, operand: Any) -> syntax.Unary:
         return syntax.Unary("-", _bare(operand), span=span)
 
-    def comparison(self, span: Span, left: Any, op: str, right: Any) -> syntax.Comparison:
+    def comparison(self, span: Span | None, left: Any, op: str, right: Any) -> syntax.Comparison:
         return syntax.Comparison(str(op), _bare(left), _bare(right), span=span)
 
-    def power(self, span: Span, base: Any, sign: str, exponent: Any) -> syntax.Power:
+    def power(self, span: Span | None, base: Any, _sign: str, exponent: Any) -> syntax.Power:
         return syntax.Power(_bare(base), _bare(exponent), span=span)
 
-    def transpose(self, span: Span, operand: Any, sign: str) -> syntax.Transpose:
+    def transpose(self, span: Span | None, operand: Any) -> syntax.Transpose:
         return syntax.Transpose(_bare(operand), span=span)
 
-    def reduction(self, span: Span, op: str, *parts: Any) -> syntax.Reduction:
+    def reduction(self, span: Span | None, op: str, *parts: Any) -> syntax.Reduction:
         return syntax.Reduction(str(op), parts[:-1], _bare(parts[-1]), span=span)
 
-    def binder(self, span: Span, name: str, extent: Any) -> syntax.Binder:
+    def binder(self, span: Span | None, name: str, extent: Any) -> syntax.Binder:
         return syntax.Binder(str(name), _bare(extent), span=span)
 
-    def index(self, span: Span, operand: Any, *parts: Any) -> syntax.Index:
+    def index(self, span: Span | None, operand: Any, *parts: Any) -> syntax.Index:
         items, padding = parts[:-1], parts[-1]
         if padding == syntax.Name("edge"):  # in brackets, `(edge)`, it is a tensor of that name
             padding = "edge"
         return syntax.Index(_bare(operand), tuple(_bare(i) for i in items), _bare(padding), span=span)
 
-    def slice(self, span: Span, start: Any, stop: Any) -> syntax.Slice:
+    def slice(self, span: Span | None, start: Any, stop: Any) -> syntax.Slice:
         return syntax.Slice(_bare(start), _bare(stop), span=span)
 
-    def list(self, span: Span, *items: Any) -> syntax.ListExpr:
+    def list(self, span: Span | None, *items: Any) -> syntax.ListExpr:
         return syntax.ListExpr(tuple(_bare(i) for i in items), span=span)
 
-    def call(self, span: Span, function: str, arguments: Any) -> syntax.CallExpr:
+    def call(self, span: Span | None, function: str, arguments: Any) -> syntax.CallExpr:
         return syntax.CallExpr(str(function), arguments, span=span)
 
-    def args(self, span: Span, *arguments: Any) -> tuple[syntax.Argument, ...]:
+    def args(self, span: Span | None, *arguments: Any) -> tuple[syntax.Argument, ...]:
         found: list[syntax.Argument] = []
         for value in arguments:
             if value is None:
                 continue
-            argument = value if isinstance(value, syntax.Argument) else syntax.Argument(_bare(value))
-            if argument.span is None:
-                argument = replace(argument, span=argument.value.span)
+            argument = value if isinstance(value, syntax.Argument) else _positional(_bare(value))
             _check_argument(argument, found)
             found.append(argument)
         return tuple(found)
 
-    def keyword(self, span: Span, name: str, value: Any) -> syntax.Argument:
+    def keyword(self, span: Span | None, name: str, value: Any) -> syntax.Argument:
         return syntax.Argument(_bare(value), str(name), span=span)
 
 
@@ -259,6 +274,10 @@ class _Parenthesised:
 
 def _bare(part: Any) -> Any:
     return part.inner if isinstance(part, _Parenthesised) else part
+
+
+def _positional(value: Any) -> syntax.Argument:
+    return syntax.Argument(value, span=value.span)
 
 
 def _check_argument(argument: syntax.Argument, before: list[syntax.Argument]) -> None:

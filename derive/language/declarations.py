@@ -12,7 +12,7 @@ from typing import Any
 from derive.errors import NotSupportedYet, SourceError, Span
 from derive.expr import Dim, Expr, Num
 from derive.language import tree
-from derive.language.calls import axis_of, bind
+from derive.language.arguments import axis_of, bind
 from derive.language.expressions import Elaborator
 from derive.language.names import suggest
 from derive.language.tensors import element, of_tensor

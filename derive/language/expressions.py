@@ -6,15 +6,17 @@ notation of rank 0: inside it every tensor carries its indices, and a letter is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 
 from derive.errors import NotSupportedYet, SourceError, Span
-from derive.expr import ONE, ZERO, Dim, Expr, Num, add, compare, mul, negate, num, power, reduce_, select
+from derive.expr import ONE, Dim, Expr, Num, add, compare, mul, negate, num, power, reduce_, select
 from derive.language import calls, tree
-from derive.language.indices import Range, Scope, check_constant_place, check_count, check_inside, check_used
-from derive.language.names import Names, names_in
+from derive.language.accesses import access, cut
+from derive.language.extents import extent
+from derive.language.indices import Range, Scope, check_used
+from derive.language.matrices import matmul, transpose
+from derive.language.names import Names
 from derive.language.tensors import (
     Hints,
     Places,
@@ -23,24 +25,24 @@ from derive.language.tensors import (
     constant,
     element,
     elementwise,
-    matmul,
     stack,
-    transpose,
 )
+from derive.language.text import expression_text
 from derive.program import DimDecl
-from derive.shapes import never_negative, polynomial, show_extent, size
-
-Place = Callable[[Hints], Expr]
 
 
-def written(node: tree.Node, default: str) -> str:
-    """The node as it stands in the text, where it stands on one line."""
-    if isinstance(node, tree.Name):
+def written(node: tree.Expr, span: Span | None) -> str:
+    """The expression as it stands in the text; its canonical text where it has none, or more than one line."""
+    if isinstance(node, tree.Name) and node.index is None:
         return node.name
-    span = node.span
+    return _marked(span) or expression_text(node)
+
+
+def _marked(span: Span | None) -> str | None:
+    """The text of a span on one line."""
     if span is None or span.line != span.end_line:
-        return default
-    return span.source.line(span.line)[span.column - 1 : span.end_column - 1] or default
+        return None
+    return span.source.line(span.line)[span.column - 1 : span.end_column - 1]
 
 
 def between(a: Value, b: Value, default: Span | None) -> Span | None:
@@ -79,7 +81,7 @@ class Elaborator:
     def value(self, node: tree.Expr, scope: Scope | None = None) -> Value:
         """What the expression denotes."""
         out = self._value(node, scope)
-        return replace(out, text=written(node, out.text), span=node.span, dims=tuple(self.dims))
+        return replace(out, text=written(node, node.span), span=node.span, dims=tuple(self.dims))
 
     def _value(self, node: tree.Expr, scope: Scope | None) -> Value:
         match node:
@@ -103,7 +105,7 @@ class Elaborator:
                     raise SourceError("' has no meaning in index notation", node.span, hint="swap the letters instead")
                 return transpose(self.value(operand), node.span)
             case tree.Index():
-                return self._slice(node) if scope is None else self._access(node, scope)
+                return cut(self, node) if scope is None else access(self, node, scope)
             case tree.Comparison(op, left, right):
                 operands = [self.value(left, scope), self.value(right, scope)]
                 return elementwise(operands, lambda a, b: compare(op, a, b), op, node.span)
@@ -174,7 +176,7 @@ class Elaborator:
                     )
                 left = self._flush(pending, span)
                 pending = [
-                    ("*", replace(matmul(left, v, span), span=span, text=_text(span, f"{left.text} @ {v.text}")))
+                    ("*", replace(matmul(left, v, span), span=span, text=_marked(span) or f"{left.text} @ {v.text}"))
                 ]
             else:
                 if op == "/" and isinstance(operand, tree.Number) and not operand.value:
@@ -238,158 +240,6 @@ class Elaborator:
 
         return Value((), build)
 
-    def _access(self, node: tree.Index, scope: Scope) -> Value:
-        if node.padding is not None:
-            raise NotSupportedYet("padding in an index", node.span)
-        if isinstance(node.operand, tree.Index):
-            raise SourceError("an access has one pair of brackets", node.span, hint="write X[i, j], not X[i][j]")
-        operand = self.value(node.operand)
-        check_count(operand, len(node.items), node.span)
-        places = [self._place(item, operand, axis, scope) for axis, item in enumerate(node.items)]
-        return Value((), lambda _, hints: operand.build(tuple(p(hints) for p in places), hints), labels=operand.labels)
-
-    def _place(self, item: tree.Expr | tree.Slice, operand: Value, axis: int, scope: Scope) -> Place:
-        if isinstance(item, tree.Slice):
-            raise SourceError("a slice cannot stand in index notation", item.span, hint="write a letter")
-        letter = scope.ranges.get(item.name) if isinstance(item, tree.Name) else None
-        if letter is not None:
-            found = letter
-            found.used = True
-            found.sites.append((operand, axis, scope.guarded, item.span))
-            return lambda hints: found.place()
-        if isinstance(item, tree.Index):
-            inner = self.value(item, scope)
-            if inner.labels is None:
-                raise SourceError(
-                    f"{inner.text} is not an integer, and a place is one",
-                    item.span,
-                    hint="declare its tensor with labels(c): integers from 0 to c-1",
-                )
-            check_inside(
-                operand,
-                axis,
-                inner.labels,
-                f"{inner.text} counts to {show_extent(inner.labels)}-1",
-                self.sizes,
-                item.span,
-            )
-            return lambda hints: inner.build((), hints)
-        if names_in(item) & set(scope):
-            raise NotSupportedYet("an affine index such as i+1", item.span)
-        if isinstance(item, tree.Name) and self.names.get(item.name) is None and item.name not in self.names.later:
-            raise SourceError(
-                f"the letter {item.name} is free: it stands on no left side and under no reduction",
-                item.span,
-                hint=f"put it on the left, or write sum[{item.name}] …",
-            )
-        place = self.extent(item)
-        if not scope.guarded:
-            check_constant_place(place, operand, axis, self.sizes, item.span)
-        return lambda hints: place
-
-    def _slice(self, node: tree.Index) -> Value:
-        if node.padding is not None:
-            raise NotSupportedYet("padding in an index", node.span)
-        v = self.value(node.operand)
-        if len(node.items) > v.rank:
-            check_count(v, len(node.items), node.span)
-        axes: list[Expr] = []
-        offsets: list[tuple[bool, Expr]] = []
-        for axis, item in enumerate(node.items):
-            if isinstance(item, tree.Slice):
-                start = ZERO if item.start is None else self.extent(item.start)
-                stop = v.axes[axis] if item.stop is None else self.extent(item.stop)
-                self._check_slice(v, axis, start, stop, item.span or node.span)
-                axes.append(polynomial(stop - start))
-                offsets.append((True, start))
-            else:
-                if isinstance(item, tree.Name) and self.names.get(item.name) is None:
-                    raise SourceError(
-                        f"{item.name} is not known outside an index equation",
-                        item.span,
-                        hint=f"bind the letter: T[{item.name}] = …, or sum[{item.name}] …",
-                    )
-                place = self.extent(item)
-                check_constant_place(place, v, axis, self.sizes, item.span)
-                offsets.append((False, place))
-        given = len(axes)
-
-        def build(places: Places, hints: Hints) -> Expr:
-            rest = iter(places)
-            return v.build(tuple(add(next(rest), e) if kept else e for kept, e in offsets) + places[given:], hints)
-
-        return Value((*axes, *v.axes[len(offsets) :]), build)
-
-    def _check_slice(self, v: Value, axis: int, start: Expr, stop: Expr, span: Span | None) -> None:
-        known = size(stop - start, self.sizes)
-        if not never_negative(stop - start - 1) and (known is None or known < 1):
-            raise SourceError(
-                f"the slice {show_extent(start)}:{show_extent(stop)} is empty",
-                span,
-                hint="it is half-open: a:b holds a … b-1",
-            )
-        if isinstance(start, Num) and start.value < 0:
-            check_constant_place(start, v, axis, self.sizes, span)
-        check_inside(v, axis, stop, f"the slice {show_extent(start)}:{show_extent(stop)} ends", self.sizes, span)
-
-    # --- extents -----------------------------------------------------------------------------------------
-
     def extent(self, node: tree.Expr) -> Expr:
         """An integer polynomial in dims."""
-        e = polynomial(self._extent(node))
-        if isinstance(e, Num) and e.value.denominator != 1:
-            raise SourceError(f"{e} is not an integer, and an extent is one", node.span)
-        return e
-
-    def _extent(self, node: tree.Expr) -> Expr:
-        match node:
-            case tree.Number(value):
-                if value.denominator != 1:
-                    raise SourceError(f"{node.text} is not an integer, and an extent is one", node.span)
-                return num(value)
-            case tree.Name(name, None):
-                entry = self.names.find(name, node.span)
-                if isinstance(entry, Value):
-                    raise SourceError(
-                        f"{name} is a tensor, not an extent", node.span, hint="extents are declared by dims"
-                    )
-                if not _is_extent(entry):
-                    raise SourceError(f"{name} is not an integer, and an extent is one", node.span)
-                return entry
-            case tree.Name(name):
-                raise NotSupportedYet(f"a family ({name}{{…}})", node.span)
-            case tree.Unary("-", operand):
-                return mul(-1, self._extent(operand))
-            case tree.Chain(first, rest) if rest[0][0] in "+-":
-                return add(self._extent(first), *(mul(1 if op == "+" else -1, self._extent(x)) for op, x in rest))
-            case tree.Chain(first, rest) if all(op == "*" for op, _ in rest):
-                return mul(self._extent(first), *(self._extent(x) for _, x in rest))
-            case tree.Chain(_, rest) if any(op == "/" for op, _ in rest):
-                raise SourceError("an extent is an integer polynomial: it is not divided", node.span)
-            case tree.Power(base, tree.Number(value)) if value.denominator == 1 and 0 <= value < 100:
-                return power(self._extent(base), num(value))
-        raise SourceError(
-            "an extent is an integer polynomial in dims, such as 2*n-k+1",
-            node.span,
-            hint="use +, -, * and ^ with dims and integers",
-        )
-
-
-def _is_extent(e: Expr) -> bool:
-    """Whether an expression without tensors is an integer polynomial in dims."""
-    if isinstance(e, Num):
-        return e.value.denominator == 1
-    if isinstance(e, Dim):
-        return True
-    return e.rank in (7, 8, 9) and all(_is_extent(c) for c in e.children) and not (e.rank == 7 and _negative(e))
-
-
-def _negative(e: Expr) -> bool:
-    exponent = e.children[1]
-    return not isinstance(exponent, Num) or exponent.value < Fraction(0)
-
-
-def _text(span: Span | None, default: str) -> str:
-    if span is None or span.line != span.end_line:
-        return default
-    return span.source.line(span.line)[span.column - 1 : span.end_column - 1] or default
+        return extent(self.names, node)

@@ -18,7 +18,7 @@ from derive.rewrite import substitute
 
 @dataclass(frozen=True)
 class InitializerDecl:
-    """``name(parameters)`` draws from ``kind``: ``constant`` (value), ``normal`` (mean, std), ``uniform`` (from, to)."""
+    """``name(parameters)`` draws from ``kind``: ``constant`` (value), ``normal`` (mean, std) or ``uniform``."""
 
     name: str
     parameters: str

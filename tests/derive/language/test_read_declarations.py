@@ -7,7 +7,7 @@ import pytest
 
 from derive.errors import GradcError
 from derive.evaluate import evaluate
-from derive.expr import Call, Dim, Num, num
+from derive.expr import Call, Dim, num
 from derive.language.parse import parse
 from derive.language.read import read
 from derive.language.text import digest, text
@@ -129,7 +129,8 @@ def test_constants_stand_for_themselves_or_are_tensors():
 def test_own_functions_and_names():
     program = read(
         parse("const half = 1/2\nfn f(x, lambda) = half*lambda*x^2 if x > 0 else exp(x)\nfn gelu(x) = x\n"
-              "dims np = 2, E = 3\ninput beta : [np, E]\ninput a\nd = a\nf = f(beta, 3) + d*(a-d) + gelu(a)\npi = 3\ng = pi")
+              "dims np = 2, E = 3\ninput beta : [np, E]\ninput a\nd = a\n"
+            "f = f(beta, 3) + d*(a-d) + gelu(a)\npi = 3\ng = pi")
     )  # fmt: skip
     beta = np.array([[1.0, -1, 2], [0, 3, -2]])
     got = evaluate(program, {"beta": beta, "a": np.array(4.0)})
@@ -156,10 +157,10 @@ def test_the_objective_has_a_name_that_the_user_did_not_take(lines, name):
 
 def test_an_option_changes_a_kink_and_the_digest():
     head = "input x\n"
-    for lines, shown in {"": "0", "option relu_at_0 = 0\n": "0", "option relu_at_0 = 1\n": "x"}.items():
+    for lines, first in {"": "0", "option relu_at_0 = 0\n": "0", "option relu_at_0 = 1\n": "x"}.items():
         program = read(parse(lines + head + "y = relu(x)"))
         definition = program.equations[0].body.function.expand(program.tensor("x").at(()))
-        assert repr(definition.chosen if shown == "0" else definition.chosen) == ("0" if shown == "0" else "x")
+        assert repr(definition.chosen) == first
     assert read(parse("option relu_at_0 = 1\ninput x")).options == (("relu_at_0", "1"),)
 
 
@@ -192,5 +193,3 @@ def test_const_lists_hold_their_declared_extent():
 def test_reading_is_deterministic():
     first, second = read(parse(NET)), read(parse(NET))
     assert [repr(e.body) for e in first.equations] == [repr(e.body) for e in second.equations]
-    assert isinstance(first.equations[0].body.args[0], object)
-    assert Num(Fraction(1)) == num(1)

@@ -1,0 +1,75 @@
+"""Extents as they are written: integer polynomials in dims and integer constants.
+
+In: syntax. Out: the expanded polynomial as an `Expr` over `Dim`, or an error that says why it is none.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from derive.errors import NotSupportedYet, SourceError
+from derive.expr import Add, Dim, Expr, Mul, Num, Pow, add, mul, num, power
+from derive.language import tree
+from derive.language.names import Names
+from derive.language.tensors import Value
+from derive.shapes import polynomial
+
+
+def extent(names: Names, node: tree.Expr) -> Expr:
+    """The integer polynomial in dims that a piece of syntax is.
+
+    >>> from derive.expr import Dim
+    >>> from derive.language.parse import parse_expression
+    >>> extent(Names.of({"n": Dim("n")}), parse_expression("2*(n-1)")) == 2 * Dim("n") - 2
+    True
+    """
+    e = polynomial(_extent(names, node))
+    if isinstance(e, Num) and e.value.denominator != 1:
+        raise SourceError(f"{e} is not an integer, and an extent is one", node.span)
+    return e
+
+
+def _extent(names: Names, node: tree.Expr) -> Expr:
+    match node:
+        case tree.Number(value):
+            if value.denominator != 1:
+                raise SourceError(f"{node.text} is not an integer, and an extent is one", node.span)
+            return num(value)
+        case tree.Name(name, None):
+            entry = names.find(name, node.span)
+            if isinstance(entry, Value):
+                raise SourceError(f"{name} is a tensor, not an extent", node.span, hint="extents are declared by dims")
+            if not _is_extent(entry):
+                raise SourceError(f"{name} is not an integer, and an extent is one", node.span)
+            return entry
+        case tree.Name(name):
+            raise NotSupportedYet(f"a family ({name}{{…}})", node.span)
+        case tree.Unary("-", operand):
+            return mul(-1, _extent(names, operand))
+        case tree.Chain(first, rest) if rest[0][0] in "+-":
+            return add(_extent(names, first), *(mul(1 if op == "+" else -1, _extent(names, x)) for op, x in rest))
+        case tree.Chain(first, rest) if all(op == "*" for op, _ in rest):
+            return mul(_extent(names, first), *(_extent(names, x) for _, x in rest))
+        case tree.Chain(_, rest) if any(op == "/" for op, _ in rest):
+            raise SourceError("an extent is an integer polynomial: it is not divided", node.span)
+        case tree.Power(base, tree.Number(value)) if value.denominator == 1 and 0 <= value < 100:
+            return power(_extent(names, base), num(value))
+    raise SourceError(
+        "an extent is an integer polynomial in dims, such as 2*n-k+1",
+        node.span,
+        hint="use +, -, * and ^ with dims and integers",
+    )
+
+
+def _is_extent(e: Expr) -> bool:
+    """Whether an expression without tensors is an integer polynomial in dims."""
+    if isinstance(e, Num):
+        return e.value.denominator == 1
+    if isinstance(e, Pow):
+        return (
+            _is_extent(e.base)
+            and _is_extent(e.exponent)
+            and isinstance(e.exponent, Num)
+            and e.exponent.value >= Fraction(0)
+        )
+    return isinstance(e, Dim) or (isinstance(e, (Add, Mul)) and all(_is_extent(c) for c in e.children))

@@ -8,6 +8,7 @@ dw[d] = 2/n Σ_{n} X[n,d] S[n]
 
 from derive.differentiable import DerivedModel, Differentiable, Formula, Gradient, ParsedModel, load, parse
 from derive.errors import GradcError, NotSupportedYet, SourceError
+from derive.model import Model, Term, fn, group, where
 
 __all__ = [
     "DerivedModel",
@@ -15,9 +16,14 @@ __all__ = [
     "Formula",
     "GradcError",
     "Gradient",
+    "Model",
     "NotSupportedYet",
     "ParsedModel",
     "SourceError",
+    "Term",
+    "fn",
+    "group",
     "load",
     "parse",
+    "where",
 ]

@@ -6,6 +6,7 @@ base of all errors a user can cause; anything else that escapes is a defect of g
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 
@@ -18,7 +19,7 @@ class Source:
 
     def line(self, number: int) -> str:
         """The text of line ``number`` (counted from 1), empty where there is none."""
-        lines = self.text.splitlines()
+        lines = re.split(r"\r\n|\r|\n", self.text)  # as the lexer counts; `splitlines` knows more line ends
         return lines[number - 1] if 0 < number <= len(lines) else ""
 
 

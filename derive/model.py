@@ -1,7 +1,7 @@
 """The Python twin of a model file: declarations and equations by method calls, the same tree, text and digest.
 
-`Model` collects statements in order. Its canonical text is parsed once more, so that every node has a place
-in a text that a person can read, and errors about the model show that line.
+`Model` collects statements in order and is asked for gradients like a parsed one. Its canonical text is parsed
+once more, so that every node has a place in a text that a person can read, and errors show that line.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from derive.differentiable import Differentiable
 from derive.errors import GradcError
 from derive.language import tree as syntax
 from derive.language.parse import parse
+from derive.language.read import read
 from derive.language.text import digest, text
+from derive.program import Program
 from derive.terms import Call, Term, expression, fn, group, letters, name_of, plain, ranged, where
 
 __all__ = ["Model", "Term", "fn", "group", "letters", "where"]
 
 
-class Model:
+class Model(Differentiable):
     """A model, built line by line; a method for each statement, `m.relu(x)` and `fn.relu(x)` for each function.
 
     Expressions are terms, numbers, lists, or text of the language. Python's precedence and the language's are the
@@ -46,6 +49,8 @@ class Model:
 
     def __init__(self, name: str | None = None) -> None:
         self._statements: list[syntax.Statement] = [] if name is None else [syntax.ModelName(plain(name))]
+        self._read: tuple[str, Program] | None = None
+        self.notices: list[str] = []
 
     # --- declarations -------------------------------------------------------------------------------
 
@@ -129,7 +134,7 @@ class Model:
     def __getattr__(self, name: str) -> Call:
         if name.startswith("_"):
             raise AttributeError(name)
-        near = difflib.get_close_matches(name, [k for k in vars(Model) if not k.startswith("_")], 1, 0.8)
+        near = difflib.get_close_matches(name, [k for k in dir(Model) if not k.startswith("_")], 1, 0.8)
         if near:  # a misspelt statement would otherwise vanish as a call that nobody reads
             raise GradcError(f"a model has no `{name}`; is it `{near[0]}`? A function of that name is `fn.{name}`")
         return Call(name)
@@ -172,6 +177,15 @@ class Model:
     def digest(self) -> str:
         """The SHA-256 of the canonical text: the model's identity, the same from a file and from Python."""
         return digest(self.tree())
+
+    @property
+    def program(self) -> Program:
+        """The index equations of what was built so far; read once for each text, for identity is the tensor."""
+        written = self.text()
+        if self._read is None or self._read[0] != written:
+            self.notices.clear()
+            self._read = written, read(self.tree(), self.notices)
+        return self._read[1]
 
     def __repr__(self) -> str:
         return f"<Model of {len(self._statements)} statements>"

@@ -44,7 +44,6 @@ _FOREIGN = {
     "parameter": "write `param`",
     "params": "write `param`",
     "inputs": "write `input`",
-    "output": "write `output`",
     "outputs": "write `output`",
     "targets": "write `target`",
     "dim": "write `dims`",

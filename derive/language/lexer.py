@@ -35,7 +35,7 @@ SIGNS = {
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 _TOKEN = re.compile(
-    r"""(?P<space>[ \t\f]+|\#[^\n\r]*)
+    r"""(?P<space>[ \t]+|\#[^\n\r]*)
       | (?P<newline>\r\n?|\n)
       | (?P<word>[A-Za-z][A-Za-z0-9_]*)
       | (?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)

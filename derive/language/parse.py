@@ -19,6 +19,9 @@ from derive.language.checks import explain
 from derive.language.lexer import MAX_NESTING, Lexing, token_span
 from derive.language.literals import literal_text, literal_value
 
+# A level of nesting leaves fewer than 20 parts waiting on the parser's stack, so more than this is nested too deep.
+_MAX_STACK = 20 * MAX_NESTING
+
 
 def parse(text: str, name: str = "<text>") -> syntax.Tree:
     """The syntax tree of a model text; ``name`` is what errors call the text.
@@ -60,6 +63,8 @@ def _parse(source: Source, start: str) -> Any:
             parser.feed_token(token)
         except UnexpectedInput:
             raise explain(lexing, number, parser.accepts()) from None
+        if len(parser.parser_state.value_stack) > _MAX_STACK:
+            raise _too_deep(token_span(token, source))
     if lexing.problem is not None:
         raise lexing.problem
     try:
@@ -69,8 +74,12 @@ def _parse(source: Source, start: str) -> Any:
     built = _build(found, source)
     deep = syntax.too_deep(built, MAX_NESTING + 2)  # the text and its statement lie above an expression
     if deep is not None:
-        raise SourceError(f"nested more than {MAX_NESTING} deep", deep.span, hint="give the inner parts names")
+        raise _too_deep(deep.span)
     return built
+
+
+def _too_deep(span: Span | None) -> SourceError:
+    return SourceError(f"nested more than {MAX_NESTING} deep", span, hint="give the inner parts names")
 
 
 # Tokens that carry meaning; the other signs and words are there for the grammar, and for where a node begins and ends.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import derive
 from derive.errors import GradcError
 from derive.language.parse import parse
 from derive.language.text import digest, text
@@ -317,3 +318,29 @@ def test_a_deep_python_expression_is_refused_with_its_line() -> None:
     m.let("y", x)
     with pytest.raises(GradcError, match="nested more than 200 deep"):
         m.tree()
+
+
+@pytest.mark.parametrize(("written", "build"), TWINS[:2], ids=["rows", "columns"])
+def test_both_ways_give_the_same_formulas(written: str, build: Callable[[], Model]) -> None:
+    model = build()
+    assert model.program is model.program
+    assert str(model.gradient()) == str(derive.parse(written).gradient())
+
+
+def test_a_model_can_be_asked_and_built_on() -> None:
+    m = derive.Model()
+    x = m.param("x")
+    y = m.let("y", x**2)
+    assert [t.name for t in m.program.tensors] == ["x", "y"]
+    m.minimize(y * 3)
+    assert m.evaluate({"x": 5.0})["y"] == 25
+    assert m.gradient("x")["x"].name == "dx"
+
+
+def test_an_error_of_meaning_shows_the_canonical_line() -> None:
+    m = derive.Model("wrong")
+    m.minimize(m.input("x") + "unknown")
+    with pytest.raises(GradcError, match="unknown") as caught:
+        m.gradient()
+    assert "minimize x + unknown" in str(caught.value)
+    assert "<wrong>:3:" in str(caught.value)

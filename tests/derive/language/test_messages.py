@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from derive.errors import SourceError
+from derive.language.lexer import RESERVED
 from derive.language.parse import parse, parse_expression
+from derive.language.text import text
+from derive.language.tree import Tree
 
 # text, line, column, a word of the message, a word of the hint (empty: any)
 INVALID = [
@@ -120,6 +125,40 @@ def test_the_first_mistake_is_the_one_reported() -> None:
 
 
 def test_an_expression_alone_is_no_line_of_statements() -> None:
-    for text in ("", "a = b", "a\nb", "a +"):
+    for wrong in ("", "a = b", "a\nb", "a +"):
         with pytest.raises(SourceError):
-            parse_expression(text)
+            parse_expression(wrong)
+
+
+def test_lines_are_counted_as_they_are_shown() -> None:
+    with pytest.raises(SourceError) as caught:
+        parse("# a\u2028b\x0cc\x85d\r\n\ry = a b\n")
+    assert caught.value.span is not None
+    assert caught.value.span.line == 3
+    assert "    3 | y = a b" in str(caught.value)
+
+
+WORDS = sorted(RESERVED) + ["x", "y", "f{1}", "1", "2.5", "0..1", "[i]", "y=x", "(a,b=1)", "é", '"s"']
+FRAGMENTS = [*WORDS, *"<=+-*@^'()[]{},:;|~#", "==", ".T", "..", "\n", "y = x\n"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=12))
+def test_any_text_is_a_tree_or_an_error_with_a_place(fragments: list[str]) -> None:
+    written = " ".join(fragments)
+    found, error = _read(written)
+    if found is not None:
+        assert parse(text(found)) == found
+        return
+    assert error is not None
+    assert error.span is not None
+    assert 1 <= error.span.line <= written.count("\n") + 1
+    assert "lpar" not in str(error).lower()
+    assert "NEWLINE" not in str(error)
+
+
+def _read(written: str) -> tuple[Tree | None, SourceError | None]:
+    try:
+        return parse(written), None
+    except SourceError as error:
+        return None, error

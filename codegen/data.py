@@ -7,7 +7,7 @@ promises `one_hot`; extents without a size are read off the data; every promise 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from codegen.sources import Source
 from derive.errors import GradcError, SourceError
 from derive.evaluate import extent
 from derive.expr import Dim, Expr, Num
-from derive.program import Program, Tensor
+from derive.program import Program, Tensor, needed, reads
 
 Array = NDArray[Any]
 
@@ -86,6 +86,13 @@ def arrange(source: Source, program: Program, sizes: Mapping[str, int] | None = 
         return Data(arrays, axes, layout.sizes, count)
     assert failure is not None
     raise failure
+
+
+def names_for(program: Program, wanted: Iterable[Tensor]) -> list[str]:
+    """The inputs and targets that ``wanted`` rest on: what a module's function for them takes."""
+    roots = list(wanted)
+    read = {t for e in needed(program, roots) for t in reads(e.body)} | set(roots)
+    return [t.name for t in _wanted(program) if t in read]
 
 
 def _wanted(program: Program) -> list[Tensor]:

@@ -13,8 +13,8 @@ import click
 
 import derive
 from codegen.build import build
-from codegen.commands.derive import formula_sheet
 from codegen.files import write_text
+from codegen.sheets import sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES, GENERATED = ROOT / "examples", ROOT / "generated"
@@ -26,7 +26,7 @@ def expected() -> dict[str, str]:
     for path in sorted(EXAMPLES.glob("*.gc")):
         model = derive.load(path)
         files[f"{path.stem}.py"] = build(model.program)
-        files[f"{path.stem}.md"] = formula_sheet(model)
+        files[f"{path.stem}.md"] = sheet(model)
     return files
 
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import derive
-from codegen.build import build, load_source
-from codegen.data import Data
+from codegen.api import compile
+from codegen.data import Data, names_for
 from derive.errors import GradcError
-from derive.program import Program, Tensor, needed, reads
+from derive.program import Program, Tensor
 
 Array = NDArray[Any]
 
@@ -61,13 +61,13 @@ class Training:
 
 
 def train(
-    model: derive.Model,
+    model: derive.Differentiable,
     data: Data,
     *,
     epochs: int = 20,
     batch_size: int = 32,
     seed: int = 0,
-    dtype: str = "float32",
+    dtype: str | None = None,
     holdout: float = 0.2,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Training:
@@ -82,9 +82,9 @@ def train(
         )
     known = {d.name for d in program.dims}
     sizes = {name: size for name, size in data.sizes.items() if name in known}
-    module = load_source(build(program, dtype=dtype, sizes=sizes))
+    module = compile(model, dtype=dtype, sizes=sizes)
     kept, held = data.split(holdout, seed)
-    train_arrays, held_arrays = (None if d is None else _cast(d, dtype) for d in (kept, held))
+    train_arrays, held_arrays = (None if d is None else _cast(d, module.DTYPE) for d in (kept, held))
     assert train_arrays is not None
     params = module.init_params(seed)
     done: list[Epoch] = []
@@ -102,19 +102,20 @@ def train(
             on_epoch(epoch)
 
     size = max(1, min(batch_size, kept.count))
-    module.fit(params, train_arrays, epochs=epochs, batch_size=size, seed=seed, on_epoch=measured)
+    given = {name: train_arrays[name] for name in names_for(program, [program.objective])}
+    module.fit(params, given, epochs=epochs, batch_size=size, seed=seed, on_epoch=measured)
     return Training({name: np.array(a) for name, a in params.items()}, tuple(done), module)
 
 
 def measure(program: Program, module: Any, params: dict[str, Array], arrays: dict[str, Array]) -> Measure:
     """The loss, and the accuracy where a target has classes and an output says which."""
-    loss = float(module.loss(params, **arrays))
+    assert program.objective is not None
+    loss = float(module.loss(params, **{name: arrays[name] for name in names_for(program, [program.objective])}))
     pair = _classes(program)
     if pair is None:
         return Measure(loss, None)
     target, output, axis = pair
-    wanted = {t for e in needed(program, program.outputs) for t in reads(e.body)} | set(program.outputs)
-    given = {t.name: arrays[t.name] for t in wanted if t.name in arrays}
+    given = {name: arrays[name] for name in names_for(program, program.outputs)}
     found, truth = module.forward(params, **given)[output.name], arrays[target.name]
     if axis is None:
         right = (found > 0.5) == (truth > 0.5)
@@ -142,5 +143,5 @@ def _classes(program: Program) -> tuple[Tensor, Tensor, int | None] | None:
     return None
 
 
-def _cast(data: Data, dtype: str) -> dict[str, Array]:
+def _cast(data: Data, dtype: Any) -> dict[str, Array]:
     return {k: np.ascontiguousarray(a.astype(dtype) if a.dtype.kind == "f" else a) for k, a in data.arrays.items()}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import derive
 from codegen import promises
 from codegen.build import build, load_source
+from codegen.data import names_for
 from derive.errors import GradcError
 from derive.evaluate import evaluate, extent
 from derive.program import Program
@@ -89,7 +90,7 @@ class CheckResult:
 
 
 def check(
-    model: derive.Model,
+    model: derive.Differentiable,
     sizes: Mapping[str, int] | None = None,
     wrt: Sequence[str] | None = None,
     *,
@@ -100,15 +101,18 @@ def check(
 
     Dims without a given size get small distinct primes, so that no transposition hides behind a square.
     """
-    chosen = small_sizes(model.program, sizes or {})
-    built = {d.name: chosen[d.name] for d in model.program.dims if d.derived is None}
-    modules = [
-        load_source(build(model.program, dtype=dtype, target=target, sizes=built, wrt=wrt))
-        for dtype in ("float64", "float32")
-    ]
-    names = list(wrt) if wrt is not None else [t.name for t in model.program.parameters]
+    program = model.program
+    if program.objective is None:
+        raise GradcError(f"{program.name} minimizes nothing: there is no gradient to check")
+    chosen = small_sizes(program, sizes or {})
+    built = {d.name: chosen[d.name] for d in program.dims if d.derived is None}
+    names = list(wrt) if wrt is not None else [t.name for t in program.parameters]
     gradient = model.gradient(*names)
-    return compare(model.program, *modules, formulas={n: str(gradient[n]) for n in names}, sizes=chosen, seed=seed)
+    double, single = (
+        load_source(build(gradient.derivation.stable, dtype=dtype, target=target, sizes=built))
+        for dtype in ("float64", "float32")
+    )
+    return compare(program, double, single, formulas={n: str(gradient[n]) for n in names}, sizes=chosen, seed=seed)
 
 
 def compare(
@@ -174,8 +178,9 @@ def _points(program: Program, net: Any, sizes: Mapping[str, int], seed: int) -> 
 
 
 def _arguments(program: Program, point: Point) -> tuple[Point, Point]:
-    names = {t.name for t in program.parameters}
-    return {k: a for k, a in point.items() if k in names}, {k: a for k, a in point.items() if k not in names}
+    assert program.objective is not None
+    params = {t.name: point[t.name] for t in program.parameters}
+    return params, {name: point[name] for name in names_for(program, [program.objective])}
 
 
 def _loss(program: Program, net: Any, point: Point) -> float:

@@ -61,9 +61,9 @@ size_option = click.option(
     "--size", "sizes", type=SizeType(), multiple=True, help="The extent of a dim, as in h=256; may be repeated."
 )
 model_argument = click.argument("model", metavar="MODEL")
-dtype_option = click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+dtype_option = click.option("--dtype", type=click.Choice(["float32", "float64"]), help="The precision.")
 
 
-def load_model(path: str) -> derive.Model:
+def load_model(path: str) -> derive.Differentiable:
     """The model in a file, or on standard input for ``-``."""
     return derive.parse(sys.stdin.read(), name="<stdin>") if path == "-" else derive.load(path)

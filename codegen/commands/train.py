@@ -9,7 +9,7 @@ import click
 from codegen import data as datasets
 from codegen import train as training
 from codegen.commands.common import Failure, dtype_option, load_model, model_argument, reporting, size_option
-from codegen.commands.derive import formulas_of
+from codegen.sheets import formulas_of
 from codegen.verify import check as check_gradients
 
 
@@ -39,13 +39,13 @@ def command(
     formulas: bool,
     check: bool,
     sizes: tuple[tuple[str, int], ...],
-    dtype: str,
+    dtype: str | None,
 ) -> int:
     """Train MODEL on data and save its parameters."""
     net = load_model(model)
     found = datasets.load(source, net.program, targets=targets, sizes=dict(sizes))
     if formulas:
-        click.echo(formulas_of(net) + "\n")
+        click.echo(formulas_of(net.gradient()) + "\n")
     if check:
         result = check_gradients(net)
         click.echo(f"{result}\n")

@@ -1,0 +1,33 @@
+"""`gradc derive`: the derived gradients of a model as formulas, in the notation one asks for."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from codegen.commands.common import load_model, model_argument, reporting
+from codegen.sheets import formulas_of, steps_of
+from derive.notation import FORMS, latex_document, to_json
+
+
+@click.command("derive")
+@model_argument
+@click.option("--wrt", multiple=True, metavar="NAME", help="A variable; all parameters without it.")
+@click.option("--steps", is_flag=True, help="Show the chain rule's answer and what simplified it.")
+@click.option("--form", type=click.Choice([*FORMS, "json"]), default="matrix", show_default=True)
+@reporting
+def command(model: str, wrt: tuple[str, ...], steps: bool, form: str) -> None:
+    """Print the gradients of MODEL.
+
+    latex prints a whole document; python prints NumPy.
+    """
+    gradient = load_model(model).gradient(*wrt)
+    if steps:
+        click.echo(steps_of(gradient, form))
+    elif form == "json":
+        click.echo(json.dumps(to_json(gradient.program), indent=2, ensure_ascii=False))
+    elif form == "latex":
+        click.echo(latex_document(gradient.program))
+    else:
+        click.echo(formulas_of(gradient, form))

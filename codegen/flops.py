@@ -1,0 +1,35 @@
+"""How many scalar operations a program takes, as a polynomial in its extents.
+
+In: equations. Out: a count that is exact for the equations as they stand: each operation once for every value of
+the letters around it. It is for people; no choice of the compiler depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from derive.expr import ONE, ZERO, Access, Add, Expr, Letter, Mul, Not, Reduce, add, mul
+from derive.program import Equation
+
+
+def operations(equations: Iterable[Equation]) -> Expr:
+    """The operations of all ``equations``; a function call and a comparison count as one.
+
+    >>> from derive.program import Tensor
+    >>> from derive.expr import Dim, fresh
+    >>> n, d = Dim("n"), Dim("d")
+    >>> X, w, z = Tensor("X", (n, d)), Tensor("w", (d,)), Tensor("z", (n,))
+    >>> i, j = fresh(n, "i"), fresh(d, "j")
+    >>> operations([Equation(z, (i,), Reduce("sum", (j,), X[i, j] * w[j]))])
+    2·d·n
+    """
+    return add(*(mul(_of(e.body), *(a.extent for a in e.letters)) for e in equations))
+
+
+def _of(e: Expr) -> Expr:
+    if isinstance(e, Reduce):
+        return mul(add(_of(e.body), ONE), *(b.extent for b in e.binders))
+    if isinstance(e, (Access, Letter)) or not e.children:
+        return ZERO
+    inner = add(*(_of(c) for c in e.children))
+    return add(inner, len(e.args) - 1 if isinstance(e, (Add, Mul)) else 0 if isinstance(e, Not) else 1)

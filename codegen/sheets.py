@@ -1,0 +1,82 @@
+"""Formulas as people read them: lists with shapes, the steps of a derivation, and the sheet of a model.
+
+In: a derived gradient. Out: text, the same for the same model.
+"""
+
+from __future__ import annotations
+
+from derive.differentiable import Differentiable, Gradient
+from derive.notation import Notation
+from derive.program import Equation, Program, Tensor, needed
+
+
+def sheet(model: Differentiable) -> str:
+    """A page in Markdown: the model, its gradients as matrices, in indices and in LaTeX, and what simplified them."""
+    gradient = model.gradient()
+    program = gradient.program
+    latex = [gradient.notation.latex(e) for e in (*_forward(program), *(f.equation for f in gradient.formulas))]
+    parts = [
+        f"# {program.name}",
+        f"```\n{program.text.strip()}\n```",
+        f"## Formulas\n\n```\n{formulas_of(gradient)}\n```",
+        f"## In indices\n\n```\n{formulas_of(gradient, 'index')}\n```",
+        "## In LaTeX\n\n" + "\n".join(f"$${text}$$" for text in latex),
+        f"## What simplified them\n\n```\n{gradient.report}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def formulas_of(gradient: Gradient, form: str = "matrix") -> str:
+    """Forward equations and gradients, a line each, with the shapes behind them."""
+    program = gradient.program
+    parts = [("forward", _forward(program)), ("backward", [f.equation for f in gradient.formulas])]
+    texts = {e: gradient.notation.formula(e, form) for _, equations in parts for e in equations}
+    width = min(60, max(map(len, texts.values())))
+    lines = [heading(program)]
+    for title, equations in parts:
+        mark = "# " if form == "python" else ""
+        lines += ["", f"{mark}{title}"]
+        for e in equations:
+            shape = f"   {'# ' if form == 'python' else ''}{shape_of(e.out)}" if e.out.rank else ""
+            lines.append(f"{'' if form == 'python' else '  '}{texts[e]:{width}}{shape}".rstrip())
+    return "\n".join(lines)
+
+
+def heading(program: Program) -> str:
+    """The model's name and its extents."""
+    sizes = [d.name if d.default is None else f"{d.name} = {d.default}" for d in program.dims]
+    batch = [f"batch {program.batch.name}"] if program.batch else []
+    return f"# {program.name}: {', '.join([*batch, *sizes]) or 'no extents'}"
+
+
+def shape_of(t: Tensor) -> str:
+    """``[n, d]``, in the model's words."""
+    return f"[{', '.join(map(repr, t.axes))}]"
+
+
+def steps_of(gradient: Gradient, form: str = "matrix") -> str:
+    """Each cotangent as the chain rule gives it, what simplified it, and what came out."""
+    raw = gradient.derivation.raw
+    notation = Notation(raw)
+    shown = "matrix" if form == "json" else form
+    results = {f.equation.out: gradient.notation.formula(f.equation, shown) for f in gradient.formulas}
+    lines = [heading(gradient.program)]
+    for e in raw.equations:
+        if e.out.kind != "cotangent":
+            continue
+        lines += ["", e.out.name, f"  chain rule  {notation.formula(e, shown)}"]
+        lines += [
+            f"  {f.rule:<10}  cost {f.before} → {f.after}" for f in gradient.report.firings if f.tensor == e.out.name
+        ]
+        lines.append(
+            f"  result      {results[e.out]}"
+            if e.out in results
+            else "  result      used where it stands, without a name"
+        )
+    return "\n".join(lines)
+
+
+def _forward(program: Program) -> list[Equation]:
+    """The forward equations that anything asked for rests on."""
+    wanted = [bar for _, bar in program.gradients] + ([program.objective] if program.objective else [])
+    return [e for e in needed(program, wanted) if e.out.kind != "cotangent"]

@@ -1,0 +1,110 @@
+"""The check agrees with right gradients, and catches and names a wrong one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import derive
+from codegen import verify
+from codegen.build import build, load_source
+from derive.errors import GradcError
+
+NET = """\
+model net
+dims d = 64, h = 32, c = 10
+batch n
+input X : [n, d]
+target Y : [n, c] one_hot
+param W1 : [d, h]
+param b1 : [h]
+param W2 : [h, c]
+Z = X @ W1 + b1
+A = relu(Z)
+P = softmax(A @ W2, axis=1)
+minimize cross_entropy(Y, P)
+output P
+"""
+
+
+class Corrupted:
+    """An emitted module, one entry of one gradient changed."""
+
+    def __init__(self, module, name: str, index: tuple[int, ...], factor: float) -> None:
+        self.module, self.name, self.index, self.factor = module, name, index, factor
+
+    def loss(self, params, /, **inputs):
+        return self.module.loss(params, **inputs)
+
+    def loss_and_grad(self, params, /, **inputs):
+        loss, gradients = self.module.loss_and_grad(params, **inputs)
+        changed = np.array(gradients[self.name])
+        changed[self.index] *= self.factor
+        return loss, {**gradients, self.name: changed}
+
+
+def test_a_network_with_kinks_is_right_by_every_method():
+    result = verify.check(derive.parse(NET), target="numpy")
+    assert result.ok, str(result)
+    assert {(r.name, r.method) for r in result.rows} == {
+        (name, method) for name in ("W1", "b1", "W2") for method in verify.TOLERANCES
+    }
+    assert len(set(result.sizes.values())) == len(result.sizes)
+    assert max(result.sizes.values()) < 12
+
+
+@pytest.mark.parametrize("factor", [1.0 + 1e-5, -1.0, 0.0, np.nan])
+def test_a_changed_gradient_is_caught_and_named(factor):
+    model = derive.parse(NET)
+    sizes = verify.small_sizes(model.program, {"d": 3, "h": 5, "c": 2})
+    built = {name: size for name, size in sizes.items() if name != "n"}
+    double, single = (
+        load_source(build(model.program, dtype=dtype, target="numpy", sizes=built)) for dtype in ("float64", "float32")
+    )
+    formulas = {t.name: f"formula of {t.name}" for t in model.program.parameters}
+    assert verify.compare(model.program, double, single, formulas=formulas, sizes=sizes).ok
+    wrong = Corrupted(double, "W2", (4, 1), factor)
+    result = verify.compare(model.program, wrong, single, formulas=formulas, sizes=sizes)
+    assert not result.ok
+    assert {r.name for r in result.rows if not r.ok} == {"W2"}
+    bad = next(r for r in result.rows if not r.ok)
+    assert bad.index == (4, 1)
+    assert "dW2[4, 1]" in str(result)
+    assert "formula of W2" in str(result)
+
+
+@pytest.mark.parametrize("old, new", [("np.dot(", "1.25 * np.dot("), ("True", "True")])
+def test_a_wrong_line_of_an_emitted_module_is_caught(old, new):
+    model = derive.parse("dims d\nbatch n\ninput X : [n, d]\nparam w : [d]\nz = X @ w\nminimize mean(sin(z))\n")
+    texts = [build(model.program, dtype=t, target="numpy", sizes={"d": 3}) for t in ("float64", "float32")]
+    assert texts[0]
+
+
+def test_logarithms_are_checked_where_they_are_defined():
+    model = derive.parse("dims d = 50\nparam w : [d]\nminimize sum(log(w) + sqrt(w))\n")
+    assert verify.check(model, target="numpy").ok
+
+
+def test_inputs_are_checked_on_request():
+    result = verify.check(derive.parse(NET), wrt=["X"], target="numpy")
+    assert result.ok, str(result)
+    assert {r.name for r in result.rows} == {"X"}
+
+
+def test_given_sizes_are_kept_and_unknown_ones_refused():
+    program = derive.parse(NET).program
+    assert verify.small_sizes(program, {"h": 3})["h"] == 3
+    assert sorted(verify.small_sizes(program, {"h": 3}).values()) == [2, 3, 5, 7]
+    with pytest.raises(GradcError, match="no dim q"):
+        verify.small_sizes(program, {"q": 3})
+
+
+def test_derived_extents_stay_positive():
+    text = "dims k = 5, n = 28, o = n-k+1\nparam w : [o]\nminimize sum(w^2)\n"
+    sizes = verify.small_sizes(derive.parse(text).program, {})
+    assert sizes["n"] - sizes["k"] + 1 > 0
+
+
+def test_the_check_is_the_same_every_time():
+    model = derive.parse(NET)
+    assert str(verify.check(model, target="numpy")) == str(verify.check(model, target="numpy"))

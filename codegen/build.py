@@ -10,18 +10,21 @@ import hashlib
 import importlib.util
 import os
 import sys
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import jinja2
 
 from codegen.emit import context
+from codegen.files import write_text
 from codegen.targets import TARGETS
+from codegen.targets.text import quoted, tidy
+from derive import pipeline
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.hoist import hoist
+from derive.notation import formulas
 from derive.program import Program, Tensor
 
 _TEMPLATES = Path(__file__).parent / "targets"
@@ -34,13 +37,40 @@ def build(
     dtype: str | None = None,
     target: str = "numba",
     sizes: Mapping[str, int] | None = None,
-    formulas: Mapping[Tensor, str] | None = None,
+    wrt: Sequence[str] | None = None,
 ) -> str:
-    """The source text of the module that computes a derived program.
+    """The source text of the module that computes a model and its gradient by ``wrt`` (all parameters).
 
-    ``sizes`` replace defaults of independent dims; ``formulas`` are what stands above each group of
-    statements. The dtype is float64 unless the model's ``option dtype`` says otherwise.
+    ``sizes`` replace defaults of independent dims. A program that is derived already is taken as it is.
+    The dtype is float64 unless the model's ``option dtype`` says otherwise.
     """
+    known_sizes(program, sizes or {})  # before the work of deriving
+    if program.gradients:
+        return render(program, dict(formulas(program)), dtype=dtype, target=target, sizes=sizes)
+    variables = program.parameters if wrt is None else tuple(_variable(program, name) for name in wrt)
+    if program.objective is None or not variables:
+        stable = pipeline.forward(program)
+        return render(stable, dict(formulas(stable)), dtype=dtype, target=target, sizes=sizes)
+    derivation = pipeline.gradient(program, variables)
+    return render(derivation.stable, dict(formulas(derivation.stable)), dtype=dtype, target=target, sizes=sizes)
+
+
+def _variable(program: Program, name: str) -> Tensor:
+    found = next((t for t in program.declared if t.name == name), None)
+    if found is None or found.dtype == "int" or found.kind == "const":
+        raise GradcError(f"{name} is no variable of the model: there is no gradient by it")
+    return found
+
+
+def render(
+    program: Program,
+    shown: Mapping[Tensor, str],
+    *,
+    dtype: str | None = None,
+    target: str = "numba",
+    sizes: Mapping[str, int] | None = None,
+) -> str:
+    """The source text for a derived, stable program; ``shown`` is the formula above each tensor's statements."""
     kind = dtype or dict(program.options).get("dtype", "float64")
     if kind not in _DTYPES:
         raise GradcError(f"dtype {kind} is not known; choose one of {', '.join(_DTYPES)}")
@@ -55,10 +85,10 @@ def build(
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters["repr"] = repr
+    environment.filters["repr"] = quoted
     template = environment.get_template(chosen.template)
-    shown = formulas or {}
-    return template.render(context(hoist(program), chosen, kind, known_sizes(program, sizes or {}), shown))
+    text = template.render(context(hoist(program), chosen, kind, known_sizes(program, sizes or {}), shown))
+    return tidy(text)
 
 
 def known_sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
@@ -86,20 +116,8 @@ def known_sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
 
 def write(source: str, path: str | Path) -> Path:
     """Write ``source`` to ``path``, whole or not at all."""
-    goal = Path(path)
-    goal.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=goal.parent, prefix=f".{goal.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(source)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, goal)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return goal
+    write_text(path, source)
+    return Path(path)
 
 
 def load_source(source: str, name: str | None = None) -> ModuleType:
@@ -108,6 +126,7 @@ def load_source(source: str, name: str | None = None) -> ModuleType:
     title = name or f"gradc_{digest}"
     path = cache_folder() / digest / f"{title}.py"
     if not path.exists() or path.read_text(encoding="utf-8") != source:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(source, path)
     spec = importlib.util.spec_from_file_location(title, path)
     assert spec is not None

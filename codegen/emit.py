@@ -17,11 +17,13 @@ from codegen.schedule import copies, schedule
 from codegen.steps import Gemm, Part, Step, parts_of
 from codegen.targets import Target
 from codegen.targets.scalar import ScalarPrinter
+from codegen.targets.text import quoted
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import Expr
 from derive.library.initializers import distribution
 from derive.library.optimizers import OPTIMIZERS
+from derive.notation import source_line
 from derive.program import Equation, Program, Property, Tensor, reads
 
 # a promise of data as a test of the array ``a``, and what to say where it fails
@@ -87,7 +89,7 @@ def context(
             (names.tensor(t), _values(t), "np.int64" if t.dtype == "int" else "DTYPE", t.rank)
             for t in program.declared
             if t.kind == "const"
-        ],  # fmt: skip
+        ],
         "slices": [(s.tensor.name, shapes.tuple(s.tensor), shapes.axes(s.tensor), s.offset) for s in slices],
         "total": setting.total,
         "inputs": [
@@ -97,7 +99,7 @@ def context(
         "kernels": [*kernels.values()],
         "calls": _calls(program, functions, kernels, setting, shapes),
         "epoch": epoch,
-        "epoch_call": _epoch_call(epoch, update) if epoch and update else "",
+        "uses_special": any("special." in line for k in kernels.values() for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs] if update else [],
         "update": update,
         "starts": [(t.name, _start(t, program, shapes)) for t in program.parameters],
@@ -109,6 +111,7 @@ class _Comments:
 
     def __init__(self, program: Program, formulas: Mapping[Tensor, str]) -> None:
         self.formulas = formulas
+        self.order = [e.out for e in program.equations]
         self.shown: set[Tensor] = set()
 
     def start(self) -> None:
@@ -116,15 +119,13 @@ class _Comments:
         self.shown = set()
 
     def __call__(self, step: Step | Part) -> list[str]:
-        lines = [""]
         found = [step] if isinstance(step, Part) else parts_of(step)
-        for origin in dict.fromkeys(p.origin for p in found):
-            if origin.out in self.shown:
-                lines.append(f"# ... {origin.out.name}")
-            else:
-                self.shown.add(origin.out)
-                lines.append(f"# {formula(origin, self.formulas)}{_line(origin)}")
-        return lines
+        origins = {p.origin.out: p.origin for p in found}
+        new = [t for t in self.order if t in origins and t not in self.shown]
+        self.shown.update(new)
+        if not new:
+            return ["", f"# {', '.join(t.name for t in origins)}, from the parts above"]
+        return ["", *(f"# {formula(origins[t], self.formulas)}{_line(origins[t])}" for t in new)]
 
 
 def formula(equation: Equation, formulas: Mapping[Tensor, str]) -> str:
@@ -134,7 +135,8 @@ def formula(equation: Equation, formulas: Mapping[Tensor, str]) -> str:
 
 
 def _line(equation: Equation) -> str:
-    return f"    (line {equation.span.line})" if equation.span else ""
+    text = source_line(equation)
+    return f"    (line {equation.span.line}: {text})" if equation.span and text else ""
 
 
 def _functions(program: Program, target: Target) -> dict[str, Function]:
@@ -162,9 +164,7 @@ def _function(
     own = [g for t, g in pairs if t.kind != "param"]
     twice = [g for k, (_, g) in enumerate(pairs) if g in [h for _, h in pairs[:k]]]
     results = [*outputs, *own]
-    whole, stands = copies(
-        program, [t for t in (*results, *(g for _, g in pairs), *([objective] if objective else []))]
-    )
+    whole, stands = copies(program, (*results, *(g for _, g in pairs), *([objective] if objective else [])))
     assert not twice, "each variable has a cotangent of its own"
     goal = stands[objective] if objective else None
     wanted = [*(stands[t] for t in results), *(stands[g] for _, g in pairs), *([goal] if goal else [])]
@@ -201,11 +201,11 @@ def _calls(
         kinds = [f"np.empty({shapes.tuple(t)}, {'np.int64' if t.dtype == 'int' else 'DTYPE'})" for t in f.outputs]
         call = f"{f.name}({', '.join([*kernels[role].leading, '*arrays', *(['*results'] if names else [])])})"
         results = [f"results = [{', '.join(kinds)}]"] if names else []
-        head = [f"theta, ({count}, arrays) = _vector(params), _arrays(inputs, {given!r})"]
+        head = [f"theta, ({count}, arrays) = _vector(params), _arrays(inputs, {quoted(given)})"]
         takes = "params, /, **inputs"
         if role == "forward":
             says = f"{', '.join(names)}, from {source}."
-            tail = [call, f"return dict(zip({names!r}, results))"]
+            tail = [call, f"return dict(zip({quoted(names)}, results))"]
             out["forward"] = {"takes": takes, "says": says, "lines": [*head, *results, *tail]}
         elif role == "loss":
             says = f"The objective, from {source}."
@@ -213,36 +213,22 @@ def _calls(
         else:
             grad = ["grad = np.zeros(_TOTAL, DTYPE)"] if f.gradients else []
             covered = [t.name for t, _ in f.gradients]
-            some = "" if len(covered) == len(setting.slices) else f", {covered!r}"
+            some = "" if len(covered) == len(setting.slices) else f", {quoted(covered)}"
             pieces = [f"**_views(grad{some})"] if f.gradients else []
-            pieces += [f"**dict(zip({names!r}, results))"] if names else []
+            pieces += [f"**dict(zip({quoted(names)}, results))"] if names else []
             tail = [f"value = {call}", f"return float(value), {{{', '.join(pieces)}}}"]
             says = f"The objective and its gradient as a dict of arrays, from {source}."
             out["loss_and_grad"] = {"takes": takes, "says": says, "lines": [*head, *grad, *results, *tail]}
             if f.gradients and not some:
-                check = ['_array("theta", theta, DTYPE, (_TOTAL,))', f"{count}, arrays = _arrays(inputs, {given!r})"]
+                check = [
+                    '_array("theta", theta, DTYPE, (_TOTAL,))',
+                    f"{count}, arrays = _arrays(inputs, {quoted(given)})",
+                ]
                 tail = [f"value = {call}", "return float(value), grad"]
                 says = "The objective and its gradient as one vector, in the order of PARAMS."
                 lines = [*check, *grad, *results, *tail]
                 out["loss_and_grad_flat"] = {"takes": "theta, /, **inputs", "says": says, "lines": lines}
     return out
-
-
-def _epoch_call(epoch: Kernel, update: Update) -> str:
-    hyper = [f"DTYPE.type({name})" for name, _ in update.hyper]
-    arguments = [
-        *epoch.leading,
-        "order",
-        "random",
-        "steps",
-        "size",
-        "bool(shuffle)",
-        "*arrays",
-        "*rows",
-        "*state",
-        *hyper,
-    ]
-    return f"{epoch.name}({', '.join(arguments)})"
 
 
 def _unread(program: Program) -> tuple[Tensor, ...]:

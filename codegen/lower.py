@@ -12,6 +12,8 @@ from dataclasses import replace
 
 from codegen.steps import Loop, Node, Part, Write, touches, writes_in
 from derive.expr import (
+    ONE,
+    ZERO,
     Access,
     Add,
     Compare,
@@ -24,6 +26,7 @@ from derive.expr import (
     add,
     mul,
     negate,
+    reduce_,
     select,
 )
 from derive.program import Tensor
@@ -85,16 +88,20 @@ def _pointwise(e: Expr) -> Expr:
 
 def lower(part: Part) -> tuple[Node, ...]:
     """The loops of one part: starts of what is accumulated, then one loop (or one statement)."""
-    body = part.body
+    unit: dict[Expr, Expr] = {s: ZERO for s in part.letters if s.extent == ONE}
+    free = tuple(s for s in part.letters if s not in unit)
+    body = substitute(part.body, unit)
+    if isinstance(body, Reduce) and not body.op.startswith("arg") and any(s.extent == ONE for s in body.binders):
+        within: dict[Expr, Expr] = {s: ZERO for s in body.binders if s.extent == ONE}
+        body = reduce_(body.op, (s for s in body.binders if s not in within), substitute(body.body, within))
+    target = Access(part.out, tuple(unit.get(s, s) for s in part.letters))
     if not isinstance(body, Reduce):
-        target = Access(part.out, part.letters)
-        order = _order(part.letters, (), [target, *accesses(body)])
+        order = _order(free, (), [target, *accesses(body)])
         return _loops(order, Write(target, None, branches(body), part))
-    scattered = _scatter(part, body)
+    scattered = _scatter(part, target, free, body)
     if scattered is not None:
         return scattered
-    target = Access(part.out, part.letters)
-    order = _order(part.letters, body.binders, [target, *accesses(body.body)], fixed=body.op.startswith("arg"))
+    order = _order(free, body.binders, [target, *accesses(body.body)], fixed=body.op.startswith("arg"))
     return _accumulate(order, frozenset(body.binders), target, part, body)
 
 
@@ -120,7 +127,7 @@ def _flat(binders: tuple[Letter, ...]) -> Expr:
     return position
 
 
-def _scatter(part: Part, body: Reduce) -> tuple[Node, ...] | None:
+def _scatter(part: Part, target: Access, letters: tuple[Letter, ...], body: Reduce) -> tuple[Node, ...] | None:
     """A sum over ``[v == e]`` with ``v`` free runs over the binders and adds at place ``e``."""
     if body.op != "sum":
         return None
@@ -135,11 +142,11 @@ def _scatter(part: Part, body: Reduce) -> tuple[Node, ...] | None:
                 and accesses(place)
             ):
                 value = substitute(mul(*(g for g in factors(body.body) if g is not f)), {letter: place})
-                free = tuple(s for s in part.letters if s != letter)
-                target = Access(part.out, tuple(place if s == letter else s for s in part.letters))
-                order = (*body.binders, *free)
-                start = _loops(part.letters, Write(Access(part.out, part.letters), "sum", None, part))
-                return (*start, *_loops(order, Write(target, "sum", branches(value), part)))
+                added = substitute(target, {letter: place})
+                order = (*body.binders, *(s for s in letters if s != letter))
+                start = _loops(letters, Write(target, "sum", None, part))
+                assert isinstance(added, Access)
+                return (*start, *_loops(order, Write(added, "sum", branches(value), part)))
     return None
 
 

@@ -16,11 +16,12 @@ from derive.program import Program, Tensor
 
 # What an emitted module means by these words. Its private names begin with an underscore, which no name
 # of a model does.
-MODULE_WORDS = frozenset({"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "real", "zip", "DIMS"})
+MODULE_WORDS = frozenset({"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "real", "zip"})
 PUBLIC_WORDS = frozenset(
     {"init_params", "forward", "loss", "loss_and_grad", "loss_and_grad_flat", "fit", "save", "load"}
     | {"params", "inputs", "theta", "grad", "arrays", "results", "value", "a"}
 )
+_LETTERS = "ijklpqrstuv"
 _FORBIDDEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | MODULE_WORDS
 
 
@@ -56,6 +57,21 @@ class Names:
             name = f"{base}_{count}"
         self._taken.add(name)
         return name
+
+    def loop(self, wish: str) -> str:
+        """An identifier for an index: ``wish`` where it is free, else the first free letter."""
+        free = (w for w in (identifier(wish), *_LETTERS) if w not in self._taken)
+        return self.fresh(next(free, "i"))
+
+    def scope(self) -> Names:
+        """A name space inside this one: what is named there does not concern the outside."""
+        inner = Names()
+        inner._taken, inner._tensors = set(self._taken), dict(self._tensors)
+        return inner
+
+    def alias(self, tensor: Tensor, other: Tensor) -> None:
+        """Let two tensors that share their memory share their name."""
+        self._tensors[tensor] = self.tensor(other)
 
     def release(self, name: str) -> None:
         """Give back a name whose scope ended."""

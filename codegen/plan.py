@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from codegen.contract import contraction
 from codegen.lower import lower, merge
 from codegen.steps import (
-    Gemm,
     Loop,
     Nest,
     Node,

@@ -57,7 +57,7 @@ def split(equation: Equation) -> list[Part]:
         reduced = reduce_(op, binders, body)
         letters = tuple(s for s in scope if s in reduced.letters)
         dtype = "int" if op.startswith("arg") else "real"
-        out = Tensor(equation.out.name, tuple(s.extent for s in letters), dtype=dtype)
+        out = Tensor(f"{equation.out.name}_{op}", tuple(s.extent for s in letters), dtype=dtype)
         parts.append(Part(out, letters, reduced, equation))
         return Access(out, letters)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Union
 
 from derive.expr import Access, Expr, Letter
 from derive.program import Equation, Tensor
@@ -72,7 +71,7 @@ class Loop:
     body: tuple[Node, ...]
 
 
-Node = Union[Loop, Write]
+Node = Loop | Write
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ class Nest:
     scalars: frozenset[Tensor] = frozenset()
 
 
-Step = Union[Gemm, Nest]
+Step = Gemm | Nest
 
 
 @dataclass(frozen=True, eq=False)

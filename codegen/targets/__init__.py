@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from codegen.function import Function, Kernel, Setting, Update
 from codegen.targets.numba import kernel as numba_kernel
+from codegen.targets.numpy import kernel as numpy_kernel
 
 
 @dataclass(frozen=True)
@@ -24,5 +25,6 @@ TARGETS: dict[str, Target] = {
     t.name: t
     for t in (
         Target("numba", "numba/module.py.jinja", numba_kernel.FUNCTIONS, numba_kernel.kernel, numba_kernel.epoch),
+        Target("numpy", "numpy/module.py.jinja", numpy_kernel.FUNCTIONS, numpy_kernel.kernel, numpy_kernel.epoch),
     )
 }

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from codegen.function import Function, Kernel, Setting, Update
+from codegen.naming import Names
+from codegen.steps import parts_of, reads_of
 from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
-from codegen.targets.text import wrap
 from derive.expr import Dim, Expr, Num, add, as_expr, mul
 from derive.functions import Parameter
 from derive.program import Tensor
@@ -24,18 +25,26 @@ __all__ = ["FUNCTIONS", "TEMPLATE", "epoch", "kernel"]
 
 def kernel(function: Function, setting: Setting) -> Kernel:
     """The function as text."""
-    names = setting.names
+    names, plan = setting.names.scope(), function.plan
+    for step in plan.steps:  # a sum that its equation's tensor is written over goes by that name
+        for part in parts_of(step):
+            under = plan.shared.get(part.origin.out)
+            if part.out == under and part.out != part.origin.out:
+                names.alias(under, part.origin.out)
     printer = NumbaPrinter(names, setting.extents, setting.dtype)
     vectors = {v: names.fresh(v) for v in ("theta", "grad", "work", "int_work")}
     results = {t: names.fresh(f"{names.tensor(t)}_out") if t.rank == 0 else names.tensor(t) for t in function.outputs}
-    steps = list(printer.steps(function.plan, setting.comment))
-    used = set(re.findall(r"\w+", "\n".join(line for line in steps if not line.lstrip().startswith("#"))))
-    params = [_cut(names.tensor(s.tensor), vectors["theta"], s.offset, s.size, s.tensor, printer)
-              for s in setting.slices if names.tensor(s.tensor) in used]  # fmt: skip
+    steps = list(printer.steps(plan, setting.comment))
+    read = {t for step in plan.steps for t in reads_of(step)}
+    params = [
+        _cut(names.tensor(s.tensor), vectors["theta"], s.offset, s.size, s.tensor, printer)
+        for s in setting.slices
+        if s.tensor in read
+    ]
     targets = {t: s for t, g in function.gradients for s in setting.slices if s.tensor == t}
     grads = [_cut(names.tensor(g), vectors["grad"], targets[t].offset, targets[t].size, g, printer)
              for t, g in function.gradients if g.rank]  # fmt: skip
-    pieces, work, int_work = _workspace(function, setting, printer, vectors)
+    pieces, work, int_work = _workspace(function, setting, names, printer, vectors)
     last = [f"{vectors['grad']}[{targets[t].offset}] = {names.tensor(g)}" for t, g in function.gradients if not g.rank]
     last += [f"{results[t]}[()] = {names.tensor(t)}" for t in function.outputs if not t.rank]
     if function.returned is not None:
@@ -45,18 +54,16 @@ def kernel(function: Function, setting: Setting) -> Kernel:
     arguments += [vectors["theta"]] + ([vectors["grad"]] if function.gradients else [])
     arguments += [vectors["work"]] + ([vectors["int_work"]] if int_work != "0" else [])
     arguments += [names.tensor(t) for t in function.inputs] + [results[t] for t in function.outputs]
-    for v in (*vectors.values(), *(r for t, r in results.items() if not t.rank)):
-        names.release(v)
     leading = [setting.batch] if setting.batch else []
     leading += ["theta", *(["grad"] if function.gradients else []), f"_workspace(DTYPE, {work})"]
     leading += [f"_workspace(np.int64, {int_work})"] if int_work != "0" else []
-    return Kernel(function.name, tuple(arguments), tuple(wrap(lines)), tuple(leading))
+    return Kernel(function.name, tuple(arguments), tuple(lines), tuple(leading))
 
 
 def _cut(name: str, vector: str, offset: int, size: int, tensor: Tensor, printer: NumbaPrinter) -> str:
     if tensor.rank == 0:
         return f"{name} = {vector}[{offset}]"
-    piece = f"{vector}[{offset} : {offset + size}]"
+    piece = f"{vector}[{offset}:{offset + size}]"
     return f"{name} = {piece}{_reshape(tensor, printer)}"
 
 
@@ -65,7 +72,7 @@ def _reshape(tensor: Tensor, printer: NumbaPrinter) -> str:
 
 
 def _workspace(
-    function: Function, setting: Setting, printer: NumbaPrinter, vectors: dict[str, str]
+    function: Function, setting: Setting, names: Names, printer: NumbaPrinter, vectors: dict[str, str]
 ) -> tuple[list[str], str, str]:
     """The lines that cut the workspace, and its sizes."""
     plan, ends, starts = function.plan, {"real": as_expr(0), "int": as_expr(0)}, []
@@ -77,13 +84,15 @@ def _workspace(
         ends[dtype] = add(ends[dtype], substitute(size, known))
     lines = []
     for t, slot in plan.places.items():
-        name, (dtype, size) = setting.names.tensor(t), plan.slots[slot]
+        name, (dtype, size) = names.tensor(t), plan.slots[slot]
         if t in plan.shared:
-            lines.append(f"{name} = {setting.names.tensor(plan.shared[t])}")
+            other = names.tensor(plan.shared[t])
+            lines += [f"{name} = {other}  # written over it"] if name != other else []
             continue
         end = add(starts[slot], substitute(size, known))
         vector = vectors["work" if dtype == "real" else "int_work"]
-        piece = f"{vector}[{printer.integer(starts[slot])} : {printer.integer(end)}]"
+        bounds = [printer.integer(starts[slot]), printer.integer(end)]
+        piece = f"{vector}[{(' : ' if ' ' in ''.join(bounds) else ':').join(bounds)}]"
         lines.append(f"{name} = {piece}{_reshape(t, printer)}")
     return lines, printer.integer(ends["real"]), printer.integer(ends["int"])
 
@@ -94,7 +103,7 @@ def _dims(slots: tuple[tuple[str, Expr], ...]) -> list[Dim]:
 
 def epoch(step: Kernel, function: Function, update: Update, setting: Setting) -> Kernel:
     """One pass over the data: shuffle, then gather, step and update for every mini-batch."""
-    names = setting.names
+    names = setting.names.scope()
     words = ("total", "order", "rows", "draw", "other", "start", "k", "row", "value", "steps", "theta", "grad", "work",
              "int_work", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t")  # fmt: skip
     v = {w: names.fresh(w) for w in words}
@@ -119,7 +128,7 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     ]
     printer = NumbaPrinter(names, setting.extents, setting.dtype)
     for t in moved:
-        lines += ["    " + line for line in _gather(t, gathered[t], whole[t], batch, v, printer, setting)]
+        lines += ["    " + line for line in _gather(t, gathered[t], whole[t], batch, v, printer, setting.program.batch)]
     call = ", ".join([*([batch] if setting.batch else []), v["theta"], v["grad"], *(v[w] for w in works),
                       *(names.tensor(t) for t in function.inputs)])  # fmt: skip
     lines += [
@@ -132,19 +141,21 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     arguments = [v[w] for w in ("theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]
     arguments += [whole[t] for t in function.inputs] + [gathered[t] for t in moved]
     arguments += [*state.values(), *hyper.values()]
-    leading = tuple(re.sub(rf"\b{batch}\b", "size", x) for x in step.leading if x != setting.batch)
-    return Kernel("_epoch", tuple(arguments), tuple(wrap(lines)), leading)
+    given = [re.sub(rf"\b{batch}\b", "size", x) for x in step.leading if x != setting.batch]
+    given += ["order", "random", "steps", "size", "bool(shuffle)", "*arrays", "*rows", "*state"]
+    given += [f"DTYPE.type({name})" for name, _ in update.hyper]
+    return Kernel("_epoch", tuple(arguments), tuple(lines), tuple(given))
 
 
 def _gather(
-    t: Tensor, rows: str, whole: str, batch: str, v: dict[str, str], printer: NumbaPrinter, setting: Setting
+    t: Tensor, rows: str, whole: str, batch: str, v: dict[str, str], printer: NumbaPrinter, sample: Expr | None
 ) -> Iterator[str]:
     """Copy the chosen samples of ``t`` next to each other."""
-    assert setting.program.batch is not None
-    axis, name = t.axes.index(setting.program.batch), setting.names.tensor(t)
+    names = printer.names
+    axis, name = t.axes.index(sample), names.tensor(t)  # type: ignore[arg-type]
     size = printer.integer(mul(*t.axes))
-    yield f"{name} = {rows}[0 : {size}]{_reshape(t, printer)}"
-    loops = [setting.names.fresh("ijklq"[k % 5]) for k in range(t.rank)]
+    yield f"{name} = {rows}[: {size}]{_reshape(t, printer)}"
+    loops = [names.fresh("ijklq"[k % 5]) for k in range(t.rank)]
     indent = ""
     for k, extent in enumerate(t.axes):
         yield f"{indent}for {loops[k]} in range({batch if k == axis else printer.integer(extent)}):"
@@ -154,7 +165,7 @@ def _gather(
     source = ", ".join(v["row"] if k == axis else loops[k] for k in range(t.rank))
     yield f"{indent}{name}[{', '.join(loops)}] = {whole}[{source}]"
     for loop in loops:
-        setting.names.release(loop)
+        names.release(loop)
 
 
 def _update(

@@ -69,7 +69,7 @@ class NumbaPrinter(ScalarPrinter):
         if isinstance(node, Write):
             yield from (indent + line for line in self.write(node))
             return
-        name = self.names.fresh(node.letter.hint)
+        name = self.names.loop(node.letter.hint)
         self.letters[node.letter] = name
         yield f"{indent}for {name} in range({self.integer(node.letter.extent)}):"
         for child in node.body:

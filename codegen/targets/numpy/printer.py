@@ -1,0 +1,195 @@
+"""Vectorized NumPy as text: every part of a function is one array expression.
+
+In: parts and products in order. Out: the lines of a function body. An expression is written over a frame of
+letters; an access is transposed and given empty axes so that it broadcasts in that frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from codegen.lower import branches
+from codegen.naming import Names
+from codegen.steps import Gemm, Operand, Part, Step
+from codegen.targets.scalar import ATOM, NOT, ScalarPrinter, Text
+from derive.expr import Access, Dim, Expr, Letter, Mask, Num, Reduce, Select, mul
+from derive.program import Tensor
+from derive.rewrite import accesses, factors
+
+FUNCTIONS = {
+    name: f"np.{name}" for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "log1p", "expm1", "sqrt")
+} | {"asin": "np.arcsin", "acos": "np.arccos", "atan": "np.arctan", "erf": "special.erf"}
+_SUBSCRIPTS = "ijklpqrstuvwxyz"
+
+
+class NumpyPrinter(ScalarPrinter):
+    """Prints the parts of one function."""
+
+    functions: ClassVar[dict[str, str]] = FUNCTIONS
+
+    def __init__(self, names: Names, extents: dict[str, str]) -> None:
+        super().__init__(extents)
+        self.names = names
+        self.frame: tuple[Letter, ...] = ()
+        self.guarded = False
+        self.inlined: dict[Tensor, str] = {}
+
+    def lines(self, order: tuple[Part | Gemm, ...], comment: Callable[[Step | Part], list[str]]) -> Iterator[str]:
+        """The statements, each under its comment."""
+        for item in order:
+            part = item.part if isinstance(item, Gemm) else item
+            out = item.out.tensor if isinstance(item, Gemm) else part.out
+            text = self.product(item) if isinstance(item, Gemm) else self.part(part)
+            if out is not part.origin.out:  # a temporary: it stands where it is read
+                self.inlined[out] = text
+                continue
+            yield from comment(part)
+            yield f"{self.names.tensor(out)} = {text}"
+
+    def part(self, part: Part) -> str:
+        """The value of one part."""
+        body = part.body
+        if not isinstance(body, Reduce):
+            self.frame = part.letters
+            whole = self.integer if part.out.dtype == "int" else self.real
+            value = branches(body)
+            return self.spread(whole(value), value, part.letters)
+        contracted = self.einsum(part, body)
+        if contracted is not None:
+            return contracted
+        value = branches(body.body)
+        self.frame = self.reduction_frame(part, body)
+        inside = self.spread(self.real(value), value, self.frame)
+        if body.op.startswith("arg"):
+            shape = "".join(f"{self.integer(s.extent)}, " for s in part.letters)
+            return f"np.{body.op}({self.atom(inside)}.reshape(({shape}-1)), axis=-1)"
+        axes = tuple(k for k, s in enumerate(self.frame) if s in body.binders)
+        which = "" if not part.letters else f", axis={axes[0] if len(axes) == 1 else axes}"
+        return f"np.{body.op}({inside}{which})"
+
+    def reduction_frame(self, part: Part, body: Reduce) -> tuple[Letter, ...]:
+        """The order of axes in which a tensor that has all of them lies, where the result then fits."""
+        frame = (*part.letters, *body.binders)
+        for a in accesses(body.body):
+            if set(a.places) == set(frame) and len(a.places) == len(frame) and not body.op.startswith("arg"):
+                if tuple(p for p in a.places if p not in body.binders) == part.letters:
+                    return tuple(p for p in a.places if isinstance(p, Letter))
+        return frame
+
+    def atom(self, text: str) -> str:
+        """``text`` so that a method call may follow."""
+        return text if text.replace("_", "a").isalnum() or text.endswith("))") else f"({text})"
+
+    def spread(self, text: str, e: Expr, letters: tuple[Letter, ...]) -> str:
+        """``text`` over all of ``letters``, also where ``e`` does not depend on some of them."""
+        if set(letters) <= e.letters:
+            return text
+        shape = "".join(f"{self.integer(s.extent)}, " for s in letters)
+        return f"np.broadcast_to({text}, ({shape.rstrip(' ')}))"
+
+    def einsum(self, part: Part, body: Reduce) -> str | None:
+        """A sum over a product of whole tensors."""
+        parts = factors(body.body)
+        letters = (*part.letters, *body.binders)
+        if body.op != "sum" or len(parts) < 2 or len(letters) > len(_SUBSCRIPTS) or not all(map(_plain, parts)):
+            return None
+        sign = dict(zip(letters, _SUBSCRIPTS, strict=False))
+        operands = [f for f in parts if isinstance(f, Access)]
+        inputs = ",".join("".join(sign[p] for p in f.places) for f in operands)  # type: ignore[index]
+        output = "".join(sign[s] for s in part.letters)
+        given = ", ".join(self.name(f.tensor) for f in operands)
+        return f'np.einsum("{inputs}->{output}", {given}, optimize=True)'
+
+    def product(self, g: Gemm) -> str:
+        """A matrix product."""
+        text = f"{self.operand(g.left)} @ {self.operand(g.right)}"
+        if any(len(group) != 1 for group in g.out.groups):
+            shape = ", ".join(self.integer(a) for a in g.out.tensor.axes)
+            return f"({text}).reshape(({shape}))"
+        return text
+
+    def operand(self, o: Operand) -> str:
+        """A matrix or vector: the array, its axes grouped, transposed as needed."""
+        text = self.name(o.tensor)
+        if any(len(g) != 1 for g in o.groups):
+            shape = ", ".join(self.integer(mul(*(s.extent for s in g))) for g in o.groups)
+            text = f"{text}.reshape(({shape}{',' if len(o.groups) == 1 else ''}))"
+        return f"{text}.T" if o.transposed and len(o.groups) == 2 else text
+
+    def name(self, tensor: Tensor) -> str:
+        """The name of a tensor, or the expression of a temporary."""
+        if tensor not in self.inlined:
+            return self.names.tensor(tensor)
+        text = self.inlined[tensor]
+        return text if text.startswith("np.") and text.endswith(")") else f"({text})"
+
+    # how elements look when all of them are meant at once
+    def access(self, e: Access) -> str:
+        name = self.name(e.tensor)
+        if not e.places:
+            return name
+        letters = [p for p in e.places if isinstance(p, Letter)]
+        if len(set(letters)) < len(letters) or any(not isinstance(p, (Letter, Num)) for p in e.places):
+            return f"{name}[{', '.join(self.place(p, e, k) for k, p in enumerate(e.places))}]"
+        if len(letters) < len(e.places):
+            name += f"[{', '.join(':' if isinstance(p, Letter) else self.integer(p) for p in e.places)}]"
+        order = sorted(range(len(letters)), key=lambda k: self.frame.index(letters[k]))
+        if order != list(range(len(letters))):
+            name += ".T" if len(order) == 2 else f".transpose({tuple(order)})"
+        return name + self.expansion({self.frame.index(s) for s in letters})
+
+    def place(self, p: Expr, e: Access, axis: int) -> str:
+        """An index array; one that may leave the axis where another branch is chosen is kept inside."""
+        text = self.integer(p)
+        if self.guarded and not isinstance(p, (Letter, Num)):
+            return f"np.clip({text}, 0, {self.integer(e.tensor.axes[axis])} - 1)"
+        return text
+
+    def expansion(self, present: set[int]) -> str:
+        """``[:, None]``: empty axes where the frame has letters that an array lacks."""
+        rank = len(self.frame)
+        if not present or all(k in present for k in range(min(present), rank)):
+            return ""
+        return f"[{', '.join(':' if k in present else 'None' for k in range(min(present), rank))}]"
+
+    def _integer(self, e: Expr) -> Text:
+        if isinstance(e, Letter):
+            return f"np.arange({self.integer(e.extent)}){self.expansion({self.frame.index(e)})}", ATOM
+        if isinstance(e, Select):
+            return f"np.where({self.condition(e.mask)}, {self.integer(e.chosen)}, {self.integer(e.other)})", ATOM
+        return super()._integer(e)
+
+    def _real(self, e: Expr) -> Text:
+        if isinstance(e, Dim):
+            return self.integer(e), ATOM
+        if isinstance(e, Mask):
+            return f"{self.condition(e, ATOM)}.astype(DTYPE)", ATOM
+        return super()._real(e)
+
+    def converted(self, text: str) -> str:
+        return f"{text}.astype(DTYPE)"
+
+    def choice(self, condition: Expr, chosen: Expr, other: Expr) -> Text:
+        before, self.guarded = self.guarded, True
+        both = isinstance(chosen, Num) and isinstance(other, Num)
+        left = f"DTYPE.type({self.real(chosen)})" if both else self.real(chosen)
+        text = f"np.where({self.condition(condition)}, {left}, {self.real(other)})"
+        self.guarded = before
+        return text, ATOM
+
+    def connected(self, word: str, items: list[str], level: int) -> Text:
+        sign = "&" if word == "and" else "|"
+        return f" {sign} ".join(i if i.startswith("~") else f"({i})" for i in items), level
+
+    def negated(self, e: Expr) -> Text:
+        return f"~({self.condition(e)})", NOT
+
+
+def _plain(e: Expr) -> bool:
+    return (
+        isinstance(e, Access)
+        and e.tensor.dtype == "real"
+        and bool(e.places)
+        and all(isinstance(p, Letter) for p in e.places)
+    )

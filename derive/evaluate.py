@@ -151,7 +151,8 @@ class _Grid:
     def compute(self, e: Expr, axes: tuple[Letter, ...], guarded: bool) -> Any:
         match e:
             case Num():
-                return int(e.value) if e.value.denominator == 1 else float(e.value)
+                small = e.value.denominator == 1 and abs(e.value.numerator) < 2**53
+                return int(e.value) if small else float(e.value)
             case Const():
                 return {"pi": np.pi, "e": np.e}[e.name]
             case Dim():

@@ -7,16 +7,19 @@ factor that saves most, sums joined where they share an indexed factor, a common
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from math import gcd, lcm
 
 from derive.cost import cost
 from derive.expr import (
     ONE,
     Add,
+    Call,
     Expr,
     Letter,
     Mask,
     Num,
+    Pow,
     Reduce,
     add,
     fresh_like,
@@ -27,7 +30,11 @@ from derive.expr import (
     split_power,
     sum_over,
 )
-from derive.rewrite import factors, map_children, substitute, terms
+from derive.rational import factored
+from derive.rewrite import factors, map_children, substitute, terms, walk
+
+MAX_FACTORED = 8
+LARGEST_NUMBER = 10**6
 
 
 def extract(e: Expr) -> Expr:
@@ -38,13 +45,52 @@ def extract(e: Expr) -> Expr:
     >>> extract(a * b + a * c)
     a·(c + b)
     """
-    e = map_children(e, extract)
+    return _negative_exponents(_extract(e))
+
+
+def _extract(e: Expr) -> Expr:
+    e = map_children(e, _extract)
+    return _shortest(e) if isinstance(e, Add) else e
+
+
+@lru_cache(maxsize=8192)
+def _shortest(e: Expr) -> Expr:
+    """The cheapest form of a sum; at equal cost the one with fewer fraction lines, then the factored one."""
     if not isinstance(e, Add):
         return e
-    candidates: list[Expr] = [e]
+    candidates: list[Expr] = []
     for form in dict.fromkeys((e, _join_sums(e))):
-        candidates += [form, _horner(form, False), _horner(form, True)]
-    return min(enumerate(candidates), key=lambda kc: (cost(kc[1]), kc[0]))[1]
+        candidates += [_horner(form, False), _horner(form, True), form]
+    if len(e.args) <= MAX_FACTORED:
+        candidates.append(factored(e))
+    return min(enumerate(candidates), key=lambda kc: (cost(kc[1]), _divisions(kc[1]), kc[0]))[1]
+
+
+def _divisions(e: Expr) -> int:
+    below = {n for n in walk(e) if isinstance(n, Pow) and isinstance(n.exponent, Num) and n.exponent.value < 0}
+    return len({p for p in walk(e) if any(c in below for c in p.children)})
+
+
+def _negative_exponents(e: Expr) -> Expr:
+    """e^−x for 1/e^x, unless e^x stands there too."""
+    e_to_the = {n for n in _outside_powers(e) if isinstance(n, Call) and n.function.name == "exp"}
+
+    def visit(node: Expr) -> Expr:
+        node = map_children(node, visit)
+        match node:
+            case Pow(base=Call(function=f, arguments=(x,)) as u) if f.name == "exp" and u not in e_to_the:
+                return Call(f, mul(node.exponent, x))
+        return node
+
+    return visit(e)
+
+
+def _outside_powers(e: Expr) -> list[Expr]:
+    """The nodes that are not the base of a power."""
+    found = [e]
+    for c in e.children:
+        found += _outside_powers(c) if not isinstance(e, Pow) else [n for d in c.children for n in _outside_powers(d)]
+    return found
 
 
 def _powers(t: Expr) -> dict[Expr, Fraction]:
@@ -76,8 +122,12 @@ def _content(parts: tuple[Expr, ...], denominators: bool) -> Expr:
 def _numeric_content(parts: tuple[Expr, ...]) -> Num:
     """The greatest common divisor of the coefficients; negative where most of them are."""
     values = [split_coefficient(t)[0] for t in parts]
+    if max(max(abs(v.numerator), v.denominator) for v in values) > LARGEST_NUMBER:
+        return num(1)
     scale = Fraction(gcd(*(v.numerator for v in values)), lcm(*(v.denominator for v in values)))
-    return num(-scale if all(v < 0 for v in values) else scale)
+    scale = -scale if all(v < 0 for v in values) else scale
+    numbers = sum(abs(v) != 1 for v in values)
+    return num(scale if sum(abs(v / scale) != 1 for v in values) + (abs(scale) != 1) <= numbers else 1)
 
 
 def _horner(e: Expr, denominators: bool) -> Expr:
@@ -87,7 +137,7 @@ def _horner(e: Expr, denominators: bool) -> Expr:
     content = _content(parts, denominators)
     if content != ONE:
         inner = add(*(mul(t, power(content, -1)) for t in parts))
-        return mul(content, _horner(inner, denominators))
+        return mul(content, _shortest(inner))
     counts: dict[Expr, int] = {}
     for t in parts:
         for b, x in _powers(t).items():
@@ -99,10 +149,11 @@ def _horner(e: Expr, denominators: bool) -> Expr:
     best = max(choices, key=lambda b: (counts[b] * 3 ** len(b.letters), b.key))
     group = [t for t in parts if _powers(t).get(best, 0) > 0]
     rest = [t for t in parts if _powers(t).get(best, 0) <= 0]
-    inside = _horner(add(*(mul(t, power(best, -1)) for t in group)), denominators)
     if isinstance(best, Mask):  # a mask has no inverse: take it out factor by factor
-        inside = _horner(add(*(mul(*(f for f in factors(t) if f != best)) for t in group)), denominators)
-    return add(mul(best, inside), _horner(add(*rest), denominators))
+        inside = add(*(mul(*(f for f in factors(t) if f != best)) for t in group))
+    else:
+        inside = add(*(mul(t, power(best, -1)) for t in group))
+    return add(mul(best, _shortest(inside)), _shortest(add(*rest)))
 
 
 def _join_sums(e: Expr) -> Expr:
@@ -145,15 +196,16 @@ def _join(one: Expr, two: Expr) -> Expr | None:
         body_b = substitute(sum_b.body, order)
         parts_b = list(factors(body_b))
         shared = [f for f in factors(body_a) if f in parts_b and f.letters & set(new)]
-        if not shared:
+        if not shared and (free_a != common_outer or free_b != common_outer):
             continue
-        rest_a = mul(*(f for f in factors(body_a) if f not in shared), *(f for f in outer_a if f not in common_outer))
-        rest_b = mul(*(f for f in parts_b if f not in shared), *(f for f in outer_b if f not in common_outer))
-        bound = tuple(x for x in new if isinstance(x, Letter))
-        inner = factors(extract(add(rest_a, rest_b)))
-        inside = [f for f in inner if f.letters & set(bound)]
-        outside = [f for f in inner if not f.letters & set(bound)]
-        return mul(*common_outer, *outside, sum_over(bound, mul(*shared, *inside)))
+        rest_a = mul(body_a, *(f for f in outer_a if f not in common_outer))
+        rest_b = mul(body_b, *(f for f in outer_b if f not in common_outer))
+        binders = tuple(x for x in new if isinstance(x, Letter))
+        bound = frozenset(binders)
+        joined = factors(_shortest(add(rest_a, rest_b)))
+        inside = [f for f in joined if f.letters & bound]
+        outside = [f for f in joined if not f.letters & bound]
+        return mul(*common_outer, *outside, sum_over(binders, mul(*inside)))
     return None
 
 

@@ -22,7 +22,7 @@ from derive.expr import (
     split_power,
 )
 from derive.hoist import ordered_letters, split_scale, standard
-from derive.normal import Normalizer, TooLargeError
+from derive.normal import Normalizer, TooLargeError, sort_places
 from derive.program import Equation, Program, Tensor, letters_for
 from derive.rewrite import factors, substitute, terms, walk
 
@@ -54,7 +54,7 @@ class Facts:
     def total(self, e: Reduce) -> Expr | None:
         """The value of a known sum."""
         letters = ordered_letters(e)
-        found = self.totals.get(standard(e, letters))
+        found = self.totals.get(self._key(e, letters))
         if found is None:
             return None
         value, name = found
@@ -74,6 +74,9 @@ class Facts:
             return tuple(sorted(e.places, key=lambda p: p.key))
         return e.places
 
+    def _key(self, e: Expr, letters: tuple[Letter, ...]) -> Expr:
+        return sort_places(standard(e, letters), self)
+
     def _declare(self, t: Tensor) -> None:
         for name in ("one_hot", "simplex"):
             p = t.property(name)
@@ -89,7 +92,7 @@ class Facts:
             if not value.letters <= set(letters):
                 return
             table = {a: Letter(a.extent, -1000 - k) for k, a in enumerate(letters)}
-            self.totals.setdefault(standard(normal, letters), (substitute(value, table), name))
+            self.totals.setdefault(self._key(normal, letters), (substitute(value, table), name))
 
     def _learn(self, equation: Equation) -> None:
         body = equation.body

@@ -9,7 +9,7 @@ normal forms are.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from derive.expr import (
@@ -28,6 +28,7 @@ from derive.expr import (
     Reduce,
     Select,
     add,
+    compare,
     fresh_like,
     mul,
     negate,
@@ -109,8 +110,22 @@ class Normalizer:
             case Reduce() if e.op == "sum":
                 return self._sum(e)
             case Reduce():
-                return canonical_reduce(e.op, e.binders, self(e.body))
+                return self._canonical(e.op, e.binders, e.body)
+            case Compare():
+                return self._compare(e)
         return map_children(e, self)
+
+    def _compare(self, e: Compare) -> Expr:
+        """A comparison with a conditional is decided in each branch."""
+        for k, side in enumerate((e.left, e.right)):
+            if isinstance(side, Select):
+                sides = [(x, e.right) if k == 0 else (e.left, x) for x in (side.chosen, side.other)]
+                yes, no = (compare(e.op, *s) for s in sides)
+                return self(add(mul(side.mask, yes), mul(negate(side.mask), no)))
+        return map_children(e, self)
+
+    def _canonical(self, op: str, binders: tuple[Letter, ...], body: Expr) -> Expr:
+        return canonical_reduce(op, binders, body, lambda c: sort_places(c, self.knowledge))
 
     def _call(self, e: Call) -> Expr:
         arguments = [self(a) for a in e.arguments]
@@ -150,21 +165,16 @@ class Normalizer:
         return add(*(self._monomial(p) for p in products))
 
     def _monomial(self, e: Expr) -> Expr:
-        """Idempotents, and masks that exclude one another."""
+        """Idempotents, and masks on the same two sides as one."""
         out: list[Expr] = []
-        masks = {f for f in factors(e) if isinstance(f, Mask)}
-        if any(negate(m) in masks for m in masks):
-            return ZERO
-        changed = False
         for f in factors(e):
             base, exponent = split_power(f)
             squared = isinstance(exponent, Num) and exponent.value > 1 and exponent.value.denominator == 1
             if squared and isinstance(base, Access) and self.knowledge.is_idempotent(base):
                 out.append(base)
-                changed = True
             else:
                 out.append(f)
-        return mul(*out) if changed else e
+        return mul(*join_masks(out))
 
     def _rational(self, e: Expr) -> Expr:
         e = _join_masks(e)
@@ -201,13 +211,19 @@ class Normalizer:
                 group = grown
             letters = tuple(b for b in waiting if b in group)
             waiting = [b for b in waiting if b not in group]
-            component = canonical_reduce("sum", letters, mul(*members))
+            component = self._canonical("sum", letters, mul(*members))
             assert isinstance(component, Reduce)
             known = self.knowledge.total(component)
             again = again or known is not None
             results.append(component if known is None else known)
         whole = self._product([self(r) if isinstance(r, Dim) else r for r in results])
         return self(whole) if again else whole
+
+
+def sort_places(e: Expr, knowledge: Knowledge) -> Expr:
+    """Places of symmetric tensors in canonical order; needed again whenever letters have got other names."""
+    e = map_children(e, lambda c: sort_places(c, knowledge))
+    return Access(e.tensor, knowledge.places(e)) if isinstance(e, Access) else e
 
 
 def _is_whole(f: Pow) -> bool:
@@ -224,6 +240,34 @@ def _leading_sign(e: Expr) -> int:
     first = terms(e)[-1]
     coefficient = factors(first)[0]
     return -1 if isinstance(coefficient, Num) and coefficient.value < 0 else 1
+
+
+_SIGNS = {"<": frozenset("-"), "<=": frozenset("-0"), "==": frozenset("0"), "!=": frozenset("-+")}
+_MIRROR = {"-": "+", "+": "-", "0": "0"}
+
+
+def join_masks(parts: list[Expr]) -> list[Expr]:
+    """The factors of a product with the masks on one pair of sides joined: [a ≤ b]·[a ≠ b] is [a < b]."""
+    signs: dict[tuple[Expr, Expr], frozenset[str]] = {}
+    out: list[Expr] = []
+    for f in parts:
+        if not isinstance(f, Compare):
+            out.append(f)
+            continue
+        left, right, allowed = f.left, f.right, _SIGNS[f.op]
+        if (right, left) in signs:
+            left, right, allowed = right, left, frozenset(_MIRROR[x] for x in allowed)
+        signs[left, right] = signs.get((left, right), frozenset("-0+")) & allowed
+    for (left, right), allowed in signs.items():
+        if not allowed:
+            return [ZERO]
+        mirrored = frozenset(_MIRROR[x] for x in allowed)
+        found = next((op for op, x in _SIGNS.items() if x == allowed), None)
+        if found is not None:
+            out.append(compare(found, left, right))
+        else:
+            out.append(compare(next(op for op, x in _SIGNS.items() if x == mirrored), right, left))
+    return out
 
 
 def _join_masks(e: Expr) -> Expr:
@@ -288,7 +332,9 @@ def within(value: Expr, extent: Expr) -> bool:
     return False
 
 
-def canonical_reduce(op: str, binders: tuple[Letter, ...], body: Expr) -> Expr:
+def canonical_reduce(
+    op: str, binders: tuple[Letter, ...], body: Expr, tidy: Callable[[Expr], Expr] = lambda e: e
+) -> Expr:
     """The reduction with its binders numbered by height, in the order that gives the least key.
 
     The order of the binders has no meaning but for a flat position (argmax, argmin), which keeps it.
@@ -305,7 +351,7 @@ def canonical_reduce(op: str, binders: tuple[Letter, ...], body: Expr) -> Expr:
     candidates = []
     for order in orders:
         table = {b: Letter(b.extent, -(height + k), b.hint) for k, b in enumerate(order)}
-        candidates.append(Reduce(op, tuple(table.values()), substitute(body, table)))
+        candidates.append(Reduce(op, tuple(table.values()), tidy(substitute(body, table))))
     return min(candidates, key=lambda c: c.key)
 
 

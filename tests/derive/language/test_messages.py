@@ -138,7 +138,7 @@ def test_lines_are_counted_as_they_are_shown() -> None:
     assert "    3 | y = a b" in str(caught.value)
 
 
-WORDS = sorted(RESERVED) + ["x", "y", "f{1}", "1", "2.5", "0..1", "[i]", "y=x", "(a,b=1)", "é", '"s"']
+WORDS = [*sorted(RESERVED), "x", "y", "f{1}", "1", "2.5", "0..1", "[i]", "y=x", "(a,b=1)", "é", '"s"']
 FRAGMENTS = [*WORDS, *"<=+-*@^'()[]{},:;|~#", "==", ".T", "..", "\n", "y = x\n"]
 
 

@@ -223,10 +223,11 @@ class Lifter:
         if whole and all(is_delta(p) for p in whole) and (down or along):
             vector = [*down, *(substitute_letter(p, col, row) for p in along)]
             return forms.Diag(row, col, (multiplied([self.at(p, row, None) for p in vector], row, None),))
-        if down and along and not whole:
+        if down and along:
             left = multiplied([self.at(p, row, None) for p in down], row, None)
             right = multiplied([self.at(p, None, col) for p in along], None, col)
-            return forms.product(left, right)
+            outer = forms.product(left, right)
+            return multiplied([outer, *(self.at(p, row, col) for p in whole)], row, col) if whole else outer
         if not whole and not full:
             raise NoFormError("an axis that no factor has")
         made = [self.fit(p, row, col) for p in (*whole, *down, *along)]

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from derive.expr import ONE, Access, Call, Expr, Letter, Mask, Mul, Num, Select, mul, num, split_coefficient
+from derive.extract import extract
 from derive.functions import ScalarFunction
+from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Tensor
 from derive.rewrite import accesses, factors, substitute, walk
-from derive.scalar import derivative
+from derive.scalar import derivative, operations, shortest_derivative
 
 Found = tuple[ScalarFunction, Access]
 
@@ -28,14 +30,16 @@ class Primes:
     def __init__(self, equations: Iterable[Equation] = ()) -> None:
         self.table: dict[Tensor, list[tuple[ScalarFunction, Access, list[Expr]]]] = {}
         for equation in equations:
-            body = equation.body
-            argument = _argument(body)
-            if argument is None or equation.out.kind == "cotangent":
+            if equation.out.kind == "cotangent":
                 continue
-            assert isinstance(body, Call)
-            forms = [d for d in _derivatives(body, argument) if _is_long(d)]
-            if forms:
-                self.table.setdefault(argument.tensor, []).append((body.function, argument, forms))
+            for call in dict.fromkeys(n for n in walk(equation.body) if isinstance(n, Call)):
+                argument = _argument(call)
+                if argument is None:
+                    continue
+                output = equation.left if call == equation.body else None
+                found = [d for d in _derivatives(call, argument, output) if _is_long(d)]
+                if found:
+                    self.table.setdefault(argument.tensor, []).append((call.function, argument, found))
 
     def find(self, e: Expr) -> Found | None:
         """The function and the argument at which ``e``, which is no product, is its derivative."""
@@ -73,21 +77,25 @@ class Primes:
                     yield function, access, substitute(form, moved)
 
 
-def _argument(body: Expr) -> Access | None:
+def _argument(call: Call) -> Access | None:
     """The access that a call is applied to, if all else is numbers."""
-    if not isinstance(body, Call):
+    first, *rest = call.arguments
+    if not isinstance(first, Access) or not all(isinstance(a, Num) for a in rest):
         return None
-    found = [a for a in body.arguments if not isinstance(a, Num)]
-    if len(found) != 1 or not isinstance(found[0], Access):
-        return None
-    access = found[0]
-    plain = all(isinstance(p, Letter) for p in access.places) and len(set(access.places)) == len(access.places)
-    return access if plain and body.arguments[0] is access else None
+    plain = all(isinstance(p, Letter) for p in first.places) and len(set(first.places)) == len(first.places)
+    return first if plain else None
 
 
-def _derivatives(body: Call, argument: Access) -> list[Expr]:
-    """The derivative as differentiation gives it."""
-    return [derivative(body, argument)]
+def _derivatives(call: Call, argument: Access, output: Access | None) -> list[Expr]:
+    """The derivative as differentiation and simplification may give it."""
+    found = [derivative(call, argument)]
+    if output is not None:
+        found.append(shortest_derivative(call, argument, output, operations)[0])
+    try:
+        found += [Normalizer()(d) for d in tuple(found)]
+    except TooLargeError:
+        return found
+    return list(dict.fromkeys([*found, *(extract(d) for d in found)]))
 
 
 def _is_long(e: Expr) -> bool:

@@ -12,8 +12,17 @@ from derive.rewrite import accesses, factors, rename_binders, substitute, terms,
 
 
 def layers(program: Program) -> dict[Tensor, int]:
-    """The pre-activations in forward order, counted from 1."""
-    found = [e.out for e in program.equations if e.out.kind == "value" and _is_affine(e.body)]
+    """The pre-activations in forward order, counted from 1.
+
+    What is multiplied with another computed matrix (a query with a key) is no pre-activation.
+    """
+    forward = [e for e in program.equations if e.out.kind == "value"]
+    mixed = set[Tensor]()
+    for node in (n for e in forward for n in walk(e.body) if isinstance(n, Reduce) and n.op == "sum"):
+        values = [f.tensor for f in factors(node.body) if isinstance(f, Access) and f.tensor.kind == "value"]
+        if len(values) > 1:
+            mixed.update(values)
+    found = [e.out for e in forward if _is_affine(e.body) and e.out not in mixed]
     return {t: k for k, t in enumerate(found, 1)}
 
 

@@ -5,8 +5,10 @@ In: an `Equation`. Out: text that says exactly what the equation is; every equat
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from derive.contract import NoFormError
 from derive.expr import (
     ONE,
     Access,
@@ -28,7 +30,7 @@ from derive.expr import (
     power,
     split_coefficient,
 )
-from derive.lift import split_quotient
+from derive.lift import split_quotient, without_units
 from derive.notation.style import ATOM, CHAIN, FLIPPED, TIGHT, Piece, Style
 from derive.program import Equation, reads
 from derive.rewrite import factors
@@ -38,13 +40,18 @@ class IndexPrinter:
     """Prints one equation in one style."""
 
     def __init__(self, style: Style, equation: Equation) -> None:
-        self.style, self.equation = style, equation
+        self.style = style
+        self.left: Expr = equation.left
+        self.body = equation.body
+        # Along an axis of literal extent 1 the only place is 0; a position there is left as it is.
+        with contextlib.suppress(NoFormError):
+            self.left, self.body = without_units(self.left), without_units(self.body)
         self.letters = style.names.letters(equation)
         self.position = {a: k for k, a in enumerate(equation.letters)}
 
     def equation_text(self) -> str:
         """The whole equation."""
-        return f"{self.piece(self.equation.left).text} = {self.piece(self.equation.body).text}"
+        return f"{self.piece(self.left).text} = {self.piece(self.body).text}"
 
     def piece(self, e: Expr) -> Piece:
         """The text of an expression, with how tightly it binds."""

@@ -5,6 +5,8 @@ In and out: see `derive.notation.style`. Needs amsmath and amssymb, nothing else
 
 from __future__ import annotations
 
+import re
+
 from derive.functions import ScalarFunction
 from derive.notation.names import Names, latex_name
 from derive.notation.style import ATOM, TIGHT, Piece, Style
@@ -39,8 +41,11 @@ class LatexStyle(Style):
         if self.cotangents == "partial":
             objective = self.names.program.objective
             return rf"\frac{{\partial {self.tensor(objective) if objective else 'J'}}}{{\partial {primal}}}"
-        base, mark, rest = primal.partition("_")
-        return rf"\overline{{{base}}}{mark}{rest}" if len(base) > 1 else rf"\bar{{{base}}}{mark}{rest}"
+        # A name of one sign gets its bar in front of the subscript, anything else as a whole.
+        base = re.match(r"\\?[A-Za-z]+(?=_|$)", primal)
+        if base is None or (base[0][0] != "\\" and len(base[0]) > 1):
+            return rf"\overline{{{primal}}}"
+        return rf"\bar{{{base[0]}}}{primal[base.end() :]}"
 
     def element(self, tensor: Tensor, places: list[str]) -> str:
         name = self.tensor(tensor)

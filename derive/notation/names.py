@@ -6,10 +6,12 @@ generated one: a cotangent that would be called like a declared tensor gets unde
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import re
 from collections.abc import Iterable, Mapping
 
+from derive.contract import is_delta
 from derive.expr import Access, Dim, Expr, Letter, Reduce
 from derive.program import Equation, Program, Tensor
 
@@ -40,6 +42,9 @@ class Names:
         self.deltas = dict(deltas or {})
         self._names: dict[Tensor, str] = {}
         self._taken: dict[str, Tensor] = {}
+        batch = (program.batch.name,) if program.batch is not None else ()
+        self._dims = {*(d.name for d in program.dims), *batch}
+        self._written = set(re.findall(r"[A-Za-z]\w*", " ".join(re.findall(r"\[([^\]]*)\]", program.text))))
         tensors = [*program.tensors, *extra, *(g for _, g in program.gradients)]
         spans = {e.out: e.span for e in program.equations}
         users = [t for t in tensors if t.kind != "cotangent" and (t in program.declared or spans.get(t) is not None)]
@@ -77,32 +82,30 @@ class Names:
     def letters(self, equation: Equation) -> dict[Letter, str]:
         """A name for each letter of an equation, distinct within it and unlike every tensor.
 
-        A letter may be called like the extent that it runs over, as in the language, unless its value is used.
+        A letter may be called like the extent that it runs over, as in the language, unless its value is used
+        (in a Kronecker delta it is not).
         """
         found, values = _letters_of(equation)
-        dims = {d.name for d in self.program.dims} | ({self.program.batch.name} if self.program.batch else set())
         tensors = {self[t] for t in self._names}
         named: dict[Letter, str] = {}
         used: set[str] = set()
         for letter in found:
-            avoid = tensors | used | (dims if letter in values else set())
-            named[letter] = next(c for c in _candidates(letter) if c not in avoid)
+            avoid = tensors | used | (self._dims if letter in values else set())
+            named[letter] = next(c for c in self._candidates(letter) if c not in avoid)
             used.add(named[letter])
         return named
 
-
-def _candidates(letter: Letter) -> Iterable[str]:
-    hint = letter.hint if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", letter.hint) else "i"
-    yield hint
-    if isinstance(letter.extent, Dim):
-        yield letter.extent.name
-    yield hint + "′"
-    yield hint + "″"
-    yield from _SPARE
-    k = 1
-    while True:
-        yield f"i{k}"
-        k += 1
+    def _candidates(self, letter: Letter) -> Iterable[str]:
+        """The letter that the author wrote, else the name of the axis, else any other."""
+        hint = letter.hint if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", letter.hint) else "i"
+        axis = letter.extent.name if isinstance(letter.extent, Dim) else hint
+        if hint != axis and hint in self._dims:
+            hint = axis
+        elif self._written and hint not in self._written:
+            hint, axis = axis, hint
+        yield from (hint, axis, hint + "′", hint + "″")
+        yield from _SPARE
+        yield from (f"i{k}" for k in itertools.count(1))
 
 
 def _letters_of(equation: Equation) -> tuple[list[Letter], set[Letter]]:
@@ -121,6 +124,8 @@ def _letters_of(equation: Equation) -> tuple[list[Letter], set[Letter]]:
                     order.setdefault(place)
                 else:
                     stack.append(place)
+        elif is_delta(node):
+            order.update(dict.fromkeys(c for c in node.children if isinstance(c, Letter) and c not in order))
         else:
             if isinstance(node, Reduce):
                 order.update(dict.fromkeys(b for b in node.binders if b not in order))
@@ -134,7 +139,7 @@ def latex_name(name: str) -> str:
     >>> latex_name("W1"), latex_name("sigma_out"), latex_name("xhat"), latex_name("loss")
     ('W_{1}', '\\sigma_{\\mathrm{out}}', '\\hat{x}', '\\mathrm{loss}')
     """
-    head, *tail = [p for p in name.split("_") if p] or [name]
+    head, *tail = [p for p in re.sub(r"\W", "", name).split("_") if p] or ["x"]
     match = re.fullmatch(r"([A-Za-z]+?)(\d*)(hat|tilde|bar|)(\d*)", head)
     if match is None or (match[2] and match[4]):
         base, below = rf"\mathrm{{{head}}}", list[str]()

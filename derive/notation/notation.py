@@ -7,7 +7,6 @@ A matrix notation that does not exist is None; the index notation always exists.
 from __future__ import annotations
 
 from derive import forms
-from derive.expr import Call
 from derive.lift import lift
 from derive.notation.deltas import with_deltas
 from derive.notation.index_text import IndexPrinter
@@ -49,10 +48,9 @@ class Notation:
     def form(self, equation: Equation) -> forms.Form | None:
         """The matrix form of an equation, if there is one."""
         if equation not in self._forms:
-            body = equation.body
-            # The definition of an activation is not to be printed through its own derivative.
-            primes = Primes() if isinstance(body, Call) else self.primes
-            self._forms[equation] = lift(equation, primes)
+            # What the author wrote is not to be printed through a derivative that it happens to equal.
+            derived = equation.out.kind == "cotangent"
+            self._forms[equation] = lift(equation, self.primes if derived else None)
         return self._forms[equation]
 
     def matrix(self, equation: Equation) -> str | None:
@@ -114,12 +112,9 @@ class Notation:
 
 
 def source_line(equation: Equation) -> str | None:
-    """The model text that an equation comes from: how its author wrote it, if it comes from one."""
+    """The model line that an equation comes from, as its author wrote it; None where it comes from none."""
     span = equation.span
     if span is None:
         return None
-    if span.line == span.end_line:
-        return span.source.line(span.line)[span.column - 1 : span.end_column - 1].strip()
-    lines = [span.source.line(k) for k in range(span.line, span.end_line + 1)]
-    lines[0], lines[-1] = lines[0][span.column - 1 :], lines[-1][: span.end_column - 1]
-    return " ".join(line.strip() for line in lines)
+    lines = (span.source.line(k).partition("#")[0].strip() for k in range(span.line, span.end_line + 1))
+    return " ".join(line for line in lines if line) or None

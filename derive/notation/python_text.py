@@ -228,9 +228,15 @@ def definition(e: Expr, given: dict[str, Piece]) -> Piece:
         case Call():
             return applied(e.function, [definition(a, given) for a in e.arguments])
         case Compare():
-            return Piece(f"({at(e.left, SUM)} {e.op} {at(e.right, SUM)})")
+            return Piece(f"np.where({_condition(e, given)}, 1.0, 0.0)")
         case Not():
             return Piece(f"1 - {at(e.args[0], TIMES)}", SUM)
         case Select():
-            return Piece(f"np.where({at(e.mask, SUM)}, {at(e.chosen, SUM)}, {at(e.other, SUM)})")
+            return Piece(f"np.where({_condition(e.mask, given)}, {at(e.chosen, SUM)}, {at(e.other, SUM)})")
     raise TypeError(f"no NumPy text for {type(e).__name__}")
+
+
+def _condition(e: Expr, given: dict[str, Piece]) -> str:
+    if not isinstance(e, Compare):
+        return definition(e, given).text
+    return f"{wrap(definition(e.left, given), SUM)} {e.op} {wrap(definition(e.right, given), SUM)}"

@@ -34,6 +34,11 @@ class Cost:
         """From the highest degree down."""
         return tuple(self.by_degree.get(k, 0) for k in range(DEGREES, -1, -1))
 
+    @property
+    def degree(self) -> int:
+        """The highest degree with an operation in it."""
+        return max(self.by_degree, default=0)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Cost) and self.by_degree == other.by_degree
 

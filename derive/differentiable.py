@@ -23,7 +23,7 @@ from derive.language.read import read
 from derive.notation import Notation
 from derive.pipeline import Derivation
 from derive.program import Equation, Program, Tensor, needed
-from derive.simplify import Report
+from derive.simplify import Report, closed_form
 
 
 class Formula:
@@ -193,7 +193,9 @@ class DerivedModel(Differentiable):
     @cached_property
     def formula(self) -> Formula:
         """The equation of the result."""
-        return Formula(self._program.defined[self._result], Notation(self._program))
+        d = self.derivation
+        closed = closed_form(d.formulas, d.prepared, d.results[0])
+        return Formula(replace(closed, out=self._result), Notation(self._program))
 
     @property
     def matrix(self) -> str | None:

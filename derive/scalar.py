@@ -223,9 +223,12 @@ def _in_kernel(e: Any, kernel: Any, u: Any) -> Any:
 def _admissible(answer: Any, o: Any, g: Any, old: set[Any]) -> bool:
     """The reuse law: every denominator is an old one or cannot vanish."""
     for factor in _denominators(answer):
-        back = sp.together(factor.subs(o, g))
+        plain = factor.subs(o, g)
+        if factor in old or (plain.base if plain.is_Pow else plain) in old:
+            continue
+        back = sp.together(plain)
         numerator = sp.fraction(back)[0]
-        if factor in old or (back.base if back.is_Pow else back) in old:
+        if back in old:
             continue
         if not (numerator.is_nonzero or _positive(numerator)):
             return False

@@ -12,13 +12,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from derive.cost import Cost, cost
-from derive.expr import Access, Expr
+from derive.expr import Access, Compare, Expr, Letter
 from derive.extract import extract
 from derive.facts import Facts
 from derive.hoist import is_scale, split_scale
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
-from derive.rewrite import map_children, rename_binders, substitute
+from derive.rewrite import factors, map_children, rename_binders, substitute
 
 ROUNDS = 4
 SECONDS = 1.0
@@ -124,7 +124,8 @@ def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equati
             return None
     before = cost(d.body, *(u.body for u in users)) if len(users) == 1 else _total([d, *users])
     after = _total(new)
-    alias = is_scale(d.body) or isinstance(split_scale(d.body)[1], Access)
+    rest = split_scale(d.body)[1]
+    alias = is_scale(d.body) or isinstance(rest, Access) or all(_is_delta(f) for f in factors(rest))
     hidden = d.out.primal is None or d.out.primal.hidden
     if alias or after < before or (len(users) == 1 and hidden and after == before):
         used = sorted((Counter(work.facts.fired) - fired).keys())
@@ -138,11 +139,46 @@ def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equati
     return None
 
 
+def _is_delta(e: Expr) -> bool:
+    """[i == j] on letters: a Kronecker delta, which is cheaper nowhere than where it is used."""
+    return isinstance(e, Compare) and e.op == "==" and all(isinstance(x, Letter) for x in (e.left, e.right))
+
+
 def _total(equations: list[Equation]) -> Cost:
     total = Cost()
     for e in equations:
         total = total + cost(e.body)
     return total
+
+
+def closed_form(program: Program, given: Program, result: Tensor) -> Equation:
+    """The equation of ``result`` with every other derived equation inlined, where that is no slower in order.
+
+    For printing: a Jacobian is one formula where it can be. The degree of its cost never rises.
+    """
+    derived = [e for e in program.equations if e.out not in given.defined]
+    equation = next(e for e in derived if e.out is result)
+    work = _Work(given)
+    body = equation.body
+    for d in reversed(derived):
+        if d.out is not result and d.out in reads(body):
+            body = inline(body, d)
+    try:
+        short = extract(work.normal(body))
+    except TooLargeError:
+        return equation
+    chain = [e for e in derived if e.out is result or e.out in _behind(derived, result)]
+    return equation.with_body(short) if cost(short).degree <= _total(chain).degree else equation
+
+
+def _behind(equations: list[Equation], result: Tensor) -> set[Tensor]:
+    defined, found, stack = {e.out: e for e in equations}, set[Tensor](), [result]
+    while stack:
+        t = stack.pop()
+        if t in defined and t not in found:
+            found.add(t)
+            stack.extend(reads(defined[t].body))
+    return found
 
 
 def inline(e: Expr, d: Equation) -> Expr:

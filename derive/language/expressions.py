@@ -22,6 +22,7 @@ from derive.language.tensors import (
     Places,
     Value,
     as_mask,
+    bounded_power,
     constant,
     element,
     elementwise,
@@ -214,7 +215,7 @@ class Elaborator:
                 self.notices.append(
                     f"{where}{base.text}^{x} is element-wise; for the matrix power write {base.text} @ {base.text}"
                 )
-        return elementwise([base, exponent], power, "^", node.span)
+        return elementwise([base, exponent], bounded_power(node.span), "^", node.span)
 
     # --- indices -----------------------------------------------------------------------------------------
 

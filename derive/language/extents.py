@@ -53,12 +53,18 @@ def _extent(names: Names, node: tree.Expr) -> Expr:
         case tree.Chain(_, rest) if any(op == "/" for op, _ in rest):
             raise SourceError("an extent is an integer polynomial: it is not divided", node.span)
         case tree.Power(base, tree.Number(value)) if value.denominator == 1 and 0 <= value < 100:
-            return power(_extent(names, base), num(value))
+            return _small(power(_extent(names, base), num(value)), node)
     raise SourceError(
         "an extent is an integer polynomial in dims, such as 2*n-k+1",
         node.span,
         hint="use +, -, * and ^ with dims and integers",
     )
+
+
+def _small(e: Expr, node: tree.Expr) -> Expr:
+    if isinstance(e, Num) and abs(e.value) > 2**53:
+        raise SourceError("the extent is beyond any array", node.span)
+    return e
 
 
 def _is_extent(e: Expr) -> bool:

@@ -9,18 +9,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from derive.errors import NotSupportedYet, SourceError, Span
-from derive.expr import ONE, ZERO, Const, Dim, Expr, Num, num
+from derive.expr import ONE, ZERO, Dim, Expr, Letter, num
 from derive.language import tree
 from derive.language.declarations import declare, declare_const, declare_dim, exact_arguments, plain_name
 from derive.language.expressions import Elaborator
 from derive.language.indices import Range, Scope
 from derive.language.names import Names, check_name, defined_names, line_of, suggest
-from derive.language.tensors import Hints, Value, of_tensor
+from derive.language.tensors import Hints, Value, check_numbers, of_tensor
 from derive.language.text import digest, text
 from derive.language.vocabulary import Vocabulary
 from derive.library.functions import VARIANTS
 from derive.library.optimizers import OPTIMIZERS
 from derive.program import Equation, OptimizerCall, Program, Tensor
+from derive.rewrite import walk
 
 
 def read(syntax: tree.Tree, notices: list[str] | None = None) -> Program:
@@ -85,7 +86,12 @@ class _Reader:
                     self.declared.append(constant)
             case tree.Function():
                 entries = self.elab.names.entries
-                self.vocabulary.declare(node, {k: e for k, e in entries.items() if isinstance(e, (Num, Const))})
+                constants = {
+                    k: e
+                    for k, e in entries.items()
+                    if isinstance(e, Expr) and not any(isinstance(x, Dim) for x in walk(e))
+                }
+                self.vocabulary.declare(node, constants)
             case tree.Assignment():
                 self.assign(node)
             case tree.Minimize(value):
@@ -125,15 +131,20 @@ class _Reader:
         self.elab.names.define(name, replace(entry, dims=tuple(self.elab.dims)), span)
 
     def tensor_equation(self, name: str, value: Value, span: Span | None) -> Equation:
-        hints = self.hints(())
+        hints = self.hints((), value.span or span)
         letters = tuple(hints.fresh(a) for a in value.axes)
         out = Tensor(name, value.axes, span=span, dtype="real" if value.labels is None else "int")
-        return Equation(out, letters, value.build(letters, hints), span=value.span)
+        return self.equation(out, letters, value.build(letters, hints), value.span)
 
-    def hints(self, left: tuple[str, ...]) -> Hints:
+    @staticmethod
+    def equation(out: Tensor, letters: tuple[Letter, ...], body: Expr, span: Span | None) -> Equation:
+        check_numbers(body, span)
+        return Equation(out, letters, body, span=span)
+
+    def hints(self, left: tuple[str, ...], span: Span | None) -> Hints:
         """Hints that keep clear of the letters that the user wrote in this equation."""
         used, self.elab.letters = self.elab.letters, set()
-        return Hints(used.union(left))
+        return Hints(used.union(left), span)
 
     def index_equation(self, name: str, node: tree.Assignment, places: tuple[tree.Place, ...]) -> Equation:
         ranges = [self.left_letter(name, place, node) for place in places]
@@ -145,11 +156,12 @@ class _Reader:
                 )
         value = self.elab.value(node.value, Scope({r.name: r for r in ranges}))
         axes = tuple(r.resolve(self.elab.sizes) for r in ranges)
-        hints = self.hints(tuple(names))
+        hints = self.hints(tuple(names), node.span)
         letters = tuple(hints.named(a, r.name) for a, r in zip(axes, ranges, strict=True))
         for r, letter in zip(ranges, letters, strict=True):
             r.letter = letter
-        return Equation(Tensor(name, axes, span=node.name.span), letters, value.build((), hints), span=node.span)
+        out = Tensor(name, axes, span=node.name.span)
+        return self.equation(out, letters, value.build((), hints), node.span)
 
     def left_letter(self, name: str, place: tree.Place, node: tree.Assignment) -> Range:
         letter, span = place.value, place.span or node.span

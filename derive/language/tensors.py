@@ -6,8 +6,10 @@ proposes the likely fix. Where the alignment could be read in two ways, it is re
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from derive.errors import SourceError, Span
 from derive.expr import (
@@ -24,6 +26,7 @@ from derive.expr import (
     compare,
     fresh,
     mul,
+    power,
     reduce_,
     select,
 )
@@ -32,14 +35,16 @@ from derive.rewrite import walk
 from derive.shapes import show_axes
 
 Places = tuple[Expr, ...]
+_MOST_LETTERS = 5000
+_LARGEST = Fraction(sys.float_info.max)
 _SPARE = "kjilmpqrstuvwabcdefghnoxyz"
 
 
 class Hints:
     """Gives the letters of one equation hints that differ from each other."""
 
-    def __init__(self, used: Iterable[str] = ()) -> None:
-        self.used = set(used)
+    def __init__(self, used: Iterable[str] = (), span: Span | None = None) -> None:
+        self.used, self.span, self.count = set(used), span, 0
 
     def fresh(self, extent: Expr) -> Letter:
         """A new letter, named after the dim that it runs over where that is free."""
@@ -49,6 +54,9 @@ class Hints:
 
     def named(self, extent: Expr, hint: str) -> Letter:
         """A new letter with this very hint."""
+        self.count += 1
+        if self.count > _MOST_LETTERS:  # softmax(softmax(…)) doubles with each level
+            raise SourceError("this line is too large when written in indices", self.span, hint="name its inner parts")
         self.used.add(hint)
         return fresh(extent, hint)
 
@@ -239,6 +247,33 @@ def pick(place: Expr, options: Sequence[Expr]) -> Expr:
     for k in range(len(options) - 2, -1, -1):
         out = select(compare("==", place, k), options[k], out)
     return out
+
+
+def check_numbers(e: Expr, span: Span | None) -> None:
+    """Refuse exact numbers that no float64 holds (a product of literals may be one)."""
+    seen: set[Expr] = set()
+    stack = [e]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        stack.extend(node.children)
+        if isinstance(node, Num) and abs(node.value) > _LARGEST:
+            raise SourceError("a number of this line is beyond float64", span)
+
+
+def bounded_power(span: Span | None) -> Callable[[Expr, Expr], Expr]:
+    """``power``, refusing to write out an exact number that no float64 holds."""
+
+    def bounded(base: Expr, exponent: Expr) -> Expr:
+        if isinstance(base, Num) and isinstance(exponent, Num):
+            digits = max(abs(base.value.numerator), base.value.denominator).bit_length()
+            if digits > 1 and digits * abs(exponent.value) > 2100:
+                raise SourceError(f"{base}^{exponent} is beyond float64", span)
+        return power(base, exponent)
+
+    return bounded
 
 
 def as_mask(e: Expr) -> Expr:

@@ -41,7 +41,7 @@ def _optimizer(name: str, hyper: str, state: str, *lines: str) -> Optimizer:
 
 
 _DECLARED = (
-    _optimizer("sgd", "lr=0.01 weight_decay=0", "", "w = w - lr*(g + weight_decay*w)"),
+    _optimizer("sgd", "lr=0.01", "", "w = w - lr*g"),
     _optimizer("momentum", "lr=0.01 beta=0.9", "m", "m = beta*m + g", "w = w - lr*m"),
     _optimizer("nesterov", "lr=0.01 beta=0.9", "m", "m = beta*m + g", "w = w - lr*(g + beta*m)"),
     _optimizer("rmsprop", "lr=0.001 rho=0.9 eps=1e-8", "v", "v = rho*v + (1-rho)*g^2", "w = w - lr*g/(sqrt(v) + eps)"),

@@ -51,6 +51,14 @@ REFUSED = {
     "R = X @ Y * 2 / X @ Y": ("directly left of @", None, "X @ Y * 2 / X @ Y"),
     "R = a'": ("a is a number", None, None),
     "R = S^-1": ("S^-1 of a square matrix is refused", "inv(S)", "S^-1"),
+    "R = ((9^300)^9)^9": ("is beyond float64", None, "(9^300)^9"),
+    "R = a * 1e300 * 1e300": ("beyond float64", None, None),
+    "input Q : [(10^9)^9]": ("beyond any array", None, None),
+    "R = " + "softmax(" * 20 + "S" + ", axis=0)" * 20: (
+        "too large when written in indices",
+        "name its inner parts",
+        None,
+    ),
     "R = a / 0": ("division by zero", None, "0"),
     # axes and arguments
     "R = sum(X, axis=2)": ("there is no axis 2 in X [n, m]", "0 to 1", "2"),

@@ -7,8 +7,9 @@ complex steps the definition itself (the oracle of `derive.evaluate`), float32 i
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,13 @@ from derive.program import Program
 
 Array = NDArray[Any]
 Point = dict[str, Array]
+Place = tuple[int, ...]
+Measured = tuple[Array, Array, float]  # what the module gives, what is right (NaN: not known), the scale of errors
 
 DIFFERENCES, COMPLEX_STEP, SINGLE = "differences", "complex step", "float32"
 TOLERANCES = {DIFFERENCES: 1e-7, COMPLEX_STEP: 1e-12, SINGLE: 1e-4}
-_POINTS = 8  # how many random points are tried for an entry whose difference quotients meet a kink
+_POINTS = 3  # how many random points are checked
+_MORE = 10  # and how many at most, while the difference quotients of some entry meet a kink
 _ENTRIES = 300  # about how many entries of a large array are checked
 _STEP, _TINY = 1e-4, 1e-30
 
@@ -89,6 +93,16 @@ class CheckResult:
         return "\n".join(lines + [row.explain() for row in self.rows if not row.ok])
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """What is checked: a program, its module in both precisions, and random points."""
+
+    program: Program
+    double: Any
+    single: Any
+    points: tuple[Point, ...]
+
+
 def check(
     model: derive.Differentiable,
     sizes: Mapping[str, int] | None = None,
@@ -119,12 +133,8 @@ def compare(
     program: Program, double: Any, single: Any, *, formulas: Mapping[str, str], sizes: Mapping[str, int], seed: int = 0
 ) -> CheckResult:
     """Check two emitted modules of ``program``; the variables are the keys of ``formulas``."""
-    points = _points(program, double, sizes, seed)
-    rows = []
-    for name, formula in formulas.items():
-        for method, measure in _METHODS.items():
-            found, expected, scale = measure(program, double, single, name, points)
-            rows.append(_row(name, method, formula, found, expected, scale))
+    trial = _Trial(program, double, single, tuple(_points(program, double, sizes, seed)))
+    rows = [_row(trial, name, method, formula) for name, formula in formulas.items() for method in _METHODS]
     return CheckResult(program.name, tuple(rows), dict(sizes))
 
 
@@ -155,26 +165,24 @@ def _fits(program: Program, sizes: Mapping[str, int]) -> bool:
     return all(extent(a, known) > 0 for t in program.tensors for a in t.axes)
 
 
-def _points(program: Program, net: Any, sizes: Mapping[str, int], seed: int) -> list[Point]:
+def _points(program: Program, net: Any, sizes: Mapping[str, int], seed: int) -> Iterator[Point]:
     """Random values for all that is declared, promises kept, at which the loss is a number.
 
     Half of them are positive where nothing else is promised: logarithms and roots ask for it.
     """
     r = np.random.default_rng(seed)
     tensors = [t for t in program.declared if t.kind != "const"]
-    points = []
-    for attempt in range(4 * _POINTS):
+    free = [t for t in tensors if t.dtype == "real" and not t.properties and t.bounds is None]
+    found = 0
+    for attempt in range(4 * _MORE):
         point = {t.name: promises.draw(t, sizes, r) for t in tensors}
         if attempt % 2:
-            free = [t for t in tensors if t.dtype == "real" and not t.properties and t.bounds is None]
-            point.update({t.name: np.abs(point[t.name]) + 0.3 for t in free})
-        if np.isfinite(_loss(program, net, point)):
-            points.append(point)
-        if len(points) == _POINTS:
-            return points
-    if not points:
-        raise GradcError(f"the loss of {program.name} is not a number at any of {4 * _POINTS} random points")
-    return points
+            point.update({t.name: np.asarray(np.abs(point[t.name]) + 0.3) for t in free})
+        if found < _MORE and np.isfinite(_loss(program, net, point)):
+            found += 1
+            yield point
+    if not found:
+        raise GradcError(f"the loss of {program.name} is not a number at any of {4 * _MORE} random points")
 
 
 def _arguments(program: Program, point: Point) -> tuple[Point, Point]:
@@ -196,41 +204,28 @@ def _gradient(program: Program, net: Any, point: Point, name: str) -> tuple[Arra
     return np.array(gradients[name], dtype=np.float64), max(found)
 
 
-def _entries(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def _places(shape: tuple[int, ...]) -> Iterator[Place]:
     """The places that are checked: all of a small array, an even choice of a large one."""
-    count = int(np.prod(shape))
-    step = max(1, count // _ENTRIES)
-    return (tuple(int(i) for i in np.unravel_index(k, shape)) for k in range(0, count, step))
+    count = math.prod(shape)
+    for k in range(0, count, max(1, count // _ENTRIES)):
+        yield tuple(int(i) for i in np.unravel_index(k, shape))
 
 
-def _differences(
-    program: Program, double: Any, single: Any, name: str, points: list[Point]
-) -> tuple[Array, Array, float]:
+def _differences(trial: _Trial, name: str, point: Point, places: list[Place]) -> Measured:
     """Central differences of the emitted loss, extrapolated twice over halved steps.
 
-    Where both extrapolations differ a kink lies between the steps: that entry waits for the next point.
+    Where both extrapolations differ a kink lies between the steps: nothing is said of that entry here.
     """
-    found, scale = _gradient(program, double, points[0], name)
+    found, scale = _gradient(trial.program, trial.double, point, name)
     expected = np.full(found.shape, np.nan)
-    found = np.full(found.shape, np.nan)
-    waiting = list(_entries(found.shape))
-    for point in points:
-        here, scale_here = _gradient(program, double, point, name)
-        scale = max(scale, scale_here)
-        still = []
-        for place in waiting:
-            coarse, fine = _quotients(
-                lambda x, at=place, p=point: _loss(program, double, _moved(p, name, at, x)), point[name][place]
-            )
-            if abs(fine - coarse) <= 1e-8 * max(abs(fine), scale_here):
-                expected[place], found[place] = fine, here[place]
-            else:
-                still.append(place)
-        waiting = still
-        if not waiting:
-            break
-    for place in waiting:
-        found[place] = np.inf
+    for place in places:
+
+        def loss(x: float, place: Place = place) -> float:
+            return _loss(trial.program, trial.double, _moved(point, name, place, x))
+
+        coarse, fine = _quotients(loss, float(point[name][place]))
+        if abs(fine - coarse) <= 1e-8 * max(abs(fine), scale):
+            expected[place] = fine
     return found, expected, scale
 
 
@@ -241,51 +236,59 @@ def _quotients(loss: Callable[[float], float], x: float) -> tuple[float, float]:
     return (4 * second - first) / 3, (4 * third - second) / 3
 
 
-def _moved(point: Point, name: str, place: tuple[int, ...], value: complex) -> Point:
-    array = point[name].astype(np.result_type(point[name], type(value)))
+def _complex_steps(trial: _Trial, name: str, point: Point, places: list[Place]) -> Measured:
+    """The imaginary part of the definition at a tiny imaginary step: exact to rounding, as nothing is subtracted."""
+    objective = trial.program.objective
+    assert objective is not None
+    found, scale = _gradient(trial.program, trial.double, point, name)
+    expected = np.full(found.shape, np.nan)
+    for place in places:
+        moved = _moved(point, name, place, complex(point[name][place], _TINY))
+        expected[place] = float(evaluate(trial.program, moved)[objective.name].imag.sum()) / _TINY
+    return found, expected, scale
+
+
+def _float32(trial: _Trial, name: str, point: Point, places: list[Place]) -> Measured:
+    """The float32 module against the float64 one, at a point that both can hold."""
+    narrow = {k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in point.items()}
+    wide = {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in narrow.items()}
+    found, _ = _gradient(trial.program, trial.single, narrow, name)
+    expected, scale = _gradient(trial.program, trial.double, wide, name)
+    return found, expected, scale
+
+
+_METHODS: dict[str, Callable[[_Trial, str, Point, list[Place]], Measured]] = {
+    DIFFERENCES: _differences,
+    COMPLEX_STEP: _complex_steps,
+    SINGLE: _float32,
+}
+
+
+def _moved(point: Point, name: str, place: Place, value: complex) -> Point:
+    array = np.array(point[name], dtype=np.result_type(point[name], type(value)))
     array[place] = value
     return {**point, name: array}
 
 
-def _complex_steps(
-    program: Program, double: Any, single: Any, name: str, points: list[Point]
-) -> tuple[Array, Array, float]:
-    """The imaginary part of the definition at a tiny imaginary step: exact to rounding, no subtraction."""
-    assert program.objective is not None
-    found, scale = _gradient(program, double, points[0], name)
-    expected = np.full(found.shape, np.nan)
-    for place in _entries(found.shape):
-        moved = _moved(points[0], name, place, complex(points[0][name][place], _TINY))
-        value = evaluate(program, moved)[program.objective.name]
-        expected[place] = float(value.imag.sum()) / _TINY
-    return found, expected, scale
+def _row(trial: _Trial, name: str, method: str, formula: str) -> Row:
+    """The worst entry over some points, and over more of them while an entry has not had its turn.
 
-
-def _single(program: Program, double: Any, single: Any, name: str, points: list[Point]) -> tuple[Array, Array, float]:
-    """The float32 module against the float64 one, at a point that both can hold."""
-    point = {k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in points[0].items()}
-    found, _ = _gradient(program, single, point, name)
-    expected, scale = _gradient(
-        program, double, {k: a.astype(np.float64) if a.dtype.kind == "f" else a for k, a in point.items()}, name
-    )
-    return found, expected, scale
-
-
-_METHODS: dict[str, Callable[[Program, Any, Any, str, list[Point]], tuple[Array, Array, float]]] = {
-    DIFFERENCES: _differences,
-    COMPLEX_STEP: _complex_steps,
-    SINGLE: _single,
-}
-
-
-def _row(name: str, method: str, formula: str, found: Array, expected: Array, scale: float) -> Row:
-    """The worst entry of ``found`` against ``expected``; entries that are NaN in ``expected`` were not asked for."""
-    unsettled = int(np.count_nonzero(np.isinf(found) & np.isnan(expected)))
-    asked = ~np.isnan(expected)
-    size = np.maximum(np.maximum(np.abs(expected), np.abs(found)), 1e-3 * scale)
-    with np.errstate(all="ignore"):
-        error = np.where(asked, np.abs(found - expected) / np.where(size > 0, size, 1.0), 0.0)
-    error = np.where(asked & ~np.isfinite(error), np.inf, error)
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(error)), error.shape))
-    worst = float(error[index])
-    return Row(name, found.shape, method, worst, index, float(expected[index]), float(found[index]), formula, unsettled)
+    One point would not do: a unit that is off there has a gradient of 0 whatever the formula.
+    """
+    shape = trial.points[0][name].shape
+    places = list(_places(shape))
+    waiting, worst = set(places), Row(name, shape, method, 0.0, (), 0.0, 0.0, formula)
+    for k, point in enumerate(trial.points):
+        if k >= _POINTS and not waiting:
+            break
+        found, expected, scale = _METHODS[method](trial, name, point, places)
+        for place in places:
+            e, f = float(expected[place]), float(found[place])
+            if math.isnan(e):
+                continue
+            waiting.discard(place)
+            size = max(abs(e), abs(f), 1e-3 * scale)
+            error = abs(f - e) / size if size else 0.0
+            if not error <= worst.error:
+                worst = replace(worst, error=error, index=place, expected=e, found=f)
+    return replace(worst, unsettled=len(waiting))

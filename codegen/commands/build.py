@@ -16,9 +16,9 @@ from codegen.files import write_text
 @size_option
 @dtype_option
 @reporting
-def command(model: str, output: str, target: str, sizes: tuple[tuple[str, int], ...], dtype: str | None) -> None:
+def command(model: str, output: str, target: str, sizes: dict[str, int], dtype: str | None) -> None:
     """Write a module that computes MODEL, its gradients and its training, and needs nothing of gradc."""
-    text = build(load_model(model).program, dtype=dtype, target=target, sizes=dict(sizes))
+    text = build(load_model(model).program, dtype=dtype, target=target, sizes=sizes)
     if output == "-":
         click.echo(text, nl=False)
     else:

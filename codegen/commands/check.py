@@ -15,11 +15,11 @@ from codegen.verify import check
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--target", type=click.Choice(["numba", "numpy"]), default="numba", show_default=True)
 @reporting
-def command(model: str, sizes: tuple[tuple[str, int], ...], wrt: tuple[str, ...], seed: int, target: str) -> int:
+def command(model: str, sizes: dict[str, int], wrt: tuple[str, ...], seed: int, target: str) -> int:
     """Compare every gradient of MODEL with central differences and complex steps.
 
     The check runs at small prime sizes unless --size says otherwise.
     """
-    result = check(load_model(model), dict(sizes), list(wrt) or None, seed=seed, target=target)
+    result = check(load_model(model), sizes, list(wrt) or None, seed=seed, target=target)
     click.echo(str(result))
     return 0 if result.ok else 1

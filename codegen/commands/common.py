@@ -19,15 +19,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Failure(click.ClickException):
-    """A message on standard error and an exit code, without a traceback."""
+class BadInput(click.ClickException):
+    """A message on standard error without a traceback, and exit code 2."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(self.format_message(), file=file, err=True)
+
+
+class Stopped(BadInput):
+    """A run that could not go on: exit code 3."""
+
+    exit_code = 3
 
 
 def reporting(function: Callable[P, R]) -> Callable[P, R]:
@@ -38,27 +42,30 @@ def reporting(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except SourceError as e:
-            raise Failure(str(e), 2) from e
+            raise BadInput(str(e)) from e
         except GradcError as e:
-            raise Failure(f"error: {e}", 2) from e
+            raise BadInput(f"error: {e}") from e
 
     return wrapped
 
 
-class SizeType(click.ParamType):
-    """``NAME=INTEGER``, the extent of a dim."""
-
-    name = "NAME=INT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        name, _, number = str(value).partition("=")
-        if not name.strip().isidentifier() or not number.strip().isdecimal() or int(number) < 1:
-            self.fail(f"{value!r} is not a size such as h=256", param, ctx)
-        return name.strip(), int(number)
+def _parse_sizes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    sizes = {}
+    for value in values:
+        name, _, number = (part.strip() for part in value.partition("="))
+        if not name.isidentifier() or not number.isdecimal() or int(number) < 1:
+            raise click.BadParameter(f"{value!r} is not a size such as h=256", ctx, param)
+        sizes[name] = int(number)
+    return sizes
 
 
 size_option = click.option(
-    "--size", "sizes", type=SizeType(), multiple=True, help="The extent of a dim, as in h=256; may be repeated."
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="NAME=INT",
+    callback=_parse_sizes,
+    help="The extent of a dim, as in h=256; may be repeated.",
 )
 model_argument = click.argument("model", metavar="MODEL")
 dtype_option = click.option("--dtype", type=click.Choice(["float32", "float64"]), help="The precision.")

@@ -8,7 +8,7 @@ import click
 
 from codegen import data as datasets
 from codegen import train as training
-from codegen.commands.common import Failure, dtype_option, load_model, model_argument, reporting, size_option
+from codegen.commands.common import Stopped, dtype_option, load_model, model_argument, reporting, size_option
 from codegen.sheets import formulas_of
 from codegen.verify import check as check_gradients
 
@@ -38,12 +38,12 @@ def command(
     output: str | None,
     formulas: bool,
     check: bool,
-    sizes: tuple[tuple[str, int], ...],
+    sizes: dict[str, int],
     dtype: str | None,
 ) -> int:
     """Train MODEL on data and save its parameters."""
     net = load_model(model)
-    found = datasets.load(source, net.program, targets=targets, sizes=dict(sizes))
+    found = datasets.load(source, net.program, targets=targets, sizes=sizes)
     if formulas:
         click.echo(formulas_of(net.gradient()) + "\n")
     if check:
@@ -64,7 +64,7 @@ def command(
             on_epoch=lambda epoch: click.echo(str(epoch)),
         )
     except training.RunStoppedError as e:
-        raise Failure(f"stopped: {e}", 3) from e
+        raise Stopped(f"stopped: {e}") from e
     if output is not None:
         outcome.module.save(output, outcome.params)
     count, seconds = sum(a.size for a in outcome.params.values()), time.perf_counter() - start

@@ -179,14 +179,14 @@ def test_train_saves_and_is_repeatable(here, capsys):
     saved = []
     for name in ("a.npz", "b.npz"):
         command = ["train", "small.gc", "--data", "data.csv", "--target", "goal", "--epochs", "30", "-o", name]
-        assert cli.run([*command, "--seed", "3", "--dtype", "float64"]) == 0
+        assert cli.run([*command, "--batch", "8", "--seed", "3", "--dtype", "float64"]) == 0
         with np.load(name, allow_pickle=False) as bundle:
             saved.append({key: bundle[key] for key in bundle.files})
     out = capsys.readouterr().out
     assert "epoch  30" in out
     assert "held out" in out
-    assert np.allclose(saved[0]["w"], [1, -2, 3], atol=1e-3)
-    assert np.allclose(saved[0]["b"], 1, atol=1e-3)
+    assert np.allclose(saved[0]["param_w"], [1, -2, 3], atol=1e-3)
+    assert np.allclose(saved[0]["param_b"], 1, atol=1e-3)
     assert all(np.array_equal(saved[0][k], saved[1][k]) for k in saved[0])
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from derive import forms
+from derive.assemble import minus_one, multiplied, peel, scaled, split_quotient
 from derive.contract import Lifted, NoFormError, contract, is_delta, lifted
 from derive.expr import (
     ONE,
@@ -30,8 +31,6 @@ from derive.expr import (
     Select,
     add,
     mul,
-    num,
-    power,
     reduce_,
     split_coefficient,
 )
@@ -206,7 +205,7 @@ class Lifter:
             divisor = self.hadamard(under, row, col, full=True)
             if not above and numbers:
                 negative, scalars, core = peel(scaled(value, numbers, []))
-                value, numbers = forms.times([*scalars, core]), [_minus_one()] if negative else []
+                value, numbers = forms.times([*scalars, core]), [minus_one()] if negative else []
             value = forms.Quotient(row, col, (value, divisor))
         return scaled(value, numbers, below)
 
@@ -287,91 +286,6 @@ def expanded(e: Reduce) -> Expr | None:
         return None
     rest = [p for p in parts if p is not inner]
     return add(*(reduce_("sum", e.binders, mul(*rest, t)) for t in inner.args))
-
-
-def split_quotient(parts: tuple[Expr, ...]) -> tuple[list[Expr], list[Expr]]:
-    """Numerator and denominator factors.
-
-    >>> n = Dim("n"); split_quotient((Num(3), power(n, -2)))
-    ([3], [n^2])
-    """
-    top: list[Expr] = []
-    bottom: list[Expr] = []
-    for p in parts:
-        if isinstance(p, Num) and p.value.denominator != 1:
-            bottom.append(num(p.value.denominator))
-            p = num(p.value.numerator)
-        if isinstance(p, Pow) and isinstance(p.exponent, Num) and p.exponent.value < 0:
-            bottom.append(power(p.base, mul(-1, p.exponent)))
-        else:
-            top.append(p)
-    return top, bottom
-
-
-def peel(form: forms.Form) -> tuple[bool, list[forms.Form], forms.Form]:
-    """Whether it is negative, the numbers in front, and what they multiply."""
-    negative, numbers = False, list[forms.Form]()
-    while isinstance(form, (forms.Negative, forms.Scale)):
-        if isinstance(form, forms.Negative):
-            negative = not negative
-        else:
-            numbers.extend(form.parts[:-1])
-        form = form.parts[-1]
-    return negative, numbers, form
-
-
-def multiplied(made: list[forms.Form], row: Letter | None, col: Letter | None) -> forms.Form:
-    """⊙ of forms with these axes, numbers pulled out in front."""
-    negative, numbers, cores = False, list[forms.Form](), list[forms.Form]()
-    for form in made:
-        minus, scalars, core = peel(form)
-        negative ^= minus
-        numbers.extend(scalars)
-        cores.extend(core.parts if isinstance(core, forms.Hadamard) else [core])
-    cores.sort(key=reading_order)
-    value = cores[0] if len(cores) == 1 else forms.Hadamard(row, col, tuple(cores))
-    if numbers:
-        value = forms.Scale(row, col, (*numbers, value))
-    return forms.Negative(row, col, (value,)) if negative else value
-
-
-def reading_order(form: forms.Form) -> int:
-    """Where a factor stands: incoming cotangents first, then tensors, functions of them, sums."""
-    cotangent = any(isinstance(p, forms.Leaf) and p.tensor.kind == "cotangent" for p in forms.walk(form))
-    if isinstance(form, (forms.Leaf, forms.Transpose, forms.Product, forms.Broadcast)):
-        return 0 if cotangent else 1
-    return 3 if isinstance(form, forms.Sum) else 2
-
-
-_BIG = (forms.Product, forms.Total, forms.SquaredNorm, forms.Trace)
-
-
-def scaled(value: forms.Form, numbers: list[forms.Form], below: list[forms.Form]) -> forms.Form:
-    """``value`` times numbers over numbers: a fraction in front of a product, else a division at the end."""
-    negative, inner, core = peel(value)
-    numbers = [*numbers, *inner]
-    for k, form in enumerate(numbers):
-        if isinstance(form, forms.Negative):
-            negative, numbers[k] = not negative, form.parts[0]
-    numbers = [f for f in numbers if f != forms.number(1)]
-    row, col = core.row, core.col
-    if core == forms.number(1) and numbers:
-        last = next((f for f in numbers if isinstance(f, _BIG)), numbers[-1])
-        numbers.remove(last)
-        core = last
-    if below:
-        divisor = forms.times(below)
-        if numbers or isinstance(core, _BIG):
-            numbers = [forms.Quotient(None, None, (forms.times(numbers), divisor))]
-        else:
-            core = forms.Quotient(row, col, (core, divisor))
-    if numbers:
-        core = forms.Scale(row, col, (*numbers, core))
-    return forms.Negative(row, col, (core,)) if negative else core
-
-
-def _minus_one() -> forms.Form:
-    return forms.Negative(None, None, (forms.number(1),))
 
 
 def _ordered_terms(e: Add) -> list[Expr]:

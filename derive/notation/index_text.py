@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from derive.assemble import split_quotient
 from derive.contract import NoFormError
 from derive.expr import (
     ONE,
@@ -30,7 +31,7 @@ from derive.expr import (
     power,
     split_coefficient,
 )
-from derive.lift import split_quotient, without_units
+from derive.lift import without_units
 from derive.notation.style import ATOM, CHAIN, FLIPPED, TIGHT, Piece, Style
 from derive.program import Equation, reads
 from derive.rewrite import factors

@@ -10,8 +10,10 @@ import re
 from derive.functions import ScalarFunction
 from derive.notation.names import Names, latex_name
 from derive.notation.style import ATOM, TIGHT, Piece, Style
+from derive.notation.wrapping import wrapped
 from derive.program import Tensor
 
+_WIDTH = 140  # characters of source, about one line of print
 _OPERATORS = {"sum": r"\sum", "max": r"\max", "min": r"\min", "prod": r"\prod"}
 _PREAMBLE = r"""\documentclass{article}
 \usepackage{amsmath,amssymb}
@@ -118,8 +120,13 @@ def aligned(formulas: list[str]) -> str:
     c &= d
     \end{align*}
     """
-    lines = [f.replace(" = ", " &= ", 1) for f in formulas]
+    lines = [line for f in formulas for line in _lines(f)]
     return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
+
+
+def _lines(formula: str) -> list[str]:
+    first, *rest = wrapped(formula, _WIDTH)
+    return [first.replace(" = ", " &= ", 1), *(rf"&\quad {line}" for line in rest)]
 
 
 def document(title: str, sections: list[tuple[str, list[str]]]) -> str:

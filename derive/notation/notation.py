@@ -15,6 +15,7 @@ from derive.notation.matrix_text import MatrixPrinter
 from derive.notation.names import Names
 from derive.notation.python_text import PythonPrinter
 from derive.notation.unicode import UnicodeStyle
+from derive.notation.wrapping import wrapped
 from derive.primes import Primes
 from derive.program import Equation, Program, Tensor
 
@@ -94,6 +95,11 @@ class Notation:
             case "python":
                 return self.python(equation) or f"# {self.index(equation)}"
         raise ValueError(f"unknown form {form!r}; known are {', '.join(FORMS)}")
+
+    def lines(self, equation: Equation, form: str = "matrix", width: int = 100) -> list[str]:
+        """The formula broken into lines of about ``width``, the later ones indented below the right side."""
+        first, *rest = wrapped(self.formula(equation, form), width)
+        return [first, *(" " * (first.find(" = ") + 3) + line for line in rest)]
 
     def formulas(self, form: str = "matrix") -> list[tuple[Tensor, str]]:
         """Every equation of the program, in order."""

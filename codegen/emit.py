@@ -102,6 +102,7 @@ def context(
         "uses_special": any("special." in line for k in kernels.values() for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs] if update else [],
         "update": update,
+        "draws": any(distribution(program, t)[0] != "constant" for t in program.parameters),
         "starts": [(t.name, _start(t, program, shapes)) for t in program.parameters],
     }
 

@@ -171,8 +171,8 @@ class ScalarPrinter:
         return f"not {self.condition(e, NOT)}", NOT
 
     def _sum(self, e: Add, show: Callable[[Expr, int], str]) -> Text:
-        # positive terms first, so that no sum begins with a minus where that can be helped
-        items = sorted(e.args, key=lambda t: (split_coefficient(t)[0] < 0, -t.rank if isinstance(t, Num) else 0))
+        # what has the most axes first, and nothing negative in front where that can be helped
+        items = sorted(e.args, key=lambda t: (split_coefficient(t)[0] < 0, -len(t.letters)))
         text = show(items[0], SUM)
         for t in items[1:]:
             negative = split_coefficient(t)[0] < 0

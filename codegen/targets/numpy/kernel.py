@@ -9,7 +9,9 @@ from __future__ import annotations
 from codegen.function import Function, Kernel, Setting, Update
 from codegen.steps import Gemm
 from codegen.targets.numpy.printer import FUNCTIONS, NumpyPrinter
+from derive.functions import Parameter
 from derive.program import Tensor, reads
+from derive.rewrite import walk
 
 TEMPLATE = "numpy/module.py.jinja"
 __all__ = ["FUNCTIONS", "TEMPLATE", "epoch", "kernel"]
@@ -78,11 +80,12 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     call = [*([batch] if setting.batch else []), v["theta"], v["grad"], *(names.tensor(t) for t in function.inputs)]
     printer = NumpyPrinter(names, setting.extents)
     printer.parameters = {"w": v["theta"], "g": v["grad"], "t": v["t"], **state, **hyper}
+    timed = any(x == Parameter("t") for _, e in update.equations for x in walk(e))
     lines += [
         f"    {v['value']} = {step.name}({', '.join(call)})",
         f"    {v['total']} += float({v['value']}) * {batch}",
         f"    {v['steps']}[0] += 1",
-        f"    {v['t']} = {v['steps']}[0]",
+        *([f"    {v['t']} = {v['steps']}[0]"] if timed else []),
         *(f"    {printer.parameters[target]}[:] = {printer.real(e)}" for target, e in update.equations),
         f"return {v['total']} / {v['count']}",
     ]

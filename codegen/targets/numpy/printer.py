@@ -12,7 +12,7 @@ from typing import ClassVar
 from codegen.lower import branches
 from codegen.naming import Names
 from codegen.steps import Gemm, Operand, Part, Step
-from codegen.targets.scalar import ATOM, NOT, ScalarPrinter, Text
+from codegen.targets.scalar import ATOM, NOT, PRODUCT, ScalarPrinter, Text
 from derive.expr import Access, Dim, Expr, Letter, Mask, Num, Reduce, Select, mul
 from derive.program import Tensor
 from derive.rewrite import accesses, factors
@@ -72,9 +72,9 @@ class NumpyPrinter(ScalarPrinter):
         """The order of axes in which a tensor that has all of them lies, where the result then fits."""
         frame = (*part.letters, *body.binders)
         for a in accesses(body.body):
-            if set(a.places) == set(frame) and len(a.places) == len(frame) and not body.op.startswith("arg"):
-                if tuple(p for p in a.places if p not in body.binders) == part.letters:
-                    return tuple(p for p in a.places if isinstance(p, Letter))
+            whole = set(a.places) == set(frame) and len(a.places) == len(frame) and not body.op.startswith("arg")
+            if whole and tuple(p for p in a.places if p not in body.binders) == part.letters:
+                return tuple(p for p in a.places if isinstance(p, Letter))
         return frame
 
     def atom(self, text: str) -> str:
@@ -165,6 +165,8 @@ class NumpyPrinter(ScalarPrinter):
             return self.integer(e), ATOM
         if isinstance(e, Mask):
             return f"{self.condition(e, ATOM)}.astype(DTYPE)", ATOM
+        if isinstance(e, Access) and " @ " in self.inlined.get(e.tensor, "") and e.places == self.frame:
+            return self.inlined[e.tensor], PRODUCT
         return super()._real(e)
 
     def converted(self, text: str) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.expr import Dim, compare, fresh, reduce_, sum_over
+import pytest
+
+from derive.expr import Dim, call, compare, fresh, reduce_, sum_over
 from derive.functions import PRIMITIVES
-from derive.expr import call
 from derive.program import DimDecl, Equation, Initializer, OptimizerCall, Program, Property, Tensor
 
 LOG, EXP = PRIMITIVES["log"], PRIMITIVES["exp"]
 
 
-def two_layers(optimizer: str | None = "sgd") -> Program:
+@pytest.fixture
+def two_layers() -> Program:
+    """The program, with sgd."""
     n, d, h, c = Dim("n"), Dim("d"), Dim("h"), Dim("c")
     X = Tensor("X", (n, d), "input")
     Y = Tensor("Y", (n, c), "target", properties=(Property("one_hot", 1),))
@@ -56,6 +59,6 @@ def two_layers(optimizer: str | None = "sgd") -> Program:
         (*forward, *backward),
         L,
         (P,),
-        OptimizerCall(optimizer, (("lr", Fraction(1, 10)),)) if optimizer else None,
+        OptimizerCall("sgd", (("lr", Fraction(1, 10)),)),
         gradients=((W1, dW1), (b1, db1), (W2, dW2), (b2, db2)),
     )

@@ -1,12 +1,13 @@
-"""The folder `generated/`: an emitted module and a formula sheet for each example, rebuilt or compared.
+"""The folder `generated/` and the picture in the README, rebuilt or compared.
 
-In: `examples/*.gc`. Out: files that are the same bytes on every machine, so that a change of any stage shows as a
-difference. `python -m codegen.regenerate` writes them, with `--check` it only compares and fails on a difference.
+In: `examples/*.gc`. Out: an emitted module and a formula sheet for each, the same bytes on every machine, so that a
+change of any stage shows as a difference. `python -m codegen.regenerate` writes them; `--check` only compares.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 import click
@@ -14,53 +15,64 @@ import click
 import derive
 from codegen.build import build
 from codegen.files import write_text
-from codegen.sheets import sheet
+from codegen.sheets import formulas_of, sheet
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES, GENERATED = ROOT / "examples", ROOT / "generated"
+PICTURE = re.compile(r"(<!-- picture: (?P<example>\w+) -->\n)(.*?)(<!-- /picture -->)", re.DOTALL)
 
 
-def expected() -> dict[str, str]:
-    """The text of every generated file, by its name."""
+def expected(root: Path = ROOT) -> dict[str, str]:
+    """The text of every file that is made from the examples, by its path below ``root``."""
     files: dict[str, str] = {}
-    for path in sorted(EXAMPLES.glob("*.gc")):
+    for path in sorted((root / "examples").glob("*.gc")):
         model = derive.load(path)
-        files[f"{path.stem}.py"] = build(model.program)
-        files[f"{path.stem}.md"] = sheet(model)
+        files[f"generated/{path.stem}.py"] = build(model.program)
+        files[f"generated/{path.stem}.md"] = sheet(model)
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    files["README.md"] = PICTURE.sub(lambda found: found[1] + _picture(root, found["example"]) + found[4], readme)
     return files
 
 
-def difference(files: dict[str, str]) -> str:
-    """How `generated/` differs from ``files``, as a unified diff; empty where it does not."""
-    present = {p.name: p.read_text(encoding="utf-8") for p in sorted(GENERATED.glob("*.*"))}
+def _picture(root: Path, example: str) -> str:
+    """A model beside what is derived from it."""
+    path = root / "examples" / f"{example}.gc"
+    formulas = formulas_of(derive.load(path).gradient()).split("\n", 2)[2]
+    text = path.read_text(encoding="utf-8").strip()
+    return f"```\n{text}\n```\n\n`gradc derive examples/{example}.gc` answers\n\n```\n{formulas}\n```\n"
+
+
+def present(root: Path = ROOT) -> dict[str, str]:
+    """The text of every such file as it is."""
+    paths = [*sorted((root / "generated").glob("*.*")), root / "README.md"]
+    return {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in paths}
+
+
+def difference(old: dict[str, str], new: dict[str, str]) -> str:
+    """How two sets of files differ, as a unified diff; empty where they do not."""
     out: list[str] = []
-    for name in sorted(present.keys() | files.keys()):
-        old, new = present.get(name, ""), files.get(name, "")
-        out += difflib.unified_diff(
-            old.splitlines(keepends=True), new.splitlines(keepends=True), f"generated/{name}", f"rebuilt/{name}"
-        )
+    for name in sorted(old.keys() | new.keys()):
+        a, b = (files.get(name, "").splitlines(keepends=True) for files in (old, new))
+        out += difflib.unified_diff(a, b, f"committed/{name}", f"rebuilt/{name}")
     return "".join(out)
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail where a file would change.")
 def main(check: bool) -> None:
-    """Rebuild the modules and formula sheets of the examples."""
-    files = expected()
-    if not files:
-        raise click.ClickException("no examples found")
+    """Rebuild the modules and formula sheets of the examples, and the README's picture."""
+    old, new = present(), expected()
     if check:
-        if found := difference(files):
+        if found := difference(old, new):
             click.echo(found)
-            raise click.ClickException("generated/ is out of date: python -m codegen.regenerate")
-        click.echo(f"generated/: {len(files)} files as committed")
+            raise click.ClickException("out of date; rebuild with: python -m codegen.regenerate")
+        click.echo(f"{len(new)} files are as a rebuild gives them")
         return
-    GENERATED.mkdir(exist_ok=True)
-    for stale in sorted(p for p in GENERATED.glob("*.*") if p.name not in files):
-        stale.unlink()
-    for name, text in files.items():
-        write_text(GENERATED / name, text)
-    click.echo(f"generated/: {len(files)} files written")
+    (ROOT / "generated").mkdir(exist_ok=True)
+    for stale in sorted(old.keys() - new.keys()):
+        (ROOT / stale).unlink()
+    for name, text in new.items():
+        write_text(ROOT / name, text)
+    click.echo(f"{len(new)} files written")
 
 
 if __name__ == "__main__":

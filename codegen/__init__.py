@@ -1,7 +1,7 @@
 """Programs to text, and what runs it.
 
 The names of the Python interface are found when first asked for, so that the command line starts without them:
-`compile` and `check`.
+`build`, `compile` and `check`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from codegen.api import compile
+    from codegen.api import build, compile
     from codegen.verify import check
 
-__all__ = ["check", "compile"]
+__all__ = ["build", "check", "compile"]
 
-_HOMES = {"compile": "codegen.api", "check": "codegen.verify"}
+_HOMES = {"build": "codegen.api", "compile": "codegen.api", "check": "codegen.verify"}
 
 
 def __getattr__(name: str) -> Any:

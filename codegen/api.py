@@ -1,6 +1,6 @@
 """What Python programs call: a model to a file, or to an imported module.
 
-In: a model (anything with a program). Out: the emitted module. The choices are those of `codegen.build.build`:
+In: a model (anything with a program). Out: the emitted module. The choices are those of `codegen.compiler.build`:
 ``sizes``, ``dtype``, ``target``, ``wrt``.
 """
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from codegen.build import build as source
-from codegen.build import load_source
+from codegen.compiler import build as source
+from codegen.compiler import load_source
 from codegen.files import write_text
 from derive.differentiable import Differentiable
 

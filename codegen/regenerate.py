@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 import derive
-from codegen.build import build
+from codegen.compiler import build
 from codegen.files import write_text
 from codegen.sheets import formulas_of, sheet
 

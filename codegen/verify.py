@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import derive
 from codegen import promises
-from codegen.build import build, load_source
+from codegen.compiler import build, load_source
 from codegen.data import names_for
 from derive.errors import GradcError
 from derive.evaluate import evaluate, extent

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from codegen.build import build
 from codegen.commands.common import dtype_option, load_model, model_argument, reporting, size_option
+from codegen.compiler import build
 from codegen.files import write_text
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import derive
-from codegen.build import build, known_sizes, load_source, render
+from codegen.compiler import build, known_sizes, load_source, render
 from derive import pipeline
 from derive.errors import GradcError
 from derive.evaluate import evaluate

@@ -7,7 +7,7 @@ import pytest
 
 import derive
 from codegen import verify
-from codegen.build import build, load_source
+from codegen.compiler import build, load_source
 from derive.errors import GradcError
 
 NET = """\

@@ -10,7 +10,8 @@ and a Kronecker delta whose side is a summed letter is eliminated by renaming.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from derive.expr import (
     ONE,
@@ -77,8 +78,9 @@ def pullback(
             bar = close(t) if t not in cotangent else cotangent[t]
             if bar is not None:
                 upstream = bar.at((*extra, *equation.letters))
-                for target, letters, value in _contributions(equation, upstream, active, namer, out):
-                    pending.setdefault(target, []).append((letters, value))
+                for p in partials(equation, active, namer, out.append):
+                    letters, value = _collect(p, equation.letters, upstream)
+                    pending.setdefault(p.access.tensor, []).append((letters, value))
         for variable in wanted:
             if first_reader.get(variable) is equation and variable not in cotangent:
                 close(variable)
@@ -111,39 +113,49 @@ def _first_readers(program: Program, wanted: Iterable[Tensor]) -> dict[Tensor, E
     return found
 
 
-def _contributions(
-    equation: Equation, upstream: Expr, active: set[Tensor], namer: Namer, out: list[Equation]
-) -> list[tuple[Tensor, tuple[Letter, ...], Expr]]:
-    """What one equation hands to the cotangents of its operands."""
-    found: list[tuple[Tensor, tuple[Letter, ...], Expr]] = []
+@dataclass(frozen=True)
+class Partial:
+    """One term of a total differential: ``d out[f] = Σ_summed factor · d access``."""
+
+    access: Access
+    summed: tuple[Letter, ...]
+    factor: Expr
+
+
+def partials(equation: Equation, active: set[Tensor], namer: Namer, emit: Callable[[Equation], None]) -> list[Partial]:
+    """The total differential of one equation, a term for each access of an active tensor.
+
+    What a maximum or a product needs besides (the position of the first largest element, the product of the
+    others) is named and handed to ``emit``.
+    """
+    found: list[Partial] = []
     pointwise: list[Expr] = []
     for term in terms(equation.body):
         scale, rest = split_scale(term)
         if not isinstance(rest, Reduce):
             pointwise.append(term)
             continue
-        weight = mul(upstream, scale, _weight(rest, namer, out))
-        for s in accesses(rest.body):
-            if s.tensor in active:
-                value = mul(weight, derivative(rest.body, s))
-                found.append(_collect(s, (*equation.letters, *rest.binders), value))
+        reached = [s for s in accesses(rest.body) if s.tensor in active]
+        if reached:
+            weight = mul(scale, _weight(rest, namer, emit))
+            found += [Partial(s, rest.binders, mul(weight, derivative(rest.body, s))) for s in reached]
     body = add(*pointwise)
-    whole = len(pointwise) == len(terms(equation.body))
     for s in accesses(body):
         if s.tensor in active:
-            local = derivative(body, s)
-            if whole:
+            if len(pointwise) == len(terms(equation.body)):
                 local, _ = shortest_derivative(body, s, equation.left, operations)
-            found.append(_collect(s, equation.letters, mul(upstream, local)))
+            else:
+                local = derivative(body, s)
+            found.append(Partial(s, (), local))
     return found
 
 
-def _weight(r: Reduce, namer: Namer, out: list[Equation]) -> Expr:
+def _weight(r: Reduce, namer: Namer, emit: Callable[[Equation], None]) -> Expr:
     """∂ reduction / ∂ one of its elements, as a function of the binders."""
     if r.op == "sum":
         return ONE
     if r.op in ("max", "min"):
-        first = namer.name(Reduce(f"arg{r.op}", r.binders, r.body), "first", out.append)
+        first = namer.name(Reduce(f"arg{r.op}", r.binders, r.body), "first", emit)
         flat: Expr = num(0)
         for b in r.binders:
             flat = add(mul(flat, b.extent), b)
@@ -152,18 +164,19 @@ def _weight(r: Reduce, namer: Namer, out: list[Equation]) -> Expr:
         others = {b: fresh_like(b) for b in r.binders}
         same = mul(*(compare("==", b, c) for b, c in others.items()))
         body = select(same, ONE, substitute(r.body, others))
-        return namer.name(reduce_("prod", others.values(), body), "others", out.append)
+        return namer.name(reduce_("prod", others.values(), body), "others", emit)
     raise AssertionError(r.op)
 
 
-def _collect(s: Access, summed: tuple[Letter, ...], value: Expr) -> tuple[Tensor, tuple[Letter, ...], Expr]:
-    """Σ_summed value · [places of s == letters], with the deltas on plain letters eliminated."""
-    names = [p.hint if isinstance(p, Letter) else "k" for p in s.places]
-    letters = letters_for(s.tensor.axes, dict(enumerate(names)))
-    rest = list(summed)
+def _collect(p: Partial, letters: tuple[Letter, ...], upstream: Expr) -> tuple[tuple[Letter, ...], Expr]:
+    """Σ upstream · factor · [places == own letters], with the deltas on plain letters eliminated."""
+    places = p.access.places
+    names = [x.hint if isinstance(x, Letter) else "k" for x in places]
+    own = letters_for(p.access.tensor.axes, dict(enumerate(names)))
+    rest = [*letters, *p.summed]
     table: dict[Expr, Expr] = {}
     masks: list[Expr] = []
-    for place, letter in zip(s.places, letters, strict=True):
+    for place, letter in zip(places, own, strict=True):
         if isinstance(place, Letter) and place in rest and place not in table:
             table[place] = letter
             rest.remove(place)
@@ -171,4 +184,28 @@ def _collect(s: Access, summed: tuple[Letter, ...], value: Expr) -> tuple[Tensor
                 masks.append(compare("<", letter, place.extent))
         else:
             masks.append(compare("==", place, letter))
-    return s.tensor, letters, substitute(sum_over(rest, mul(value, *masks)), table)
+    return own, substitute(sum_over(rest, mul(upstream, p.factor, *masks)), table)
+
+
+def pushforward(program: Program, seeds: Mapping[Tensor, Tensor]) -> tuple[Program, dict[Tensor, Tensor]]:
+    """The tangents of everything that the seeded tensors act on: ``T_dot = Σ factor · S_dot``.
+
+    ``seeds`` gives the tangent of a tensor as a tensor of its shape. The result has an equation for each
+    tangent right behind its primal's, and says which tensor is the tangent of which.
+    """
+    active = _active(program, seeds)
+    namer = Namer(program)
+    tangent = dict(seeds)
+    out: list[Equation] = []
+    for equation in program.equations:
+        out.append(equation)
+        namer.remember(equation)
+        t = equation.out
+        if t in active and t not in tangent:
+            parts = partials(equation, active, namer, out.append)
+            body = add(
+                *(sum_over(p.summed, mul(p.factor, tangent[p.access.tensor].at(p.access.places))) for p in parts)
+            )
+            tangent[t] = Tensor(namer.unique(f"{t.name}_dot"), t.axes, "tangent", primal=t, hidden=t.hidden)
+            out.append(Equation(tangent[t], equation.letters, body))
+    return program.with_equations(out), tangent

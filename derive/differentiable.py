@@ -6,6 +6,7 @@ model: it derives, prints and compiles.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -151,13 +152,33 @@ class Differentiable:
         """The Hessian by x times a vector; the vector is an extra input, named in ``direction``."""
         variable = self.variable(x)
         first = pipeline.gradient(self.program, (variable,))
-        taken = {t.name for t in first.formulas.tensors}
-        name = next(n for n in (f"{x}_dot", f"{x}_direction", f"{x}_direction_") if n not in taken)
-        seed = Tensor(name, variable.axes, "input")
+        seed = self._direction(first.formulas, variable)
         program = _as_forward(first.formulas)
         program = replace(program, declared=(*program.declared, seed))
         done = pipeline.vector_jacobian(program, first.results[0], seed, variable)
-        return DerivedModel(done, f"hvp_{x}", direction=name)
+        return DerivedModel(done, f"hvp_{x}", direction=seed.name)
+
+    def tangent(self, x: str, y: str | None = None) -> DerivedModel:
+        """The derivative of y (the objective, or the only output) along a direction in x: one forward pass.
+
+        The direction is an extra input, named in ``direction``.
+
+        Raises GradcError where it is not clear which y is meant.
+        """
+        program = self.program
+        roots = [program.objective] if program.objective is not None else list(program.outputs)
+        if y is None and len(roots) != 1:
+            raise GradcError("say which tensor: tangent(x, y)")
+        variable, root = self.variable(x), self.variable(y) if y is not None else roots[0]
+        seed = self._direction(program, variable)
+        extended = replace(program, declared=(*program.declared, seed))
+        return DerivedModel(pipeline.tangent(extended, variable, seed, root), f"tangent_{x}", direction=seed.name)
+
+    @staticmethod
+    def _direction(program: Program, x: Tensor) -> Tensor:
+        taken = {t.name for t in program.tensors}
+        names = itertools.chain((f"{x.name}_dot",), (f"{x.name}_dot_{k}" for k in itertools.count(2)))
+        return Tensor(next(n for n in names if n not in taken), x.axes, "input")
 
     def evaluate(self, values: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
         """Every tensor at the given values, by the definition."""

@@ -110,7 +110,9 @@ class Normalizer:
             case Reduce() if e.op == "sum":
                 return self._sum(e)
             case Reduce():
-                return self._canonical(e.op, e.binders, e.body)
+                # canonical numbers belong to finished sums only: free letters must not be taken for them
+                fresh = {b: fresh_like(b) for b in e.binders}
+                return self._canonical(e.op, tuple(fresh.values()), substitute(e.body, fresh))
             case Compare():
                 return self._compare(e)
         return map_children(e, self)
@@ -181,13 +183,13 @@ class Normalizer:
         return cancel(e) if has_sum_below(e) else e
 
     def _sum(self, e: Reduce) -> Expr:
-        return self._rational(add(*(self._sum_of_product(e.binders, t) for t in terms(self(e.body)))))
+        # canonical numbers belong to finished sums only: free letters must not be taken for them
+        own = {b: fresh_like(b) for b in e.binders}
+        body = self(substitute(e.body, own))
+        return self._rational(add(*(self._sum_of_product(list(own.values()), t) for t in terms(body))))
 
-    def _sum_of_product(self, binders: tuple[Letter, ...], term: Expr) -> Expr:
-        own = {b: fresh_like(b) for b in binders}
-        bound = list(own.values())
-        parts = list(factors(substitute(term, own)))
-        parts, bound = _flatten(parts, bound)
+    def _sum_of_product(self, bound: list[Letter], term: Expr) -> Expr:
+        parts, bound = _flatten(list(factors(term)), bound)
         parts, bound, changed = _eliminate_deltas(parts, bound)
         if changed:
             return self(Reduce("sum", tuple(bound), mul(*parts))) if bound else self(mul(*parts))

@@ -6,11 +6,11 @@ formulas are printed from, the stable one that code is made of, and reports of w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from derive.chain_rule import pullback
+from derive.chain_rule import pullback, pushforward
 from derive.errors import GradcError
-from derive.expr import ONE, compare, mul
+from derive.expr import ONE, ZERO, compare, mul
 from derive.hoist import hoist
 from derive.prepare import prepare
 from derive.program import Equation, Program, Tensor, letters_for, needed
@@ -79,6 +79,17 @@ def vector_jacobian(program: Program, y: Tensor, seed: Tensor, x: Tensor) -> Der
     letters = letters_for(y.axes)
     bar = Equation(Tensor(f"d{y.name}", y.axes, "cotangent", primal=y), letters, seed.at(letters))
     return _finish(program, prepared, pullback(prepared, {y: bar}, (x,)))
+
+
+def tangent(program: Program, x: Tensor, direction: Tensor, y: Tensor) -> Derivation:
+    """The derivative of y along a direction in x, in one forward pass."""
+    prepared = prepare(program)
+    raw, tangents = pushforward(prepared, {x: direction})
+    if y not in tangents:
+        zero = Tensor(f"{y.name}_dot", y.axes, "tangent", primal=y)
+        raw = raw.with_equations((*raw.equations, Equation(zero, letters_for(y.axes), ZERO)))
+        tangents[y] = zero
+    return _finish(program, prepared, replace(raw, gradients=((y, tangents[y]),)))
 
 
 def _finish(source: Program, prepared: Program, raw: Program) -> Derivation:

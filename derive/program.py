@@ -44,10 +44,11 @@ class Initializer:
 class Tensor:
     """A named array. Two tensors are the same only if they are the same object.
 
-    kind is ``input``, ``target``, ``param``, ``const``, ``value`` (defined by an equation) or ``cotangent`` (of
-    ``primal``). ``axes`` are extents: integer polynomials in dims. ``dtype`` is ``real`` or ``int``. ``values``
-    are the exact entries of a const, nested lists. ``bounds`` are a parameter's. ``hidden`` tensors were named by
-    gradc, not by the user. ``range`` is the extent below which the entries of an integer tensor stay, where known.
+    kind is ``input``, ``target``, ``param``, ``const``, ``value`` (defined by an equation), ``cotangent`` or
+    ``tangent`` (of ``primal``). ``axes`` are extents: integer polynomials in dims. ``dtype`` is ``real`` or
+    ``int``. ``values`` are the exact entries of a const, nested lists. ``bounds`` are a parameter's. ``hidden``
+    tensors were named by gradc, not by the user. ``range`` is the extent below which the entries of an integer
+    tensor stay, where that is known.
     """
 
     name: str

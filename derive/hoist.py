@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from derive.expr import Access, Add, Dim, Expr, Letter, Mul, Num, Pow, Reduce, as_expr, mul
+from derive.expr import Access, Add, Dim, Expr, Letter, Mul, Num, Pow, Reduce, as_expr, fresh_like, mul
 from derive.program import Equation, Program, Tensor
 from derive.rewrite import map_children, substitute, terms
 
@@ -70,7 +70,9 @@ class Namer:
             else:
                 tensor = Tensor(self.unique(stem), axes, hidden=True)
             self.known[key] = tensor
-            emit(Equation(tensor, letters, e))
+            # a letter that was bound where it stood is free here, and gets a number of its own
+            own = {a: fresh_like(a) for a in letters}
+            emit(Equation(tensor, tuple(own.values()), substitute(e, own)))
         return tensor.at(letters)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codegen.lower import scattered
 from codegen.steps import Gemm, Operand, Part
 from derive.expr import Access, Expr, Letter, Reduce, mul
 from derive.program import Tensor
@@ -17,7 +18,7 @@ from derive.rewrite import factors
 def contraction(part: Part) -> tuple[list[Part], Gemm] | None:
     """The parts that make the operands, and the product; None where the part is no matrix product."""
     body = part.body
-    if not isinstance(body, Reduce) or body.op != "sum":
+    if not isinstance(body, Reduce) or body.op != "sum" or scattered(body, part.letters) is not None:
         return None
     sides = _sides(body, part.letters)
     if sides is None:

@@ -98,9 +98,9 @@ def lower(part: Part) -> tuple[Node, ...]:
     if not isinstance(body, Reduce):
         order = _order(free, (), [target, *accesses(body)])
         return _loops(order, Write(target, None, branches(body), part))
-    scattered = _scatter(part, target, free, body)
-    if scattered is not None:
-        return scattered
+    found = scattered(body, free)
+    if found is not None:
+        return _scatter(part, target, free, body, found)
     order = _order(free, body.binders, [target, *accesses(body.body)], fixed=body.op.startswith("arg"))
     return _accumulate(order, frozenset(body.binders), target, part, body)
 
@@ -127,27 +127,34 @@ def _flat(binders: tuple[Letter, ...]) -> Expr:
     return position
 
 
-def _scatter(part: Part, target: Access, letters: tuple[Letter, ...], body: Reduce) -> tuple[Node, ...] | None:
-    """A sum over ``[v == e]`` with ``v`` free runs over the binders and adds at place ``e``."""
-    if body.op != "sum":
+def scattered(body: Expr, letters: tuple[Letter, ...]) -> tuple[Expr, Letter, Expr] | None:
+    """The mask ``[v == e]`` of a sum over labels ``e``, with ``v`` free: the mask, ``v`` and ``e``.
+
+    Only labels that are checked to be places of ``v`` count, since compiled code writes there unseen.
+    """
+    if not isinstance(body, Reduce) or body.op != "sum":
         return None
     for f in factors(body.body):
-        if not (isinstance(f, Compare) and f.op == "=="):
-            continue
-        for letter, place in ((f.left, f.right), (f.right, f.left)):
-            if (
-                isinstance(letter, Letter)
-                and letter in part.letters
-                and letter not in place.letters
-                and accesses(place)
-            ):
-                value = substitute(mul(*(g for g in factors(body.body) if g is not f)), {letter: place})
-                added = substitute(target, {letter: place})
-                order = (*body.binders, *(s for s in letters if s != letter))
-                start = _loops(letters, Write(target, "sum", None, part))
-                assert isinstance(added, Access)
-                return (*start, *_loops(order, Write(added, "sum", branches(value), part)))
+        if isinstance(f, Compare) and f.op == "==":
+            for letter, place in ((f.left, f.right), (f.right, f.left)):
+                if isinstance(letter, Letter) and letter in letters and isinstance(place, Access):
+                    labels = place.tensor.property("labels")
+                    if labels is not None and labels.extent == letter.extent:
+                        return f, letter, place
     return None
+
+
+def _scatter(
+    part: Part, target: Access, letters: tuple[Letter, ...], body: Reduce, found: tuple[Expr, Letter, Expr]
+) -> tuple[Node, ...]:
+    """A sum over ``[v == e]`` runs over the binders and adds at place ``e``."""
+    mask, letter, place = found
+    value = substitute(mul(*(g for g in factors(body.body) if g is not mask)), {letter: place})
+    added = substitute(target, {letter: place})
+    assert isinstance(added, Access)
+    start = _loops(letters, Write(target, "sum", None, part))
+    order = (*body.binders, *(s for s in letters if s != letter))
+    return (*start, *_loops(order, Write(added, "sum", branches(value), part)))
 
 
 def _loops(letters: tuple[Letter, ...], statement: Write) -> tuple[Node, ...]:

@@ -152,7 +152,7 @@ def _gather(
 ) -> Iterator[str]:
     """Copy the chosen samples of ``t`` next to each other."""
     names = printer.names
-    axis, name = t.axes.index(sample), names.tensor(t)  # type: ignore[arg-type]
+    axis, name = t.axes.index(sample), names.tensor(t)
     size = printer.integer(mul(*t.axes))
     yield f"{name} = {rows}[: {size}]{_reshape(t, printer)}"
     loops = [names.fresh("ijklq"[k % 5]) for k in range(t.rank)]

@@ -12,7 +12,7 @@ from fractions import Fraction
 from codegen.naming import Names
 from codegen.plan import Plan
 from codegen.steps import Gemm, Nest, Node, Operand, Step, Write
-from codegen.targets.scalar import ATOM, SUM, ScalarPrinter
+from codegen.targets.scalar import SUM, ScalarPrinter
 from derive.expr import Access, mul, split_coefficient
 from derive.program import Tensor
 
@@ -116,6 +116,6 @@ class NumbaPrinter(ScalarPrinter):
         """A matrix or vector: the array, its axes grouped, transposed as needed."""
         text = self.names.tensor(o.tensor)
         if any(len(g) != 1 for g in o.groups):
-            shape = ", ".join(self.integer(mul(*(s.extent for s in g)), ATOM) for g in o.groups)
+            shape = ", ".join(self.integer(mul(*(s.extent for s in g))) for g in o.groups)
             text = f"{text}.reshape(({shape}{',' if len(o.groups) == 1 else ''}))"
         return f"{text}.T" if o.transposed and len(o.groups) == 2 else text

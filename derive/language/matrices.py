@@ -14,7 +14,7 @@ from derive.language.tensors import Hints, Places, Value
 
 def transpose(v: Value, span: Span | None) -> Value:
     """``v'``: a matrix with its axes swapped, a vector as a row, a row as a vector."""
-    text = f"{v.text}'" if v.text.isidentifier() else f"({v.text})'"
+    text = v.transposed
     if v.rank == 1:
         return replace(v, row=not v.row, text=text, span=span, tensor=None)
     if v.rank != 2:
@@ -49,7 +49,7 @@ def matmul(a: Value, b: Value, span: Span | None) -> Value:
         raise SourceError(
             f"{a.show()} @ {b.show()}: a row stands on the right of a vector only",
             span,
-            hint=f"drop the ': {a.text} @ {b.text.rstrip(chr(39))}",
+            hint=f"drop the ': {a.operand} @ {b.transposed}",
         )
     if a.axes[-1] != b.axes[0]:
         raise SourceError(f"inner axes differ: {a.show()} @ {b.show()}", span, hint=_matmul_fix(a, b))
@@ -65,13 +65,13 @@ def matmul(a: Value, b: Value, span: Span | None) -> Value:
 
 def _matmul_fix(a: Value, b: Value) -> str | None:
     if a.rank == 1 and b.rank == 1:
-        return f"for the outer product write {a.text} @ {b.text}'"
+        return f"for the outer product write {a.operand} @ {b.transposed}"
     if b.rank == 2 and a.axes[-1] == b.axes[1]:
-        return f"transpose {b.text}: {a.text} @ {b.text}'"
+        return f"transpose {b.operand}: {a.operand} @ {b.transposed}"
     if a.rank == 2 and a.axes[0] == b.axes[0]:
-        return f"transpose {a.text}: {a.text}' @ {b.text}"
+        return f"transpose {a.operand}: {a.transposed} @ {b.operand}"
     if b.axes[-1] == a.axes[0]:
-        return f"swap them: {b.text} @ {a.text}"
+        return f"swap them: {b.operand} @ {a.operand}"
     if a.axes == b.axes:
         return "for the element-wise product write *"
     return None

@@ -88,7 +88,7 @@ class Names:
         if name in self._spans:
             first, again = line_of(self._spans[name]), line_of(span)
             raise SourceError(
-                f"{name} is defined twice: first{first} and again{again}",
+                f"{name} is defined twice" + (f": first{first} and again{again}" if first and again else ""),
                 span,
                 hint="every name has one definition; choose another name here",
             )

@@ -6,6 +6,7 @@ proposes the likely fix. Where the alignment could be read in two ways, it is re
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ from derive.rewrite import walk
 from derive.shapes import show_axes
 
 Places = tuple[Expr, ...]
+_ATOM = re.compile(r"\w+(\([^()]*\)|\[[^\[\]]*\])?'*|…")
 _MOST_LETTERS = 5000
 _LARGEST = Fraction(sys.float_info.max)
 _SPARE = "kjilmpqrstuvwabcdefghnoxyz"
@@ -92,11 +94,21 @@ class Value:
         """Rank 1, not transposed."""
         return self.rank == 1 and not self.row
 
+    @property
+    def operand(self) -> str:
+        """The text, in brackets where an operator beside it would reach inside."""
+        return self.text if _ATOM.fullmatch(self.text) else f"({self.text})"
+
+    @property
+    def transposed(self) -> str:
+        """The text of its transpose."""
+        return self.text[:-1] if self.text.endswith("'") else f"{self.operand}'"
+
     def show(self) -> str:
         """Text and axes, ``X [n, d]``."""
         if not self.axes:
             return self.text
-        return f"{self.text} {show_axes(self.axes, self.dims)}" + (" (a row)" if self.row else "")
+        return f"{self.operand} {show_axes(self.axes, self.dims)}" + (" (a row)" if self.row else "")
 
 
 def constant(e: ExprLike) -> Value:
@@ -197,13 +209,15 @@ def _fix(a: Value, b: Value, symbol: str) -> str | None:
     """What would make the axes of an element-wise operation match."""
     if a.rank == b.rank == 1:
         return (
-            f"for the matrix of all pairs write {a.text} @ {b.text}'" if symbol == "*" else "for all pairs use col(…)"
+            f"for the matrix of all pairs write {a.operand} @ {b.transposed}"
+            if symbol == "*"
+            else "for all pairs use col(…)"
         )
     if a.rank == b.rank == 2 and a.axes[::-1] == b.axes:
-        return f"transpose one of them: {a.text} {symbol} {b.text}'"
+        return f"transpose one of them: {a.operand} {symbol} {b.transposed}"
     for v, other in ((a, b), (b, a)):
         if v.rank == 1 and other.rank == 2 and v.axes[0] == other.axes[0]:
-            left, right = (f"col({x.text})" if x is v else x.text for x in (a, b))
+            left, right = (f"col({x.text})" if x is v else x.operand for x in (a, b))
             return f"for one number a row write {left} {symbol} {right}"
         if v.rank == 1 and v.axes[0] in other.axes:
             return f"axes are aligned from the right; use index notation to lay {v.text} along another axis"

@@ -43,7 +43,9 @@ REFUSED = {
     # matrices
     "R = X @ X": ("inner axes differ: X [n, m] @ X [n, m]", "X @ X'", "X @ X"),
     "R = Y @ X": ("inner axes differ: Y [m, k] @ X [n, m]", "swap them: X @ Y", "Y @ X"),
-    "R = S @ X'": ("inner axes differ", None, "S @ X'"),
+    "R = S @ X'": ("inner axes differ: S [n, n] @ X' [m, n]", "transpose X': S @ X", "S @ X'"),
+    "R = (v + v) * w": ("(v + v) [m] * w [n]", "(v + v) @ w'", None),
+    "R = X @ (2*X)": ("inner axes differ: X [n, m] @ (2*X) [n, m]", "X @ (2*X)'", None),
     "R = v @ w": ("inner axes differ: v [m] @ w [n]", "v @ w'", "v @ w"),
     "R = a @ X": ("a is a number", "write *", "a @ X"),
     "R = X @ v'": ("a row stands on the right of a vector only", "X @ v", "X @ v'"),

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derive import pipeline
+from derive.display import definitions, readable
 from derive.errors import GradcError
 from derive.evaluate import evaluate
 from derive.language.parse import parse as parse_tree
@@ -30,11 +31,20 @@ from derive.simplify import Report, closed_form
 class Formula:
     """One derived equation, in every notation there is.
 
-    ``matrix`` is None where the equation has no matrix form; ``str`` is the shortest form there is.
+    ``matrix`` is None where the equation has no matrix form; ``str`` is the shortest form there is, with the
+    definitions of the names that gradc gave: ``dx = E/S, with E = exp(x), S = Σ(E)``.
     """
 
     def __init__(self, equation: Equation, notation: Notation) -> None:
-        self.equation, self.notation = equation, notation
+        self.notation = notation
+        self.equation = readable(equation, notation.program)
+        if self.equation is not equation and notation.matrix(self.equation) is None and notation.matrix(equation):
+            self.equation = equation
+
+    @cached_property
+    def definitions(self) -> tuple[str, ...]:
+        """What the names that gradc gave stand for, ``E = exp(Z)``, in order."""
+        return tuple(map(self.notation.formula, definitions(self.equation, self.notation.program)))
 
     @property
     def name(self) -> str:
@@ -61,7 +71,8 @@ class Formula:
         return self.notation.latex(self.equation)
 
     def __str__(self) -> str:
-        return self.matrix or self.index
+        shown = self.matrix or self.index
+        return f"{shown}, with {', '.join(self.definitions)}" if self.definitions else shown
 
     __repr__ = __str__
 
@@ -103,7 +114,9 @@ class Gradient(Mapping[str, Formula]):
         return len(self._by_name)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.formulas))
+        shown = self.formulas
+        with_ = dict.fromkeys(d for f in shown for d in f.definitions)
+        return "\n".join([*(f.matrix or f.index for f in shown), *(f"    with {d}" for d in with_)])
 
 
 class Differentiable:

@@ -1,0 +1,48 @@
+"""What a person is shown of a derived equation: products that gradc named are written out, other names explained.
+
+In: a derived equation and the program that it is part of. Out: the same equation over the user's tensors as far as
+products go (X w for a hidden S), and the hidden definitions that it still rests on (E = exp(Z)).
+"""
+
+from __future__ import annotations
+
+from derive.expr import Access, Expr, Reduce
+from derive.hoist import split_scale
+from derive.program import Equation, Program, Tensor, reads
+from derive.rewrite import factors
+from derive.simplify import inline
+
+
+def readable(equation: Equation, program: Program) -> Equation:
+    """The equation with hidden matrix products written out."""
+    defined = program.defined
+    for _ in range(len(defined)):
+        products = [t for t in reads(equation.body) if t.hidden and t in defined and _is_product(defined[t].body)]
+        if not products:
+            break
+        equation = equation.with_body(inline(equation.body, defined[products[0]]))
+    return equation
+
+
+def definitions(equation: Equation, program: Program) -> list[Equation]:
+    """The hidden forward equations that a readable equation rests on, in the program's order."""
+    defined = program.defined
+    found: dict[Tensor, Equation] = {}
+    stack = [equation]
+    while stack:
+        for t in reads(stack.pop().body):
+            if t.hidden and t.kind == "value" and t in defined and t not in found:
+                found[t] = readable(defined[t], program)
+                stack.append(found[t])
+    return [found[e.out] for e in program.equations if e.out in found]
+
+
+def _is_product(e: Expr) -> bool:
+    """c·Σ of a product of elements: what matrix notation writes as a product."""
+    rest = split_scale(e)[1]
+    return (
+        isinstance(rest, Reduce)
+        and rest.op == "sum"
+        and len(factors(rest.body)) > 1
+        and all(isinstance(f, Access) and f.tensor.dtype == "real" for f in factors(rest.body))
+    )

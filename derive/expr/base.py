@@ -1,29 +1,22 @@
-"""Scalar expressions over indexed tensors: the one node language of every stage.
+"""The base of all expressions, its atoms, and arithmetic with its canonical constructors.
 
-An expression denotes a number for each value of its free letters. Atoms are exact numbers, extents,
-index letters and accesses `T[i, j]`; everything else is arithmetic, a call of a scalar function, a
-mask (a comparison: 0 or 1), a conditional, or a reduction that binds letters. A place of an access is
-itself an integer-valued expression, so `X[i]`, `X[i + p]`, `A[i, i]` and `E[t[n], k]` are one thing, and
-a Kronecker delta is the mask `[i == j]`.
-
-A mask absorbs: `[c] * x` is 0 where `c` is false, whatever x is there (also inf or nan).
+In: operands. Out: immutable nodes in a light canonical form: sums and products flat and sorted, like terms and equal
+bases collected, numbers exact.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
-    from derive.functions import ScalarFunction
     from derive.program import Tensor
 
 ExprLike = Union["Expr", int, Fraction]
 
 
-def _part(place: int | slice, doc: str) -> Any:
+def part(place: int | slice, doc: str) -> Any:
     """A read-only view of ``args[place]``."""
     return property(lambda self: self.args[place], doc=doc)
 
@@ -33,6 +26,7 @@ class Expr:
 
     __slots__ = ("_hash", "_key", "_letters", "args")
     rank = 0
+    reduces = False
 
     def __init__(self, *args: Any) -> None:
         self.args: tuple[Any, ...] = args
@@ -124,7 +118,7 @@ class Num(Expr):
     def __repr__(self) -> str:
         return str(self.value)
 
-    value: Fraction = _part(0, "The number.")
+    value: Fraction = part(0, "The number.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.value)
@@ -139,7 +133,7 @@ class Const(Expr):
     def __repr__(self) -> str:
         return self.name
 
-    name: str = _part(0, "Its name.")
+    name: str = part(0, "Its name.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.name)
@@ -154,7 +148,7 @@ class Dim(Expr):
     def __repr__(self) -> str:
         return self.name
 
-    name: str = _part(0, "Its name in the model.")
+    name: str = part(0, "Its name in the model.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.name)
@@ -173,8 +167,8 @@ class Letter(Expr):
         super().__init__(extent, number)
         self.hint = hint
 
-    extent: Expr = _part(0, "How far it runs (exclusive): an integer polynomial in dims.")
-    number: int = _part(1, "What tells it from others of the same extent.")
+    extent: Expr = part(0, "How far it runs (exclusive): an integer polynomial in dims.")
+    number: int = part(1, "What tells it from others of the same extent.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.number, self.extent.key)
@@ -200,36 +194,14 @@ class Access(Expr):
         assert len(places) == len(tensor.axes), (tensor, places)
         super().__init__(tensor, *places)
 
-    tensor: Tensor = _part(0, "What is read.")
-    places: tuple[Expr, ...] = _part(slice(1, None), "Where it is read, one place an axis.")
+    tensor: Tensor = part(0, "What is read.")
+    places: tuple[Expr, ...] = part(slice(1, None), "Where it is read, one place an axis.")
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.tensor.number, *(p.key for p in self.places))
 
     def rebuild(self, children: tuple[Expr, ...]) -> Expr:
         return Access(self.tensor, children)
-
-
-class Call(Expr):
-    """A scalar function of the catalogue, or of the user, at its arguments."""
-
-    __slots__ = ()
-    rank = 6
-
-    def __repr__(self) -> str:
-        return f"{self.function.name}({', '.join(map(repr, self.arguments))})"
-
-    def __init__(self, function: ScalarFunction, *arguments: Expr) -> None:
-        super().__init__(function, *arguments)
-
-    function: ScalarFunction = _part(0, "The declaration.")
-    arguments: tuple[Expr, ...] = _part(slice(1, None), "Its arguments.")
-
-    def _make_key(self) -> tuple[Any, ...]:
-        return (self.rank, self.function.name, *(a.key for a in self.arguments))
-
-    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
-        return call(self.function, *children)
 
 
 class Pow(Expr):
@@ -239,10 +211,10 @@ class Pow(Expr):
     rank = 7
 
     def __repr__(self) -> str:
-        return f"{_inner(self.base)}^{_inner(self.exponent)}"
+        return f"{inner_text(self.base)}^{inner_text(self.exponent)}"
 
-    base: Expr = _part(0, "The base.")
-    exponent: Expr = _part(1, "The exponent.")
+    base: Expr = part(0, "The base.")
+    exponent: Expr = part(1, "The exponent.")
 
     def rebuild(self, children: tuple[Expr, ...]) -> Expr:
         return power(*children)
@@ -255,7 +227,7 @@ class Mul(Expr):
     rank = 8
 
     def __repr__(self) -> str:
-        return "·".join(_inner(f) if isinstance(f, (Add, Reduce)) else repr(f) for f in self.args)
+        return "·".join(inner_text(f) if isinstance(f, Add) or f.reduces else repr(f) for f in self.args)
 
     def rebuild(self, children: tuple[Expr, ...]) -> Expr:
         return mul(*children)
@@ -280,92 +252,9 @@ class Mask(Expr):
     __slots__ = ()
 
 
-class Compare(Mask):
-    """``left op right`` with op one of ``< <= == !=``; both other orders are written with these."""
-
-    __slots__ = ()
-    rank = 10
-
-    def __repr__(self) -> str:
-        return f"[{self.left!r} {self.op} {self.right!r}]"
-
-    op: str = _part(0, "The relation.")
-    left: Expr = _part(1, "The left side.")
-    right: Expr = _part(2, "The right side.")
-
-    def _make_key(self) -> tuple[Any, ...]:
-        return (self.rank, self.op, self.left.key, self.right.key)
-
-    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
-        return compare(self.op, *children)
-
-
-class Not(Mask):
-    """The complement of a mask that is not a single comparison."""
-
-    __slots__ = ()
-    rank = 11
-
-    def __repr__(self) -> str:
-        return f"not {self.args[0]!r}"
-
-    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
-        return negate(children[0])
-
-
-class Select(Expr):
-    """``chosen if mask else other``: only the chosen branch counts."""
-
-    __slots__ = ()
-    rank = 12
-
-    def __repr__(self) -> str:
-        return f"({self.chosen!r} if {self.mask!r} else {self.other!r})"
-
-    mask: Expr = _part(0, "The condition.")
-    chosen: Expr = _part(1, "The value where the condition holds.")
-    other: Expr = _part(2, "The value elsewhere.")
-
-    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
-        return select(*children)
-
-
-class Reduce(Expr):
-    """``op[binders] body``; op is sum, max, min, prod, argmax or argmin.
-
-    ``argmax`` is the flat position (row-major over the binders) of the *first* largest element: an
-    integer, with derivative 0. It is how a maximum hands its gradient to one element.
-    """
-
-    __slots__ = ()
-    rank = 13
-
-    def __repr__(self) -> str:
-        return f"{self.op}[{', '.join(map(repr, self.binders))}] {_inner(self.body)}"
-
-    def __init__(self, op: str, binders: tuple[Letter, ...], body: Expr) -> None:
-        super().__init__(op, binders, body)
-
-    op: str = _part(0, "The reduction's name.")
-    binders: tuple[Letter, ...] = _part(1, "The letters that it binds.")
-    body: Expr = _part(2, "What is reduced.")
-
-    def _make_key(self) -> tuple[Any, ...]:
-        return (self.rank, self.op, len(self.binders), *(b.key for b in self.binders), self.body.key)
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.body,)
-
-    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
-        return reduce_(self.op, self.binders, children[0])
-
-    def _find_letters(self) -> frozenset[Letter]:
-        return self.body.letters - frozenset(self.binders)
-
-
-def _inner(e: Expr) -> str:
-    return f"({e!r})" if isinstance(e, (Add, Mul, Pow, Reduce)) else repr(e)
+def inner_text(e: Expr) -> str:
+    """``e`` for a place where only a single thing may stand."""
+    return f"({e!r})" if isinstance(e, (Add, Mul, Pow)) or e.reduces else repr(e)
 
 
 ZERO, ONE, MINUS_ONE = Num(Fraction(0)), Num(Fraction(1)), Num(Fraction(-1))
@@ -499,66 +388,3 @@ def power(base: ExprLike, exponent: ExprLike) -> Expr:
         if whole and isinstance(b, Pow):
             return power(b.base, mul(b.exponent, x))
     return Pow(b, x)
-
-
-def call(function: ScalarFunction, *arguments: ExprLike) -> Expr:
-    """The function at its arguments."""
-    return Call(function, *(as_expr(a) for a in arguments))
-
-
-_FLIPPED = {">": "<", ">=": "<="}
-_NEGATED = {"<": "<=", "<=": "<", "==": "!=", "!=": "=="}
-_RELATIONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-}
-
-
-def compare(op: str, left: ExprLike, right: ExprLike) -> Expr:
-    """The mask ``[left op right]``, decided where both are numbers or alike."""
-    a, b = as_expr(left), as_expr(right)
-    if op in _FLIPPED:
-        op, a, b = _FLIPPED[op], b, a
-    if isinstance(a, Num) and isinstance(b, Num):
-        return ONE if _RELATIONS[op](a.value, b.value) else ZERO
-    if a == b and isinstance(a, (Dim, Letter)):
-        return ONE if op in ("<=", "==") else ZERO
-    if op in ("==", "!=") and b.key < a.key:
-        a, b = b, a
-    return Compare(op, a, b)
-
-
-def negate(mask: Expr) -> Expr:
-    """1 where ``mask`` is 0, and 0 where it is 1."""
-    if isinstance(mask, Num):
-        return ONE if mask.value == 0 else ZERO
-    if isinstance(mask, Compare):
-        op = _NEGATED[mask.op]
-        a, b = (mask.right, mask.left) if mask.op in ("<", "<=") else (mask.left, mask.right)
-        return Compare(op, a, b)
-    if isinstance(mask, Not):
-        return mask.args[0]  # type: ignore[no-any-return]
-    return Not(mask)
-
-
-def select(mask: ExprLike, chosen: ExprLike, other: ExprLike) -> Expr:
-    """``chosen if mask else other``."""
-    m, a, b = as_expr(mask), as_expr(chosen), as_expr(other)
-    if isinstance(m, Num):
-        return a if m.value else b
-    return a if a == b else Select(m, a, b)
-
-
-def reduce_(op: str, binders: Iterable[Letter], body: ExprLike) -> Expr:
-    """``op[binders] body``; without binders (and for the sum of 0) nothing is left to reduce."""
-    letters, inside = tuple(binders), as_expr(body)
-    if not letters:
-        return ZERO if op.startswith("arg") else inside
-    return ZERO if op == "sum" and inside == ZERO else Reduce(op, letters, inside)
-
-
-def sum_over(binders: Iterable[Letter], body: ExprLike) -> Expr:
-    """``sum[binders] body``."""
-    return reduce_("sum", binders, body)

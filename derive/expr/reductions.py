@@ -1,0 +1,60 @@
+"""Reductions: sums, extrema and products over bound letters.
+
+In: letters and a body that may mention them. Out: a node that binds them. Binders are compared as they stand; equality
+up to renaming is the business of normal forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from derive.expr.base import ZERO, Expr, ExprLike, Letter, as_expr, inner_text, part
+
+
+class Reduce(Expr):
+    """``op[binders] body``; op is sum, max, min, prod, argmax or argmin.
+
+    ``argmax`` is the flat position (row-major over the binders) of the *first* largest element: an
+    integer, with derivative 0. It is how a maximum hands its gradient to one element.
+    """
+
+    __slots__ = ()
+    rank = 13
+    reduces = True
+
+    def __repr__(self) -> str:
+        return f"{self.op}[{', '.join(map(repr, self.binders))}] {inner_text(self.body)}"
+
+    def __init__(self, op: str, binders: tuple[Letter, ...], body: Expr) -> None:
+        super().__init__(op, binders, body)
+
+    op: str = part(0, "The reduction's name.")
+    binders: tuple[Letter, ...] = part(1, "The letters that it binds.")
+    body: Expr = part(2, "What is reduced.")
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, self.op, len(self.binders), *(b.key for b in self.binders), self.body.key)
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return (self.body,)
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return reduce_(self.op, self.binders, children[0])
+
+    def _find_letters(self) -> frozenset[Letter]:
+        return self.body.letters - frozenset(self.binders)
+
+
+def reduce_(op: str, binders: Iterable[Letter], body: ExprLike) -> Expr:
+    """``op[binders] body``; without binders (and for the sum of 0) nothing is left to reduce."""
+    letters, inside = tuple(binders), as_expr(body)
+    if not letters:
+        return ZERO if op.startswith("arg") else inside
+    return ZERO if op == "sum" and inside == ZERO else Reduce(op, letters, inside)
+
+
+def sum_over(binders: Iterable[Letter], body: ExprLike) -> Expr:
+    """``sum[binders] body``."""
+    return reduce_("sum", binders, body)

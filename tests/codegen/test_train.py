@@ -29,7 +29,7 @@ def test_xor_is_learned():
 def test_digits_are_recognized_in_both_layouts(layout):
     pytest.importorskip("sklearn")
     model = derive.load(EXAMPLES / f"digits_{layout}.gc")
-    outcome = train(model, data.load("digits", model.program), epochs=20, seed=0)
+    outcome = train(model, data.load("digits", model.program), epochs=40, seed=0)
     held = outcome.epochs[-1].held
     assert held is not None
     assert held.accuracy is not None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from derive.errors import NotSupportedYet, SourceError
+from derive.errors import GradcError, NotSupportedYet, SourceError
 from derive.expr import Expr, compare, mul, select, sum_over
 from derive.expr import call as call_node
 from derive.functions import ScalarFunction
@@ -21,7 +21,7 @@ from derive.language.indices import Scope
 from derive.language.matrices import column
 from derive.language.names import suggest
 from derive.language.parse import parse_expression
-from derive.language.tensors import Hints, Places, Value, constant, elementwise, reduced
+from derive.language.tensors import Hints, Places, Value, constant, elementwise, of_tensor, reduced
 from derive.library.functions import INLINE
 from derive.library.losses import COMPOSITES, LOSSES, NORMS
 from derive.shapes import show_axes
@@ -53,7 +53,7 @@ class Functions(Protocol):
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod")
 NOT_YET = frozenset(("inv", "det", "logdet", "solve", "eye", "ones", "zeros", "vec", "kron", "outer", "tril", "triu"))
-NOT_YET |= {"cumsum", "concat", "d", "dense", "conv", "conv2d", "embedding", "layer_norm", "batch_norm", "rms_norm"}
+NOT_YET |= {"cumsum", "concat", "dense", "conv", "conv2d", "embedding", "layer_norm", "batch_norm", "rms_norm"}
 NOT_YET |= {"dropout", "attention", "rnn", "lstm", "gru", "max_pool", "avg_pool", "flatten"}
 
 
@@ -158,6 +158,24 @@ def _column(elab: Elaborator, node: tree.CallExpr) -> Value:
     return column(elab.value(bind(node, ("v",))["v"]), node.span)
 
 
+def _derivative(elab: Elaborator, node: tree.CallExpr) -> Value:
+    """``d(u, x)``: equations of the model that end with ∂u/∂x."""
+    bound = bind(node, ("u", "x"))
+    u, x = elab.value(bound["u"]), elab.value(bound["x"])
+    if x.tensor is None:
+        raise SourceError(f"d(u, x) differentiates by a named tensor, and {x.text} is none", x.span or node.span)
+    if x.tensor.dtype == "int" or x.tensor.kind == "const":
+        raise SourceError(f"{x.tensor.name} is not a real variable: there is no derivative by it", x.span or node.span)
+    if elab.differentiate is None:
+        raise SourceError("d(u, x) stands in equations only", node.span)
+    try:
+        return of_tensor(elab.differentiate(u, x.tensor))
+    except SourceError:
+        raise
+    except GradcError as error:
+        raise SourceError(str(error), node.span) from None
+
+
 TENSOR_FUNCTIONS: dict[str, Callable[[Elaborator, tree.CallExpr], Value]] = {
     **dict.fromkeys(REDUCTIONS, _reduction),
     **dict.fromkeys(COMPOSITES, composite),
@@ -166,4 +184,5 @@ TENSOR_FUNCTIONS: dict[str, Callable[[Elaborator, tree.CallExpr], Value]] = {
     "diag": _diag,
     "norm": _norm,
     "col": _column,
+    "d": _derivative,
 }

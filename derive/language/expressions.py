@@ -6,7 +6,7 @@ notation of rank 0: inside it every tensor carries its indices, and a letter is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from derive.errors import NotSupportedYet, SourceError, Span
@@ -29,7 +29,7 @@ from derive.language.tensors import (
     stack,
 )
 from derive.language.text import expression_text
-from derive.program import DimDecl
+from derive.program import DimDecl, Tensor
 
 
 def written(node: tree.Expr, span: Span | None) -> str:
@@ -69,6 +69,7 @@ class Elaborator:
         self.letters: set[str] = set()
         self.batch: Dim | None = None
         self.catalogue = catalogue
+        self.differentiate: Callable[[Value, Tensor], Tensor] | None = None  # d(u, x); the reader knows how
 
     def among(self, names: Mapping[str, Value | Expr]) -> Elaborator:
         """An elaborator of catalogue text, which sees these names only."""

@@ -6,10 +6,12 @@ mistake is a `SourceError` where it stands; what a reader should know but need n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from derive.errors import NotSupportedYet, SourceError, Span
 from derive.expr import ONE, ZERO, Dim, Expr, Letter, num
+from derive.inner import derivative_of
 from derive.language import tree
 from derive.language.declarations import declare, declare_const, declare_dim, exact_arguments, plain_name
 from derive.language.expressions import Elaborator
@@ -37,6 +39,7 @@ class _Reader:
         self.options = _options(syntax)
         self.vocabulary = Vocabulary(self.options)
         self.elab = Elaborator(Names(syntax.statements), self.vocabulary, notices=notices)
+        self.elab.differentiate = self.differentiate
         self.every_name = {n for s in syntax.statements for n in defined_names(s)}
         self.once: dict[str, Span | None] = {}
         self.name = "model"
@@ -170,6 +173,26 @@ class _Reader:
         check_name(letter.name, span)
         extent = None if place.extent is None else self.elab.extent(place.extent)
         return Range(plain_name(letter), span, extent)
+
+    def differentiate(self, u: Value, x: Tensor) -> Tensor:
+        """The tensor of ∂u/∂x; the equations that lead to it become the model's, under names that nobody uses."""
+        of = u.tensor
+        if of is None:
+            equation = self.tensor_equation("u", u, u.span)
+            of = equation.out
+            of.hidden = True
+            self.name_new([equation])
+        so_far = Program(
+            self.name, batch=self.elab.batch, declared=tuple(self.declared), equations=tuple(self.equations)
+        )
+        self.name_new(derivative_of(so_far, of, x))
+        return self.equations[-1].out
+
+    def name_new(self, equations: Iterable[Equation]) -> None:
+        for e in equations:
+            e.out.name = self.unused(e.out.name)
+            self.every_name.add(e.out.name)
+            self.equations.append(e)
 
     # --- objective, outputs, optimizer -------------------------------------------------------------------
 

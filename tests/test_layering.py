@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,9 +83,11 @@ def test_help_needs_none_of_the_heavy_imports():
 
 
 def test_help_answers_in_half_a_second():
+    # Time of the processor, so that a busy machine does not fail the test; the best of some runs.
     times = []
-    for _ in range(4):
-        start = time.perf_counter()
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         in_a_new_process("import codegen.cli; codegen.cli.run(['--help'])")
-        times.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 0.5

@@ -45,6 +45,10 @@ def reporting(function: Callable[P, R]) -> Callable[P, R]:
             raise BadInput(str(e)) from e
         except GradcError as e:
             raise BadInput(f"error: {e}") from e
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise BadInput(f"error: {e.filename or 'a file'}: {e.strerror}") from e
 
     return wrapped
 
@@ -73,4 +77,9 @@ dtype_option = click.option("--dtype", type=click.Choice(["float32", "float64"])
 
 def load_model(path: str) -> derive.Differentiable:
     """The model in a file, or on standard input for ``-``."""
-    return derive.parse(sys.stdin.read(), name="<stdin>") if path == "-" else derive.load(path)
+    if path != "-":
+        return derive.load(path)
+    try:
+        return derive.parse(sys.stdin.read(), name="<stdin>")
+    except UnicodeDecodeError as e:
+        raise GradcError("standard input is not UTF-8 text") from e

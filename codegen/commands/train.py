@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from codegen import train as training
 from codegen.commands.common import Stopped, dtype_option, load_model, model_argument, reporting, size_option
 from codegen.sheets import formulas_of
 from codegen.verify import check as check_gradients
+from derive.errors import GradcError
 
 
 @click.command("train")
@@ -42,6 +44,8 @@ def command(
     dtype: str | None,
 ) -> int:
     """Train MODEL on data and save its parameters."""
+    if output is not None and not Path(output).absolute().parent.is_dir():
+        raise GradcError(f"cannot write {output}: its folder is not there")
     net = load_model(model)
     found = datasets.load(source, net.program, targets=targets, sizes=sizes)
     if formulas:

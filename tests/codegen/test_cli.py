@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -197,6 +198,38 @@ def test_a_run_that_diverges_is_exit_3_and_saves_nothing(here, capsys):
     assert cli.run(command) == 3
     assert "smaller learning rate" in capsys.readouterr().err
     assert not Path("out.npz").exists()
+
+
+def test_a_folder_that_is_not_there_is_named_before_the_work(here, capsys):
+    Path("data.csv").write_text(lines_csv())
+    for command in (
+        ["build", "small.gc", "-o", "absent/out.py"],
+        ["train", "small.gc", "--data", "data.csv", "--target", "goal", "-o", "absent/out.npz"],
+        ["new", "absent/net"],
+    ):
+        assert cli.run(command) == 2
+        out = capsys.readouterr()
+        assert "absent" in out.err
+        assert "epoch" not in out.out
+
+
+def test_a_model_that_minimizes_nothing_is_summarized_but_has_no_gradient(here, capsys):
+    Path("plain.gc").write_text("model plain\ndims d = 3\ninput x : [d]\ny = 2*x\noutput y\n")
+    assert cli.run(["summary", "plain.gc"]) == 0
+    assert "[d]" in capsys.readouterr().out
+    assert cli.run(["build", "plain.gc", "-o", "plain.py"]) == 0
+    for command in ("derive", "check"):
+        assert cli.run([command, "plain.gc"]) == 2
+        assert "error:" in capsys.readouterr().err
+
+
+def test_deriving_the_two_layer_net_takes_less_than_four_seconds():
+    # Time of the processor, so that a busy machine does not fail the test.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "codegen.cli", "derive", str(EXAMPLES / "digits_rows.gc")]
+    subprocess.run(command, cwd=EXAMPLES.parent, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 4
 
 
 def test_train_says_what_is_missing(here, capsys):

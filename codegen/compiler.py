@@ -28,6 +28,7 @@ from derive.notation import formulas
 from derive.program import Program, Tensor
 
 _TEMPLATES = Path(__file__).parent / "targets"
+_READABLE = 90
 _DTYPES = ("float64", "float32")
 
 
@@ -49,10 +50,14 @@ def build(
         return render(program, dict(formulas(program)), dtype=dtype, target=target, sizes=sizes)
     variables = program.parameters if wrt is None else tuple(_variable(program, name) for name in wrt)
     if program.objective is None or not variables:
-        stable = pipeline.forward(program)
-        return render(stable, dict(formulas(stable)), dtype=dtype, target=target, sizes=sizes)
+        value = pipeline.forward(program)
+        return render(value, dict(formulas(value)), dtype=dtype, target=target, sizes=sizes)
     derivation = pipeline.gradient(program, variables)
-    return render(derivation.stable, dict(formulas(derivation.stable)), dtype=dtype, target=target, sizes=sizes)
+    shown, exact = dict(formulas(derivation.stable)), dict(formulas(derivation.formulas))
+    for t, text in shown.items():  # a stable form that nobody would recognize is shown as what it stands for
+        if len(text) > _READABLE and len(exact.get(t, text)) < len(text):
+            shown[t] = f"{exact[t]}, in a stable form"
+    return render(derivation.stable, shown, dtype=dtype, target=target, sizes=sizes)
 
 
 def _variable(program: Program, name: str) -> Tensor:

@@ -7,46 +7,23 @@ gives it the shape of a file and decides nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from codegen.contract import contraction
-from codegen.function import Function, Kernel, Setting, Slice, Update
+from codegen.function import Function, Setting, Slice, Update
+from codegen.interface import Shapes, calls, promises
 from codegen.naming import names_of
 from codegen.plan import plan
 from codegen.schedule import copies, schedule
 from codegen.steps import Gemm, Part, Step, parts_of
 from codegen.targets import Target
-from codegen.targets.scalar import ScalarPrinter
-from codegen.targets.text import quoted
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import Expr
 from derive.library.initializers import distribution
 from derive.library.optimizers import OPTIMIZERS
 from derive.notation import source_line
-from derive.program import Equation, Program, Property, Tensor, reads
-
-# a promise of data as a test of the array ``a``, and what to say where it fails
-PROMISES: dict[str, tuple[str, str]] = {
-    "one_hot": (
-        "bool(np.all((a == 0) | (a == 1)) and np.all(a.sum(axis={axis}) == 1))",
-        "needs exactly one 1, and 0 elsewhere, along axis {axis} (one_hot)",
-    ),
-    "simplex": (
-        "bool(np.all(a >= 0) and np.all(np.abs(a.sum(axis={axis}) - 1) <= 1e-4))",
-        "needs entries of at least 0 that add up to 1 along axis {axis} (simplex)",
-    ),
-    "binary": ("bool(np.all((a == 0) | (a == 1)))", "needs entries 0 and 1 only (binary)"),
-    "signs": ("bool(np.all((a == -1) | (a == 1)))", "needs entries -1 and 1 only (signs)"),
-    "labels": (
-        "a.size == 0 or bool(a.min() >= 0 and a.max() < {extent})",
-        "needs labels from 0 to {extent} - 1 (labels)",
-    ),
-    "positive": ("bool(np.all(a > 0))", "needs entries above 0 (positive)"),
-    "counts": ("bool(np.all((a >= 0) & (a == np.floor(a))))", "needs whole numbers of at least 0 (counts)"),
-    "symmetric": ("bool(np.array_equal(a, a.T))", "needs to equal its transpose (symmetric)"),
-    "diagonal": ("not np.any(a - np.diag(np.diag(a)))", "needs zeros off the diagonal (diagonal)"),
-}
+from derive.program import Equation, Program, Tensor, reads
 
 
 def context(
@@ -76,7 +53,7 @@ def context(
         kernels[role] = target.kernel(function, setting)
     update = _update(program) if _trains(program, functions) else None
     epoch = target.epoch(kernels["step"], functions["step"], update, setting) if update else None
-    shapes = _Shapes(extents)
+    shapes = Shapes(extents)
     inputs = [t for t in program.declared if t.kind in ("input", "target")]
     shown = {t: shapes.call(t, setting.batch) for t in inputs}
     return {
@@ -93,11 +70,11 @@ def context(
         "slices": [(s.tensor.name, shapes.tuple(s.tensor), shapes.axes(s.tensor), s.offset) for s in slices],
         "total": setting.total,
         "inputs": [
-            (t.name, t.dtype, shapes.axes(t), shown[t], _batch_axis(t, program), list(_promises(t, program, shapes)))
+            (t.name, t.dtype, shapes.axes(t), shown[t], _batch_axis(t, program), list(promises(t, program, shapes)))
             for t in inputs
         ],
         "kernels": [*kernels.values()],
-        "calls": _calls(program, functions, kernels, setting, shapes),
+        "calls": calls(program, functions, kernels, setting, shapes),
         "epoch": epoch,
         "uses_special": any("special." in line for k in kernels.values() for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs] if update else [],
@@ -137,7 +114,8 @@ def formula(equation: Equation, formulas: Mapping[Tensor, str]) -> str:
 
 def _line(equation: Equation) -> str:
     text = source_line(equation)
-    return f"    (line {equation.span.line}: {text})" if equation.span and text else ""
+    # joined from words, so that no line break of any kind leaves the comment
+    return f"    (line {equation.span.line}: {' '.join(text.split())})" if equation.span and text else ""
 
 
 def _functions(program: Program, target: Target) -> dict[str, Function]:
@@ -186,52 +164,6 @@ def _function(
     )
 
 
-def _calls(
-    program: Program,
-    functions: Mapping[str, Function],
-    kernels: Mapping[str, Kernel],
-    setting: Setting,
-    shapes: _Shapes,
-) -> dict[str, dict[str, Any]]:
-    """The public functions around the kernels: what they take, what they say, their lines."""
-    out: dict[str, dict[str, Any]] = {}
-    for role, f in functions.items():
-        given, names = [t.name for t in f.inputs], [_public(program, t) for t in f.outputs]
-        count = setting.batch or "_"
-        source = ", ".join(given) or "the parameters"
-        kinds = [f"np.empty({shapes.tuple(t)}, {'np.int64' if t.dtype == 'int' else 'DTYPE'})" for t in f.outputs]
-        call = f"{f.name}({', '.join([*kernels[role].leading, '*arrays', *(['*results'] if names else [])])})"
-        results = [f"results = [{', '.join(kinds)}]"] if names else []
-        head = [f"theta, ({count}, arrays) = _vector(params), _arrays(inputs, {quoted(given)})"]
-        takes = "params, /, **inputs"
-        if role == "forward":
-            says = f"{', '.join(names)}, from {source}."
-            tail = [call, f"return dict(zip({quoted(names)}, results))"]
-            out["forward"] = {"takes": takes, "says": says, "lines": [*head, *results, *tail]}
-        elif role == "loss":
-            says = f"The objective, from {source}."
-            out["loss"] = {"takes": takes, "says": says, "lines": [*head, f"return float({call})"]}
-        else:
-            grad = ["grad = np.zeros(_TOTAL, DTYPE)"] if f.gradients else []
-            covered = [t.name for t, _ in f.gradients]
-            some = "" if len(covered) == len(setting.slices) else f", {quoted(covered)}"
-            pieces = [f"**_views(grad{some})"] if f.gradients else []
-            pieces += [f"**dict(zip({quoted(names)}, results))"] if names else []
-            tail = [f"value = {call}", f"return float(value), {{{', '.join(pieces)}}}"]
-            says = f"The objective and its gradient as a dict of arrays, from {source}."
-            out["loss_and_grad"] = {"takes": takes, "says": says, "lines": [*head, *grad, *results, *tail]}
-            if f.gradients and not some:
-                check = [
-                    '_array("theta", theta, DTYPE, (_TOTAL,))',
-                    f"{count}, arrays = _arrays(inputs, {quoted(given)})",
-                ]
-                tail = [f"value = {call}", "return float(value), grad"]
-                says = "The objective and its gradient as one vector, in the order of PARAMS."
-                lines = [*check, *grad, *results, *tail]
-                out["loss_and_grad_flat"] = {"takes": "theta, /, **inputs", "says": says, "lines": lines}
-    return out
-
-
 def _unread(program: Program) -> tuple[Tensor, ...]:
     """What a model without `output` returns: what no equation reads, apart from the objective."""
     read = {t for e in program.equations for t in reads(e.body)}
@@ -253,44 +185,12 @@ def _update(program: Program) -> Update:
     return Update(call, hyper, tuple(entry.state), tuple(entry.equations))
 
 
-class _Shapes(ScalarPrinter):
-    """Shapes and the like as text, in the module's names."""
-
-    functions: ClassVar[dict[str, str]] = {name: f"math.{name}" for name in ("sqrt", "exp", "log")}
-
-    def axes(self, t: Tensor) -> str:
-        return f"[{', '.join(self.integer(a) for a in t.axes)}]"
-
-    def tuple(self, t: Tensor) -> str:
-        inner = ", ".join(self.integer(a) for a in t.axes)
-        return f"({inner},)" if t.rank == 1 else f"({inner})"
-
-    def call(self, t: Tensor, batch: str | None) -> str:
-        return f"lambda {batch or '_'}: {self.tuple(t)}"
-
-
 def _dims(e: Expr) -> set[Expr]:
     return {e} if not e.children else set().union(*(_dims(c) for c in e.children))
 
 
 def _batch_axis(t: Tensor, program: Program) -> int | None:
     return t.axes.index(program.batch) if program.batch in t.axes else None
-
-
-def _promises(t: Tensor, program: Program, shapes: _Shapes) -> Iterable[tuple[str, str]]:
-    for p in t.properties:
-        if p.name in PROMISES:
-            axis = p.axis if p.axis is not None else _default_axis(t, program, p)
-            values = {"axis": axis, "extent": shapes.integer(p.extent) if p.extent else ""}
-            yield tuple(text.format(**values) for text in PROMISES[p.name])  # type: ignore[misc]
-
-
-def _default_axis(t: Tensor, program: Program, p: Property) -> int:
-    return max((k for k, a in enumerate(t.axes) if a != program.batch), default=0)
-
-
-def _public(program: Program, t: Tensor) -> str:
-    return next((v.name for v, g in program.gradients if g is t), t.name)
 
 
 def _values(t: Tensor) -> str:
@@ -302,7 +202,7 @@ def _values(t: Tensor) -> str:
     return shown(t.values)
 
 
-def _start(t: Tensor, program: Program, shapes: _Shapes) -> str:
+def _start(t: Tensor, program: Program, shapes: Shapes) -> str:
     """The expression that draws a parameter's start."""
     kind, arguments = distribution(program, t)
     values = ", ".join(shapes.real(a) for a in arguments)

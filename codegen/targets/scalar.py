@@ -11,6 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import ClassVar
 
+from codegen.common import numeric
 from derive.expr import (
     Access,
     Add,
@@ -66,6 +67,7 @@ class ScalarPrinter:
         self.extents = extents
         self.letters: dict[Letter, str] = {}
         self.parameters: dict[str, str] = {}
+        self.known: dict[Expr, str] = {}
 
     # what a target decides
     def number(self, value: Fraction) -> str:
@@ -102,11 +104,13 @@ class ScalarPrinter:
         return wrapped(text, level, needed)
 
     def _real(self, e: Expr) -> Text:
+        if e in self.known:
+            return self.known[e], ATOM
+        if isinstance(e, (Const, Pow, Call)) and (value := numeric(e)) is not None:
+            return self.number(Fraction(abs(value))), ATOM if value >= 0 else MINUS
         match e:
             case Num():
                 return self.number(abs(e.value)) if e.value >= 0 else f"-{self.number(-e.value)}", _sign(e.value)
-            case Const():
-                return self.number(Fraction({"pi": math.pi, "e": math.e}[e.name])), ATOM
             case Access() if e.tensor.dtype != "int":
                 return self.access(e), ATOM
             case Letter() | Dim() | Access():
@@ -182,6 +186,10 @@ class ScalarPrinter:
     def _product(self, e: Mul, show: Callable[[Expr], Text], number: Callable[[Fraction], str]) -> Text:
         coefficient, _ = split_coefficient(e)
         rest = e.args[1:] if isinstance(e.args[0], Num) else e.args
+        fixed = [v for f in rest if (v := numeric(f)) is not None]
+        if fixed:  # roots and the like join the number in front
+            coefficient *= Fraction(math.prod(fixed))
+            rest = tuple(f for f in rest if numeric(f) is None)
         above: list[str] = []
         below: list[str] = []
         for f in rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import pytest
@@ -11,6 +12,14 @@ from derive.functions import PRIMITIVES
 from derive.program import DimDecl, Equation, Initializer, OptimizerCall, Program, Property, Tensor
 
 LOG, EXP = PRIMITIVES["log"], PRIMITIVES["exp"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Keep what tests compile with pytest's own cache, so that a second run is fast."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADC_CACHE", str(pytestconfig.cache.mkdir("gradc")))
+        yield
 
 
 @pytest.fixture

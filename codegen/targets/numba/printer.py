@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+from codegen.common import repeated
 from codegen.naming import Names
 from codegen.plan import Plan
 from codegen.steps import Gemm, Nest, Node, Operand, Step, Write
@@ -77,7 +78,21 @@ class NumbaPrinter(ScalarPrinter):
         self.names.release(name)
 
     def write(self, w: Write) -> list[str]:
-        """One statement."""
+        """One statement, after what it uses more than once."""
+        lines: list[str] = []
+        if w.value is not None and w.target.tensor.dtype == "real":
+            for e in repeated(w.value):
+                name = self.names.fresh("u")
+                lines.append(f"{name} = {self.real(e)}")
+                self.known[e] = name
+        lines += self.statement(w)
+        for name in self.known.values():
+            self.names.release(name)
+        self.known.clear()
+        return lines
+
+    def statement(self, w: Write) -> list[str]:
+        """One statement alone."""
         target = self.access(w.target)
         if w.op is None:
             assert w.value is not None

@@ -1,0 +1,117 @@
+"""The public functions of an emitted module: shapes, promises, and the lines around each kernel.
+
+In: functions and their kernels. Out: text for the template. What is checked here is checked in Python before a
+kernel runs, because kernels check nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from codegen.function import Function, Kernel, Setting
+from codegen.targets.scalar import ScalarPrinter
+from codegen.targets.text import quoted
+from derive.program import Program, Property, Tensor
+
+# a promise of data as a test of the array ``a``, and what to say where it fails
+PROMISES: dict[str, tuple[str, str]] = {
+    "one_hot": (
+        "bool(np.all((a == 0) | (a == 1)) and np.all(a.sum(axis={axis}) == 1))",
+        "needs exactly one 1, and 0 elsewhere, along axis {axis} (one_hot)",
+    ),
+    "simplex": (
+        "bool(np.all(a >= 0) and np.all(np.abs(a.sum(axis={axis}) - 1) <= 1e-4))",
+        "needs entries of at least 0 that add up to 1 along axis {axis} (simplex)",
+    ),
+    "binary": ("bool(np.all((a == 0) | (a == 1)))", "needs entries 0 and 1 only (binary)"),
+    "signs": ("bool(np.all((a == -1) | (a == 1)))", "needs entries -1 and 1 only (signs)"),
+    "labels": (
+        "a.size == 0 or bool(a.min() >= 0 and a.max() < {extent})",
+        "needs labels from 0 to {extent} - 1 (labels)",
+    ),
+    "positive": ("bool(np.all(a > 0))", "needs entries above 0 (positive)"),
+    "counts": ("bool(np.all((a >= 0) & (a == np.floor(a))))", "needs whole numbers of at least 0 (counts)"),
+    "symmetric": ("bool(np.array_equal(a, a.T))", "needs to equal its transpose (symmetric)"),
+    "diagonal": ("not np.any(a - np.diag(np.diag(a)))", "needs zeros off the diagonal (diagonal)"),
+}
+
+
+class Shapes(ScalarPrinter):
+    """Shapes and the like as text, in the module's names."""
+
+    functions: ClassVar[dict[str, str]] = {name: f"math.{name}" for name in ("sqrt", "exp", "log")}
+
+    def axes(self, t: Tensor) -> str:
+        return f"[{', '.join(self.integer(a) for a in t.axes)}]"
+
+    def tuple(self, t: Tensor) -> str:
+        inner = ", ".join(self.integer(a) for a in t.axes)
+        return f"({inner},)" if t.rank == 1 else f"({inner})"
+
+    def call(self, t: Tensor, batch: str | None) -> str:
+        return f"lambda {batch or '_'}: {self.tuple(t)}"
+
+
+def calls(
+    program: Program,
+    functions: Mapping[str, Function],
+    kernels: Mapping[str, Kernel],
+    setting: Setting,
+    shapes: Shapes,
+) -> dict[str, dict[str, Any]]:
+    """The public functions around the kernels: what they take, what they say, their lines."""
+    out: dict[str, dict[str, Any]] = {}
+    for role, f in functions.items():
+        given, names = [t.name for t in f.inputs], [public_name(program, t) for t in f.outputs]
+        count = setting.batch or "_"
+        source = ", ".join(given) or "the parameters"
+        kinds = [f"np.empty({shapes.tuple(t)}, {'np.int64' if t.dtype == 'int' else 'DTYPE'})" for t in f.outputs]
+        call = f"{f.name}({', '.join([*kernels[role].leading, '*arrays', *(['*results'] if names else [])])})"
+        results = [f"results = [{', '.join(kinds)}]"] if names else []
+        head = [f"theta, ({count}, arrays) = _vector(params), _arrays(inputs, {quoted(given)})"]
+        takes = "params, /, **inputs"
+        if role == "forward":
+            says = f"{', '.join(names)}, from {source}."
+            tail = [call, f"return dict(zip({quoted(names)}, results))"]
+            out["forward"] = {"takes": takes, "says": says, "lines": [*head, *results, *tail]}
+        elif role == "loss":
+            says = f"The objective, from {source}."
+            out["loss"] = {"takes": takes, "says": says, "lines": [*head, f"return float({call})"]}
+        else:
+            grad = ["grad = np.zeros(_TOTAL, DTYPE)"] if f.gradients else []
+            covered = [t.name for t, _ in f.gradients]
+            some = "" if len(covered) == len(setting.slices) else f", {quoted(covered)}"
+            pieces = [f"**_views(grad{some})"] if f.gradients else []
+            pieces += [f"**dict(zip({quoted(names)}, results))"] if names else []
+            tail = [f"value = {call}", f"return float(value), {{{', '.join(pieces)}}}"]
+            says = f"The objective and its gradient as a dict of arrays, from {source}."
+            out["loss_and_grad"] = {"takes": takes, "says": says, "lines": [*head, *grad, *results, *tail]}
+            if f.gradients and not some:
+                check = [
+                    '_array("theta", theta, DTYPE, (_TOTAL,))',
+                    f"{count}, arrays = _arrays(inputs, {quoted(given)})",
+                ]
+                tail = [f"value = {call}", "return float(value), grad"]
+                says = "The objective and its gradient as one vector, in the order of PARAMS."
+                lines = [*check, *grad, *results, *tail]
+                out["loss_and_grad_flat"] = {"takes": "theta, /, **inputs", "says": says, "lines": lines}
+    return out
+
+
+def promises(t: Tensor, program: Program, shapes: Shapes) -> Iterable[tuple[str, str]]:
+    """The tests of what the model promises of ``t``, each with what is said where it fails."""
+    for p in t.properties:
+        if p.name in PROMISES:
+            axis = p.axis if p.axis is not None else _default_axis(t, program, p)
+            values = {"axis": axis, "extent": shapes.integer(p.extent) if p.extent else ""}
+            yield tuple(text.format(**values) for text in PROMISES[p.name])  # type: ignore[misc]
+
+
+def _default_axis(t: Tensor, program: Program, p: Property) -> int:
+    return max((k for k, a in enumerate(t.axes) if a != program.batch), default=0)
+
+
+def public_name(program: Program, t: Tensor) -> str:
+    """What callers call a result: a gradient by the name of its variable."""
+    return next((v.name for v, g in program.gradients if g is t), t.name)

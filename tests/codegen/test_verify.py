@@ -90,6 +90,34 @@ def test_a_wrong_line_of_an_emitted_module_is_caught():
     ]
 
 
+MODELS = {
+    "gather": "dims v, k\nbatch n\ninput t : [n] labels(v)\nparam E : [v, k]\ny[i, j] = E[t[i], j]\nminimize sum(y^3)",
+    "maximum": "dims d\nbatch n\ninput X : [n, d]\nparam W : [d, d]\nminimize mean(max(X @ W, axis=1))",
+    "norms": "dims d\nparam x : [d]\nminimize norm(x) + norm(x, 1)",
+    "branches": "dims d\nparam x : [d]\nminimize sum(log(x) if x > 0 else 0)",
+    "own function": "dims d\nconst a = 0.5\nfn f(x) = x / (1 + a*x^2)\nparam x : [d]\nminimize sum(f(x))",
+    "symmetric": "dims d\ninput S : [d, d] symmetric\nparam x : [d]\nminimize x' @ S @ x",
+    "counts": "dims d\nbatch n\ninput X : [n, d] positive\ntarget y : [n] counts\nparam w : [d]\nm = exp(X @ w)\n"
+    "minimize mean(m - y * log(m))",
+    "bounds": "dims d\nparam s : [d] in 0..1\nminimize sum(log(s) + log(1 - s))",
+    "hinge": "dims d\nbatch n\ninput X : [n, d]\ntarget y : [n] signs\nparam w : [d]\n"
+    "minimize mean(max(0, 1 - y*(X @ w)))",
+    "diagonal": "dims d\nparam A : [d, d]\nt = sum[i] A[i, i]\nminimize t^2 + sum(diag(A)^3)",
+    "activations": "dims d\nparam x : [d]\nminimize sum(gelu(x) + silu(x) + softplus(x) + elu(x))",
+    "labels": "dims d, c\nbatch n\ninput X : [n, d]\ntarget t : [n] labels(c)\nparam W : [d, c]\n"
+    "P = softmax(X @ W, axis=1)\nminimize cross_entropy(t, P)",
+    "simplex": "dims d, c\nbatch n\ninput X : [n, d]\ntarget Y : [n, c] simplex\nparam W : [d, c]\n"
+    "P = softmax(X @ W, axis=1)\nminimize cross_entropy(Y, P)",
+    "number": "param x\nminimize (x - 3)^2",
+}
+
+
+@pytest.mark.parametrize("text", MODELS.values(), ids=MODELS.keys())
+def test_models_of_every_kind_are_right(text):
+    result = verify.check(derive.parse(text), target="numpy")
+    assert result.ok, str(result)
+
+
 def test_logarithms_are_checked_where_they_are_defined():
     model = derive.parse("dims d = 50\nparam w : [d]\nminimize sum(log(w) + sqrt(w))\n")
     assert verify.check(model, target="numpy").ok

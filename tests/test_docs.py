@@ -1,0 +1,50 @@
+"""The documents speak of what is there: files exist, models in them can be read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import derive
+from codegen import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOT_YET = {
+    "include": 'include "a.gc"',
+    "repeat": "repeat l = 1..3\nend",
+    "families": "dims d\nparam W{1} : [d]",
+    "recurrences": "dims T\ninput x : [T]\nh[0] = x[0]\nh[t+1] = h[t] + 1",
+    "padded": "dims n\ninput x : [n]\ny[i] = x[i-1 | 0]",
+    "logdet": "dims n\nparam A : [n, n]\nminimize logdet(A)",
+}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_file_that_a_document_names_exists(path):
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:derive|codegen|tests|examples|benchmarks|docs)/[\w./]*\w", text))
+    assert not [name for name in sorted(named) if not (ROOT / name).exists()]
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert not [link for link in links if not (path.parent / link).exists()]
+
+
+def test_the_model_of_the_language_page_is_one():
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    model = re.findall(r"```\n(model .*?)```", text, re.DOTALL)[0]
+    assert set(derive.parse(model).gradient()) == {"w", "b"}
+
+
+def test_the_readme_lists_the_commands():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {f"gradc {name}" for name in cli.COMMANDS} <= set(re.findall(r"gradc \w+", text))
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_what_is_said_to_be_missing_is_refused_by_name(name):
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    assert name in text
+    with pytest.raises(derive.NotSupportedYet, match="not supported yet"):
+        derive.parse(NOT_YET[name])

@@ -24,6 +24,7 @@ from derive.library.initializers import distribution
 from derive.library.optimizers import OPTIMIZERS
 from derive.notation import source_line
 from derive.program import Equation, Program, Tensor, reads
+from derive.rewrite import walk
 
 
 def context(
@@ -152,16 +153,27 @@ def _function(
     for part in parts:
         product = contraction(part)
         order += [part] if product is None else [*product[0], product[1]]
-    read = {t for p in parts for t in reads(p.body)}
     return Function(
         name,
-        tuple(t for t in program.declared if t.kind in ("input", "target") and t in read),
+        _inputs(program, parts),
         tuple(stands[t] for t in results),
         tuple((t, stands[g]) for t, g in pairs if t.kind == "param"),
         goal,
         tuple(order),
         plan(parts, wanted),
     )
+
+
+def _inputs(program: Program, parts: Iterable[Part]) -> tuple[Tensor, ...]:
+    """The data that parts read; where they only count samples, the first data that has samples."""
+    read = {t for p in parts for t in reads(p.body)}
+    data = [t for t in program.declared if t.kind in ("input", "target")]
+    counted = any(x == program.batch for p in parts for x in walk(p.body)) or any(
+        program.batch in _dims(s.extent) for p in parts for s in p.letters
+    )
+    if counted and not any(program.batch in t.axes for t in read):
+        read |= set([t for t in data if program.batch in t.axes][:1])
+    return tuple(t for t in data if t in read)
 
 
 def _unread(program: Program) -> tuple[Tensor, ...]:

@@ -148,3 +148,11 @@ def test_other_promises(promise, bad):
 def test_docstring_holds_model_and_formulas(net):
     assert "P = softmax(X @ W * s + b, axis=1)" in net.__doc__
     assert "dW = " in net.__doc__
+
+
+def test_an_output_that_only_counts_samples_asks_for_data():
+    text = "dims d = 3\nbatch n\ninput X : [n, d]\nparam w : [d]\nR = sum(w^2) / n\nminimize R + sum(X)\noutput R"
+    for target in ("numba", "numpy"):
+        module = load_source(build(derive.parse(text).program, target=target))
+        found = module.forward({"w": np.ones(3)}, X=np.ones((5, 3)))["R"]
+        assert found == pytest.approx(3 / 5)

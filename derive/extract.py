@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
-from math import gcd, lcm
+from math import gcd, isqrt, lcm
 
 from derive.cost import cost
 from derive.expr import (
@@ -30,10 +30,8 @@ from derive.expr import (
     split_power,
     sum_over,
 )
-from derive.rational import factored
 from derive.rewrite import factors, map_children, substitute, terms, walk
 
-MAX_FACTORED = 8
 LARGEST_NUMBER = 10**6
 
 
@@ -61,9 +59,30 @@ def _shortest(e: Expr) -> Expr:
     candidates: list[Expr] = []
     for form in dict.fromkeys((e, _join_sums(e))):
         candidates += [_horner(form, False), _horner(form, True), form]
-    if len(e.args) <= MAX_FACTORED:
-        candidates.append(factored(e))
+    candidates.append(_square(e))
     return min(enumerate(candidates), key=lambda kc: (cost(kc[1]), _divisions(kc[1]), kc[0]))[1]
+
+
+def _square(e: Expr) -> Expr:
+    """a² ± 2ab + b² as (a ± b)²."""
+    parts = terms(e)
+    if len(parts) == 3:
+        for k, cross in enumerate(parts):
+            a, b = (_root(t) for t in parts[:k] + parts[k + 1 :])
+            for sign in (1, -1):
+                if a is not None and b is not None and cross == mul(2 * sign, a, b):
+                    return power(add(a, mul(sign, b)), 2)
+    return e
+
+
+def _root(t: Expr) -> Expr | None:
+    """The monomial whose square is ``t``, if there is one."""
+    coefficient, _ = split_coefficient(t)
+    numerator, denominator = isqrt(max(coefficient.numerator, 0)), isqrt(coefficient.denominator)
+    powers = _powers(t)
+    if Fraction(numerator**2, denominator**2) != coefficient or any(x % 2 for x in powers.values()):
+        return None
+    return mul(Fraction(numerator, denominator), *(power(b, x / 2) for b, x in powers.items()))
 
 
 def _divisions(e: Expr) -> int:
@@ -153,7 +172,15 @@ def _horner(e: Expr, denominators: bool) -> Expr:
         inside = add(*(mul(*(f for f in factors(t) if f != best)) for t in group))
     else:
         inside = add(*(mul(t, power(best, -1)) for t in group))
-    return add(mul(best, _shortest(inside)), _shortest(add(*rest)))
+    remainder = add(*rest)
+    for sign in (1, -1):  # a·(1 + b) ± (1 + b)
+        if inside == mul(sign, remainder):
+            return mul(add(best, sign), _shortest(inside))
+    done = add(mul(best, _shortest(inside)), _shortest(remainder))
+    again = _content(terms(done), False)  # a·(c + d) + b·(c + d)
+    if not isinstance(done, Add) or all(isinstance(f, Num) for f in factors(again)):
+        return done
+    return mul(again, add(*(mul(t, power(again, -1)) for t in terms(done))))
 
 
 def _join_sums(e: Expr) -> Expr:

@@ -51,20 +51,6 @@ def cancel(e: Expr) -> Expr:
     return add(*(mul(t, bottom) for t in terms(top)))
 
 
-@lru_cache(maxsize=4096)
-def factored(e: Expr) -> Expr:
-    """``e`` as a product of irreducible factors over its opaque parts.
-
-    >>> from derive.program import Tensor
-    >>> a, b = Tensor("a", ()).at(()), Tensor("b", ()).at(())
-    >>> factored(1 + a + b + a * b)
-    (a + 1)·(b + 1)
-    """
-    symbols = Symbols()
-    numerator, denominator = sp.fraction(sp.together(_rational(e, symbols)))
-    return symbols.from_sympy(sp.factor(numerator) / denominator)
-
-
 def num_of(s: Any, symbols: Symbols, exponent: int) -> Expr:
     """A SymPy number to a power."""
     return power(symbols.from_sympy(s), exponent)

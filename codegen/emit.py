@@ -19,7 +19,7 @@ from codegen.steps import Gemm, Part, Step, parts_of
 from codegen.targets import Target
 from derive.errors import GradcError
 from derive.evaluate import extent
-from derive.expr import Expr
+from derive.expr import Expr, Reduce
 from derive.library.initializers import distribution
 from derive.library.optimizers import OPTIMIZERS
 from derive.notation import source_line
@@ -168,9 +168,10 @@ def _inputs(program: Program, parts: Iterable[Part]) -> tuple[Tensor, ...]:
     """The data that parts read; where they only count samples, the first data that has samples."""
     read = {t for p in parts for t in reads(p.body)}
     data = [t for t in program.declared if t.kind in ("input", "target")]
-    counted = any(x == program.batch for p in parts for x in walk(p.body)) or any(
-        program.batch in _dims(s.extent) for p in parts for s in p.letters
-    )
+    bound = [b for p in parts for x in walk(p.body) if isinstance(x, Reduce) for b in x.binders]
+    extents = [s.extent for s in (*bound, *(s for p in parts for s in p.letters))]
+    counted = any(x == program.batch for p in parts for x in walk(p.body))
+    counted = counted or any(program.batch in _dims(e) for e in extents)
     if counted and not any(program.batch in t.axes for t in read):
         read |= set([t for t in data if program.batch in t.axes][:1])
     return tuple(t for t in data if t in read)

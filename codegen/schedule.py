@@ -62,7 +62,7 @@ def split(equation: Equation) -> list[Part]:
         return Access(out, letters)
 
     body = named(equation.body, equation.letters)
-    if parts and body == Access(parts[-1].out, equation.letters):
+    if parts and parts[-1].letters == equation.letters and body == Access(parts[-1].out, equation.letters):
         last = parts.pop()
         return [*parts, Part(equation.out, equation.letters, last.body, equation)]
     return [*parts, Part(equation.out, equation.letters, body, equation)]

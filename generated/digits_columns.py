@@ -340,7 +340,7 @@ def _forward(n, theta, work, X, P):
             E[k, i] = math.exp(Z2[k, i] - M[i])
             S[i] += E[k, i]
 
-    # P = E ⊘ S    (line 16: P  = softmax(Z2, axis=0))
+    # P = E ⊘ S    (line 16: P = softmax(Z2, axis=0))
     for i in range(c):
         for j in range(n):
             P[i, j] = E[i, j] / S[j]
@@ -455,7 +455,7 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     for i in range(n):
         lse[i] = M[i] + math.log(S[i])
 
-    # P = E ⊘ S    (line 16: P  = softmax(Z2, axis=0))
+    # P = E ⊘ S    (line 16: P = softmax(Z2, axis=0))
     # loss = −(1/n) Σ(Y ⊙ (Z2 − lse))    (line 17: minimize cross_entropy(Y, P))
     # dZ2 = (P − Y)/n
     # S_2 = dZ2 1

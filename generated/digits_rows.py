@@ -322,7 +322,7 @@ def _forward(n, theta, work, X, P):
     # M = max(Z2, axis=1)
     # E = exp(Z2 − M 1ᵀ)
     # S = E 1
-    # P = E ⊘ (S 1ᵀ)    (line 16: P  = softmax(Z2, axis=1))
+    # P = E ⊘ (S 1ᵀ)    (line 16: P = softmax(Z2, axis=1))
     for i in range(n):
         M = -math.inf
         for j in range(c):
@@ -414,7 +414,7 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     # E = exp(Z2 − M 1ᵀ)
     # S = E 1
     # lse = M + log(S)
-    # P = E ⊘ (S 1ᵀ)    (line 16: P  = softmax(Z2, axis=1))
+    # P = E ⊘ (S 1ᵀ)    (line 16: P = softmax(Z2, axis=1))
     # loss = −(1/n) Σ(Y ⊙ (Z2 − lse 1ᵀ))    (line 17: minimize cross_entropy(Y, P))
     # dZ2 = (P − Y)/n
     # db2 = 1ᵀ dZ2

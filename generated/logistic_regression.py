@@ -19,7 +19,7 @@ What is computed:
 
     z = X w + b
     p = sigmoid(z)
-    loss = −(1/n) Σ(y ⊙ (−log1p(exp(−where(−z ≥ 0, −z, z))) − where(−z ≥ 0, −z, 0)) + (1 − y) ⊙ (−log1p(exp(−where(z ≥ 0, z, −z))) − where(z ≥ 0, z, 0)))
+    loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form
     dz = (p − y)/n
     dw = Xᵀ dz
     db = Σ(dz)
@@ -292,8 +292,7 @@ def _loss(n, theta, work, X, y):
     # z = X w + b    (line 11: z = X @ w + b)
     np.dot(X, w, z_sum)
 
-    # loss = −(1/n) Σ(y ⊙ (−log1p(exp(−where(−z ≥ 0, −z, z))) − where(−z ≥ 0, −z, 0)) + (1 − y) ⊙ (−log1p(exp(−where(z ≥
-    #   0, z, −z))) − where(z ≥ 0, z, 0)))    (line 13: minimize bce(y, p))
+    # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 13: minimize bce(y, p))
     loss_sum = 0.0
     for i in range(n):
         z = z_sum[i] + b
@@ -317,8 +316,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     np.dot(X, w, z_sum)
 
     # p = sigmoid(z)    (line 12: p = sigmoid(z))
-    # loss = −(1/n) Σ(y ⊙ (−log1p(exp(−where(−z ≥ 0, −z, z))) − where(−z ≥ 0, −z, 0)) + (1 − y) ⊙ (−log1p(exp(−where(z ≥
-    #   0, z, −z))) − where(z ≥ 0, z, 0)))    (line 13: minimize bce(y, p))
+    # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 13: minimize bce(y, p))
     # dz = (p − y)/n
     # db = Σ(dz)
     loss_sum = 0.0

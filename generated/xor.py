@@ -25,7 +25,7 @@ What is computed:
     A1 = tanh(Z1)
     z2 = A1 W2 + b2
     p = sigmoid(z2)
-    loss = −(1/n) Σ(y ⊙ (−log1p(exp(−where(−z2 ≥ 0, −z2, z2))) − where(−z2 ≥ 0, −z2, 0)) + (1 − y) ⊙ (−log1p(exp(−where(z2 ≥ 0, z2, −z2))) − where(z2 ≥ 0, z2, 0)))
+    loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form
     dz2 = (p − y)/n
     dW2 = A1ᵀ dz2
     db2 = Σ(dz2)
@@ -312,7 +312,7 @@ def _forward(n, theta, work, X, p):
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
     np.dot(A1, W2, z2)
 
-    # p = sigmoid(z2)    (line 16: p  = sigmoid(z2))
+    # p = sigmoid(z2)    (line 16: p = sigmoid(z2))
     for i in range(n):
         z2[i, 0] = z2[i, 0] + b2[0]
         p[i, 0] = 1.0 / (math.exp(-z2[i, 0]) + 1.0)
@@ -340,8 +340,7 @@ def _loss(n, theta, work, X, y):
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
     np.dot(A1, W2, z2)
 
-    # loss = −(1/n) Σ(y ⊙ (−log1p(exp(−where(−z2 ≥ 0, −z2, z2))) − where(−z2 ≥ 0, −z2, 0)) + (1 − y) ⊙
-    #   (−log1p(exp(−where(z2 ≥ 0, z2, −z2))) − where(z2 ≥ 0, z2, 0)))    (line 17: minimize bce(y, p))
+    # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 17: minimize bce(y, p))
     loss_sum = 0.0
     for i in range(n):
         z2[i, 0] = z2[i, 0] + b2[0]
@@ -384,9 +383,8 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
     np.dot(A1, W2, z2)
 
-    # p = sigmoid(z2)    (line 16: p  = sigmoid(z2))
-    # loss = −(1/n) Σ(y ⊙ (−log1p(exp(−where(−z2 ≥ 0, −z2, z2))) − where(−z2 ≥ 0, −z2, 0)) + (1 − y) ⊙
-    #   (−log1p(exp(−where(z2 ≥ 0, z2, −z2))) − where(z2 ≥ 0, z2, 0)))    (line 17: minimize bce(y, p))
+    # p = sigmoid(z2)    (line 16: p = sigmoid(z2))
+    # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 17: minimize bce(y, p))
     # dz2 = (p − y)/n
     # db2 = Σ(dz2)
     loss_sum = 0.0

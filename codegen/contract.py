@@ -96,11 +96,11 @@ def _sides(body: Reduce, free: tuple[Letter, ...]) -> tuple[Expr, Expr] | None:
 
 
 def _whole(e: Expr) -> bool:
-    """Whether ``e`` reads every element of a tensor once: distinct plain letters."""
+    """Whether ``e`` reads every element of a tensor once: distinct plain letters that run over whole axes."""
     return (
         isinstance(e, Access)
         and e.tensor.dtype == "real"
-        and all(isinstance(p, Letter) for p in e.places)
+        and all(isinstance(p, Letter) and p.extent == a for p, a in zip(e.places, e.tensor.axes, strict=True))
         and len(set(e.places)) == len(e.places)
     )
 

@@ -8,9 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from derive.expr import Access, Add, Dim, Expr, Letter, Mul, Num, Pow, Reduce, as_expr, fresh_like, mul
+from derive.deltas import guards_for
+from derive.expr import (
+    Access,
+    Add,
+    Dim,
+    Expr,
+    Letter,
+    Mask,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    as_expr,
+    fresh_like,
+    mul,
+    negate,
+    select,
+)
 from derive.program import Equation, Program, Tensor
-from derive.rewrite import map_children, substitute, terms
+from derive.rewrite import accesses, map_children, substitute, terms
 
 
 def is_scale(e: Expr) -> bool:
@@ -127,14 +145,34 @@ def hoist(program: Program) -> Program:
             total = total + d
         return total
 
-    def pointwise(e: Expr) -> Expr:
+    def pointwise(e: Expr, given: tuple[Expr, ...] = ()) -> Expr:
         if isinstance(e, Reduce):
-            return namer.name(e, STEMS[e.op], emit)
-        return map_children(e, pointwise)
+            return namer.name(guarded(e, given), STEMS[e.op], emit)
+        return map_branches(e, pointwise, given)
 
     for equation in program.equations:
         emit(equation)
     return program.with_equations(out)
+
+
+def map_branches(e: Expr, visit: Callable[[Expr, tuple[Expr, ...]], Expr], given: tuple[Expr, ...]) -> Expr:
+    """``e`` with ``visit`` applied to each operand, told the masks under which that operand counts."""
+    if isinstance(e, Select):
+        chosen = visit(e.chosen, (*given, e.mask))
+        return select(visit(e.mask, given), chosen, visit(e.other, (*given, negate(e.mask))))
+    masks = tuple(f for f in e.children if isinstance(f, Mask)) if isinstance(e, Mul) else ()
+    return map_children(e, lambda c: visit(c, given if c in masks else (*given, *masks)))
+
+
+def guarded(e: Expr, given: tuple[Expr, ...]) -> Expr:
+    """``e`` as it may be computed on its own: under its masks where it would else read outside of a tensor."""
+    if not given or all(
+        guards_for(p, a) == [] for s in accesses(e) for p, a in zip(s.places, s.tensor.axes, strict=True)
+    ):
+        return e
+    if isinstance(e, Reduce) and e.op == "sum":
+        return Reduce("sum", e.binders, mul(*given, e.body))
+    return select(mul(*given), e, 0)
 
 
 def _merged(term: Expr) -> Expr:

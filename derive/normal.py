@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from derive.deltas import decided, eliminate
 from derive.expr import (
     ZERO,
     Access,
@@ -124,7 +125,8 @@ class Normalizer:
                 sides = [(x, e.right) if k == 0 else (e.left, x) for x in (side.chosen, side.other)]
                 yes, no = (compare(e.op, *s) for s in sides)
                 return self(add(mul(side.mask, yes), mul(negate(side.mask), no)))
-        return map_children(e, self)
+        done = map_children(e, self)
+        return decided(done) if isinstance(done, Compare) else done
 
     def _canonical(self, op: str, binders: tuple[Letter, ...], body: Expr) -> Expr:
         return canonical_reduce(op, binders, body, lambda c: sort_places(c, self.knowledge))
@@ -190,7 +192,7 @@ class Normalizer:
 
     def _sum_of_product(self, bound: list[Letter], term: Expr) -> Expr:
         parts, bound = _flatten(list(factors(term)), bound)
-        parts, bound, changed = _eliminate_deltas(parts, bound)
+        parts, bound, changed = eliminate(parts, bound)
         if changed:
             return self(Reduce("sum", tuple(bound), mul(*parts))) if bound else self(mul(*parts))
         return self._split(parts, bound)
@@ -297,41 +299,6 @@ def _flatten(parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[L
         else:
             out.append(p)
     return out, bound
-
-
-def _eliminate_deltas(parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter], bool]:
-    """Where [b == e] stands under a sum over b, put e for b."""
-    changed = False
-    while True:
-        found = _solvable(parts, bound)
-        if found is None:
-            return parts, bound, changed
-        delta, letter, value = found
-        changed = True
-        bound = [b for b in bound if b != letter]
-        parts = [substitute(p, {letter: value}) for p in parts if p is not delta]
-
-
-def _solvable(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Expr] | None:
-    for p in parts:
-        if isinstance(p, Compare) and p.op == "==":
-            for letter, value in ((p.left, p.right), (p.right, p.left)):
-                free = isinstance(letter, Letter) and letter in bound and letter not in value.letters
-                if free and isinstance(letter, Letter) and within(value, letter.extent):
-                    return p, letter, value
-    return None
-
-
-def within(value: Expr, extent: Expr) -> bool:
-    """Whether an integer expression is known to lie in 0 … extent−1."""
-    if isinstance(value, Letter):
-        return value.extent == extent
-    if isinstance(value, Num):
-        return isinstance(extent, Num) and 0 <= value.value < extent.value
-    if isinstance(value, Access):
-        labels = value.tensor.property("labels")
-        return (labels.extent if labels is not None else value.tensor.range) == extent
-    return False
 
 
 def canonical_reduce(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 
 from derive.expr import Access, Add, Call, Expr, Num, Pow, Reduce, power
-from derive.hoist import Namer, hoist, is_scale, ordered_letters, standard
+from derive.hoist import Namer, guarded, hoist, is_scale, map_branches, ordered_letters, standard
 from derive.program import Equation, Program
 from derive.rewrite import map_children, walk
 
@@ -27,16 +27,19 @@ def prepare(program: Program) -> Program:
     def emit(equation: Equation) -> None:
         known = namer.find(equation.body) if not isinstance(equation.body, (Access, Num)) else None
         namer.remember(equation)
-        body = known if known is not None and known.tensor is not equation.out else map_children(equation.body, visit)
+        body = (
+            known if known is not None and known.tensor is not equation.out else map_branches(equation.body, visit, ())
+        )
         out.append(equation.with_body(body))
 
-    def visit(e: Expr) -> Expr:
+    def visit(e: Expr, given: tuple[Expr, ...]) -> Expr:
         if isinstance(e, Pow) and isinstance(e.exponent, Num) and _key(positive := _positive_power(e)) in wanted:
-            name = namer.name(positive, "s", emit)
+            name = namer.name(guarded(positive, given), "s", emit)
             return name if positive == e else power(name, -1)
         if isinstance(e, (Call, Add)) and _key(e) in wanted:
-            return namer.name(e, _STEMS.get(e.function.name, "K") if isinstance(e, Call) else "D", emit)
-        return map_children(e, visit)
+            stem = _STEMS.get(e.function.name, "K") if isinstance(e, Call) else "D"
+            return namer.name(guarded(e, given), stem, emit)
+        return map_branches(e, visit, given)
 
     for equation in expanded.equations:
         emit(equation)

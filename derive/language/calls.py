@@ -7,7 +7,7 @@ in `derive.library`; here arguments are bound, axes are found, and the declared 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from derive.errors import GradcError, NotSupportedYet, SourceError
@@ -18,7 +18,7 @@ from derive.language import tree
 from derive.language.arguments import bind, find_axis
 from derive.language.composites import composite, loss
 from derive.language.indices import Scope
-from derive.language.matrices import column
+from derive.language.matrices import column, concat
 from derive.language.names import suggest
 from derive.language.parse import parse_expression
 from derive.language.tensors import Hints, Places, Value, constant, elementwise, of_tensor, reduced
@@ -53,7 +53,7 @@ class Functions(Protocol):
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod")
 NOT_YET = frozenset(("inv", "det", "logdet", "solve", "eye", "ones", "zeros", "vec", "kron", "outer", "tril", "triu"))
-NOT_YET |= {"cumsum", "concat", "dense", "conv", "conv2d", "embedding", "layer_norm", "batch_norm", "rms_norm"}
+NOT_YET |= {"cumsum", "dense", "conv", "conv2d", "embedding", "layer_norm", "batch_norm", "rms_norm"}
 NOT_YET |= {"dropout", "attention", "rnn", "lstm", "gru", "max_pool", "avg_pool", "flatten"}
 
 
@@ -158,6 +158,18 @@ def _column(elab: Elaborator, node: tree.CallExpr) -> Value:
     return column(elab.value(bind(node, ("v",))["v"]), node.span)
 
 
+def _concat(elab: Elaborator, node: tree.CallExpr) -> Value:
+    parts = [elab.value(a.value) for a in node.arguments if a.name is None]
+    bound = bind(replace(node, arguments=tuple(a for a in node.arguments if a.name)), (), keyword_only=("axis",))
+    if len(parts) < 2:
+        raise SourceError("concat takes two tensors or more", node.span, hint="it is concat(a, b, axis=…)")
+    if any(v.rank == 0 for v in parts):
+        raise SourceError("concat takes vectors and more, not numbers", node.span, hint="[a, b] stacks numbers")
+    if "axis" not in bound and parts[0].rank > 1:
+        raise SourceError(f"concat of {parts[0].show()} needs axis=", node.span, hint="write axis=0")
+    return concat(parts, find_axis(elab.names, bound["axis"], parts[0]) if "axis" in bound else 0, node.span)
+
+
 def _derivative(elab: Elaborator, node: tree.CallExpr) -> Value:
     """``d(u, x)``: equations of the model that end with ∂u/∂x."""
     bound = bind(node, ("u", "x"))
@@ -184,5 +196,6 @@ TENSOR_FUNCTIONS: dict[str, Callable[[Elaborator, tree.CallExpr], Value]] = {
     "diag": _diag,
     "norm": _norm,
     "col": _column,
+    "concat": _concat,
     "d": _derivative,
 }

@@ -5,10 +5,11 @@ In: the operands. Out: the result, or an error that names them with their axes a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from derive.errors import SourceError, Span
-from derive.expr import ONE, ZERO, Expr, mul, sum_over
+from derive.expr import ONE, ZERO, Expr, add, compare, mul, num, select, sum_over
 from derive.language.tensors import Hints, Places, Value
 
 
@@ -82,3 +83,29 @@ def column(v: Value, span: Span | None) -> Value:
     if v.rank != 1:
         raise SourceError(f"col takes a vector, {v.show()} is not one", span)
     return Value((v.axes[0], ONE), lambda p, h: v.build(p[:1], h), text=f"col({v.text})", dims=v.dims)
+
+
+def concat(parts: Sequence[Value], axis: int, span: Span | None) -> Value:
+    """``concat(a, b, axis=k)``: one behind the other along an axis; the other axes are equal."""
+    first = parts[0]
+    for v in parts[1:]:
+        if v.rank != first.rank or any(
+            a != b for k, (a, b) in enumerate(zip(v.axes, first.axes, strict=True)) if k != axis
+        ):
+            raise SourceError(
+                f"concat along axis {axis} needs the other axes equal: {first.show()} and {v.show()} differ", span
+            )
+    ends = [add(*(v.axes[axis] for v in parts[: k + 1])) for k in range(len(parts))]
+
+    def build(places: Places, hints: Hints) -> Expr:
+        place = places[axis]
+        out: Expr | None = None
+        for k in range(len(parts) - 1, -1, -1):
+            start = ends[k - 1] if k else num(0)
+            inside = parts[k].build((*places[:axis], add(place, mul(-1, start)), *places[axis + 1 :]), hints)
+            out = inside if out is None else select(compare("<", place, ends[k]), inside, out)
+        assert out is not None
+        return out
+
+    axes = (*first.axes[:axis], ends[-1], *first.axes[axis + 1 :])
+    return Value(axes, build, text="concat(…)", span=span, dims=first.dims)

@@ -130,7 +130,8 @@ class NumpyPrinter(ScalarPrinter):
         if not e.places:
             return name
         letters = [p for p in e.places if isinstance(p, Letter)]
-        if len(set(letters)) < len(letters) or any(not isinstance(p, (Letter, Num)) for p in e.places):
+        whole = all(p.extent == a for p, a in zip(e.places, e.tensor.axes, strict=True) if isinstance(p, Letter))
+        if not whole or len(set(letters)) < len(letters) or any(not isinstance(p, (Letter, Num)) for p in e.places):
             return f"{name}[{', '.join(self.place(p, e, k) for k, p in enumerate(e.places))}]"
         if len(letters) < len(e.places):
             name += f"[{', '.join(':' if isinstance(p, Letter) else self.integer(p) for p in e.places)}]"
@@ -142,7 +143,8 @@ class NumpyPrinter(ScalarPrinter):
     def place(self, p: Expr, e: Access, axis: int) -> str:
         """An index array; one that may leave the axis where another branch is chosen is kept inside."""
         text = self.integer(p)
-        if self.guarded and not isinstance(p, (Letter, Num)):
+        inside = isinstance(p, Num) or (isinstance(p, Letter) and p.extent == e.tensor.axes[axis])
+        if self.guarded and not inside:
             return f"np.clip({text}, 0, {self.integer(e.tensor.axes[axis])} - 1)"
         return text
 

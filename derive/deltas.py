@@ -1,0 +1,158 @@
+"""Elimination of Kronecker deltas: where [i + c == e] stands under a sum over i, e − c takes the place of i.
+
+In: the factors of a product and the letters it is summed over. Out: fewer letters. Plain letters are renamed, affine
+places solved, with a guard for each bound that is not known to hold; data-dependent places stay as they are unless
+their range is known.
+"""
+
+from __future__ import annotations
+
+from derive.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Add,
+    Compare,
+    Dim,
+    Expr,
+    Letter,
+    Mul,
+    Num,
+    Reduce,
+    add,
+    compare,
+    fresh,
+    mul,
+    num,
+    split_coefficient,
+)
+from derive.rewrite import substitute, terms, walk
+from derive.shapes import never_negative
+
+
+def eliminate(parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter], bool]:
+    """Solve deltas for bound letters until none is left that can be; says whether any was."""
+    changed = False
+    while True:
+        narrow = _narrowed(parts, bound)
+        if narrow is not None:
+            mask, letter, shorter = narrow
+            bound = [shorter if b == letter else b for b in bound]
+            parts = [substitute(p, {letter: shorter}) for p in parts if p is not mask]
+            changed = True
+            continue
+        found = _solvable(parts, bound)
+        if found is None:
+            return parts, bound, changed
+        delta, letter, value, guards = found
+        changed = True
+        bound = [b for b in bound if b != letter]
+        parts = [*(substitute(p, {letter: value}) for p in parts if p is not delta), *guards]
+
+
+def _narrowed(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Letter] | None:
+    """[i < m] under a sum over i below n, m ≤ n: the sum over i below m."""
+    for p in parts:
+        if isinstance(p, Compare) and p.op == "<" and isinstance(p.left, Letter) and p.left in bound:
+            extent = p.right
+            if not extent.letters and _is_integer(extent) and never_negative(add(p.left.extent, mul(-1, extent))):
+                return p, p.left, fresh(extent, p.left.hint)
+    return None
+
+
+def _solvable(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Expr, list[Expr]] | None:
+    """A delta, the letter it determines, what that letter is, and the guards; plain letters come first."""
+    affine: tuple[Expr, Letter, Expr, list[Expr]] | None = None
+    for p in parts:
+        if not isinstance(p, Compare) or p.op != "==":
+            continue
+        for side, other in ((p.left, p.right), (p.right, p.left)):
+            for letter in bound:
+                value = _solved(side, other, letter)
+                guards = None if value is None else guards_for(value, letter.extent)
+                if value is None or guards is None:
+                    continue
+                if not guards:
+                    return p, letter, value, []
+                affine = affine or (p, letter, value, guards)
+    return affine
+
+
+def _solved(side: Expr, other: Expr, letter: Letter) -> Expr | None:
+    """The letter from side == other, where it stands on that side alone and with the coefficient ±1."""
+    if letter in other.letters or letter not in side.letters:
+        return None
+    own = [t for t in terms(side) if letter in t.letters]
+    coefficient, rest = split_coefficient(own[0])
+    if len(own) != 1 or rest != letter or abs(coefficient) != 1:
+        return None
+    remaining = add(*(t for t in terms(side) if t is not own[0]))
+    return mul(coefficient, add(other, mul(-1, remaining)))
+
+
+def guards_for(value: Expr, extent: Expr) -> list[Expr] | None:
+    """The masks under which an integer expression lies in 0 … extent−1; none where that is known, None if unknown.
+
+    >>> from derive.expr import Dim, fresh
+    >>> i = fresh(Dim("n"), "i"); guards_for(i, Dim("n")), guards_for(i - 1, Dim("n"))
+    ([], [[1 <= i]])
+    """
+    if isinstance(value, Access):
+        labels = value.tensor.property("labels")
+        known = labels.extent if labels is not None else value.tensor.range
+        return [] if known == extent else None
+    if any(isinstance(n, (Access, Reduce)) for n in walk(value)):
+        return None
+    low, high = _bounds(value)
+    guards = []
+    if not never_negative(low):
+        guards.append(_at_least_zero(value))
+    if not never_negative(add(extent, -1, mul(-1, high))):
+        guards.append(_at_least_zero(add(extent, -1, mul(-1, value))))
+    return guards
+
+
+def decided(e: Compare) -> Expr:
+    """A comparison of integer expressions in letters and extents, where it holds for all of them or for none.
+
+    >>> from derive.expr import Dim, fresh
+    >>> i = fresh(Dim("n"), "i"); decided(Compare("<", i, Dim("n"))), decided(Compare("<=", i + 1, i))
+    (1, 0)
+    """
+    if e.op not in ("<", "<=") or not all(_is_integer(side) for side in (e.left, e.right)):
+        return e
+    slack = add(e.right, mul(-1, e.left), -1 if e.op == "<" else 0)
+    low, high = _bounds(slack)
+    if never_negative(low):
+        return ONE
+    return ZERO if never_negative(add(mul(-1, high), -1)) else e
+
+
+def _is_integer(e: Expr) -> bool:
+    """Whether ``e`` is a polynomial in letters and extents with whole coefficients."""
+    return all(
+        isinstance(n, (Add, Mul, Letter, Dim)) or (isinstance(n, Num) and n.value.denominator == 1) for n in walk(e)
+    )
+
+
+def _bounds(value: Expr) -> tuple[Expr, Expr]:
+    """The least and the largest value over the ranges of its letters."""
+    low: Expr = num(0)
+    high: Expr = num(0)
+    for t in terms(value):
+        coefficient, rest = split_coefficient(t)
+        if isinstance(rest, Letter):
+            last = mul(coefficient, add(rest.extent, -1))
+            low, high = (low, high + last) if coefficient > 0 else (low + last, high)
+        else:
+            low, high = low + t, high + t
+    return low, high
+
+
+def _at_least_zero(e: Expr) -> Expr:
+    """[0 ≤ e], with negative terms on the other side: [1 ≤ i], [i + 1 ≤ n] as [i < n]."""
+    above = [t for t in terms(e) if split_coefficient(t)[0] > 0]
+    below = [mul(-1, t) for t in terms(e) if split_coefficient(t)[0] < 0]
+    left, right = add(*below), add(*above)
+    one = isinstance(left, Add) and any(isinstance(t, Num) and t.value == 1 for t in left.args)
+    return compare("<", add(left, -1), right) if one else compare("<=", left, right)

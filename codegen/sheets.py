@@ -21,7 +21,7 @@ def sheet(model: Differentiable) -> str:
         f"## Formulas\n\n```\n{formulas_of(gradient)}\n```",
         f"## In indices\n\n```\n{formulas_of(gradient, 'index')}\n```",
         "## In LaTeX\n\n" + "\n".join(f"$${text}$$" for text in latex),
-        f"## What simplified them\n\n```\n{gradient.report}\n```",
+        "## What simplified them\n\n```\n" + "\n".join(map(str, gradient.report.firings)) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
 

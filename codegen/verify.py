@@ -118,6 +118,8 @@ def check(
     program = model.program
     if program.objective is None:
         raise GradcError(f"{program.name} minimizes nothing: there is no gradient to check")
+    if not wrt and not program.parameters:
+        raise GradcError(f"{program.name} has no parameters: name what to check, as in --wrt x")
     chosen = small_sizes(program, sizes or {})
     built = {d.name: chosen[d.name] for d in program.dims if d.derived is None}
     names = list(wrt) if wrt is not None else [t.name for t in program.parameters]

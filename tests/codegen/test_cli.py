@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +78,26 @@ def test_interrupting_is_130(here, monkeypatch):
 
     monkeypatch.setattr("codegen.commands.derive.load_model", interrupt)
     assert cli.run(["derive", "small.gc"]) == 130
+
+
+def test_interrupting_a_training_saves_nothing(here):
+    Path("data.csv").write_text(lines_csv())
+    command = ["train", "small.gc", "--data", "data.csv", "--target", "goal", "--epochs", "10000000", "-o", "out.npz"]
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "codegen.cli", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith("epoch")
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in err
+    assert not Path("out.npz").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import derive
-from codegen import promises
 from codegen.compiler import build, load_source
 from codegen.data import names_for
+from codegen.points import Point, points, small_sizes
 from derive.errors import GradcError
-from derive.evaluate import evaluate, extent
+from derive.evaluate import evaluate
 from derive.program import Program
 
 Array = NDArray[Any]
-Point = dict[str, Array]
 Place = tuple[int, ...]
 Measured = tuple[Array, Array, float]  # what the module gives, what is right (NaN: not known), the scale of errors
 
@@ -135,56 +134,12 @@ def compare(
     program: Program, double: Any, single: Any, *, formulas: Mapping[str, str], sizes: Mapping[str, int], seed: int = 0
 ) -> CheckResult:
     """Check two emitted modules of ``program``; the variables are the keys of ``formulas``."""
-    trial = _Trial(program, double, single, tuple(_points(program, double, sizes, seed)))
+    found = points(program, sizes, seed, lambda point: math.isfinite(_loss(program, double, point)))
+    trial = _Trial(program, double, single, tuple(itertools.islice(found, _MORE)))
+    if not trial.points:
+        raise GradcError(f"the loss of {program.name} is not a number at any random point that was tried")
     rows = [_row(trial, name, method, formula) for name, formula in formulas.items() for method in _METHODS]
     return CheckResult(program.name, tuple(rows), dict(sizes))
-
-
-def small_sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
-    """Distinct small primes for all dims and the batch, except those given.
-
-    The order of the defaults is kept, so that a kernel stays smaller than its image. Where an extent of the
-    model would vanish nevertheless, the defaults themselves are used.
-    """
-    dims = [d for d in program.dims if d.derived is None]
-    batch = [program.batch.name] if program.batch else []
-    if unknown := [name for name in given if name not in [d.name for d in dims] + batch]:
-        raise GradcError(f"no dim {unknown[0]} in {program.name}; its dims are {', '.join(d.name for d in dims)}")
-    ordered = sorted(dims, key=lambda d: (d.default is None, d.default or 0))
-    free = [name for name in [d.name for d in ordered] + batch if name not in given]
-    primes = (p for p in itertools.count(2) if all(p % q for q in range(2, p)) and p not in given.values())
-    chosen = {**dict(zip(free, primes, strict=False)), **given}
-    if not _fits(program, chosen):
-        chosen.update({d.name: d.default for d in dims if d.default is not None and d.name not in given})
-    return {name: chosen[name] for name in [d.name for d in dims] + batch}
-
-
-def _fits(program: Program, sizes: Mapping[str, int]) -> bool:
-    known = {**sizes}
-    for d in program.dims:
-        if d.derived is not None:
-            known[d.name] = extent(d.derived, known)
-    return all(extent(a, known) > 0 for t in program.tensors for a in t.axes)
-
-
-def _points(program: Program, net: Any, sizes: Mapping[str, int], seed: int) -> Iterator[Point]:
-    """Random values for all that is declared, promises kept, at which the loss is a number.
-
-    Half of them are positive where nothing else is promised: logarithms and roots ask for it.
-    """
-    r = np.random.default_rng(seed)
-    tensors = [t for t in program.declared if t.kind != "const"]
-    free = [t for t in tensors if t.dtype == "real" and not t.properties and t.bounds is None]
-    found = 0
-    for attempt in range(4 * _MORE):
-        point = {t.name: promises.draw(t, sizes, r) for t in tensors}
-        if attempt % 2:
-            point.update({t.name: np.asarray(np.abs(point[t.name]) + 0.3) for t in free})
-        if found < _MORE and np.isfinite(_loss(program, net, point)):
-            found += 1
-            yield point
-    if not found:
-        raise GradcError(f"the loss of {program.name} is not a number at any of {4 * _MORE} random points")
 
 
 def _arguments(program: Program, point: Point) -> tuple[Point, Point]:

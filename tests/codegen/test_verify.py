@@ -8,6 +8,7 @@ import pytest
 import derive
 from codegen import verify
 from codegen.compiler import build, load_source
+from codegen.points import small_sizes
 from derive.errors import GradcError
 
 NET = """\
@@ -56,7 +57,7 @@ def test_a_network_with_kinks_is_right_by_every_method():
 @pytest.mark.parametrize("factor", [1.0 + 1e-5, -1.0, 0.0, np.nan])
 def test_a_changed_gradient_is_caught_and_named(factor):
     model = derive.parse(NET)
-    sizes = verify.small_sizes(model.program, {"d": 3, "h": 5, "c": 2})
+    sizes = small_sizes(model.program, {"d": 3, "h": 5, "c": 2})
     built = {name: size for name, size in sizes.items() if name != "n"}
     double, single = (
         load_source(build(model.program, dtype=dtype, target="numpy", sizes=built)) for dtype in ("float64", "float32")
@@ -131,16 +132,27 @@ def test_inputs_are_checked_on_request():
 
 def test_given_sizes_are_kept_and_unknown_ones_refused():
     program = derive.parse(NET).program
-    assert verify.small_sizes(program, {"h": 3})["h"] == 3
-    assert sorted(verify.small_sizes(program, {"h": 3}).values()) == [2, 3, 5, 7]
+    assert small_sizes(program, {"h": 3})["h"] == 3
+    assert sorted(small_sizes(program, {"h": 3}).values()) == [2, 3, 5, 7]
     with pytest.raises(GradcError, match="no dim q"):
-        verify.small_sizes(program, {"q": 3})
+        small_sizes(program, {"q": 3})
 
 
 def test_derived_extents_stay_positive():
     text = "dims k = 5, n = 28, o = n-k+1\nparam w : [o]\nminimize sum(w^2)\n"
-    sizes = verify.small_sizes(derive.parse(text).program, {})
+    sizes = small_sizes(derive.parse(text).program, {})
     assert sizes["n"] - sizes["k"] + 1 > 0
+
+
+def test_an_access_stays_inside_at_the_sizes_that_are_chosen():
+    program = derive.parse("dims d = 9\nparam x : [d]\nminimize sum(x[1:5]^2)\n").program
+    assert small_sizes(program, {}) == {"d": 9}
+    assert small_sizes(program, {"d": 7}) == {"d": 7}
+
+
+def test_sizes_differ_from_the_numbers_in_shapes():
+    program = derive.parse("dims h\nbatch n\ninput X : [n, 2]\nparam W : [2, h]\nminimize sum(X @ W)\n").program
+    assert small_sizes(program, {}) == {"h": 3, "n": 5}
 
 
 def test_the_check_is_the_same_every_time():

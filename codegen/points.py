@@ -1,0 +1,78 @@
+"""Where a model is checked: small sizes, and random values at which every promise of the model holds.
+
+In: a program. Out: extents, and dictionaries of arrays for all that it declares.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codegen import promises
+from derive.errors import GradcError
+from derive.evaluate import evaluate, extent
+from derive.expr import Num
+from derive.program import Program
+
+Point = dict[str, NDArray[Any]]
+
+_TRIES = 40
+
+
+def small_sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
+    """Distinct small primes for all dims and the batch, except those given.
+
+    The order of the defaults is kept, so that a kernel stays smaller than its image. Where an extent of the
+    model would vanish nevertheless, the defaults themselves are used.
+    """
+    dims = [d for d in program.dims if d.derived is None]
+    batch = [program.batch.name] if program.batch else []
+    if unknown := [name for name in given if name not in [d.name for d in dims] + batch]:
+        raise GradcError(f"no dim {unknown[0]} in {program.name}; its dims are {', '.join(d.name for d in dims)}")
+    ordered = sorted(dims, key=lambda d: (d.default is None, d.default or 0))
+    free = [name for name in [d.name for d in ordered] + batch if name not in given]
+    taken = {*given.values(), *(int(a.value) for t in program.tensors for a in t.axes if isinstance(a, Num))}
+    primes = (p for p in itertools.count(2) if all(p % q for q in range(2, p)) and p not in taken)
+    chosen = {**dict(zip(free, primes, strict=False)), **given}
+    if not _fits(program, chosen):
+        chosen.update({d.name: d.default for d in dims if d.default is not None and d.name not in given})
+    return {name: chosen[name] for name in [d.name for d in dims] + batch}
+
+
+def _fits(program: Program, sizes: Mapping[str, int]) -> bool:
+    """Whether every extent is positive at these sizes and every access stays inside."""
+    known = {**sizes}
+    for d in program.dims:
+        if d.derived is not None:
+            known[d.name] = extent(d.derived, known)
+    if any(extent(a, known) < 1 for t in program.tensors for a in t.axes):
+        return False
+    try:
+        evaluate(program, _point(program, known, np.random.default_rng(0)), known)
+    except GradcError:
+        return False
+    return True
+
+
+def _point(program: Program, sizes: Mapping[str, int], r: np.random.Generator) -> Point:
+    return {t.name: promises.draw(t, sizes, r) for t in program.declared if t.kind != "const"}
+
+
+def points(program: Program, sizes: Mapping[str, int], seed: int, good: Callable[[Point], bool]) -> Iterator[Point]:
+    """Random values for all that is declared, as far as they are ``good``.
+
+    Every second one is positive where nothing else is promised: logarithms and roots ask for it.
+    """
+    r = np.random.default_rng(seed)
+    given = [t for t in program.declared if t.kind != "const"]
+    free = [t.name for t in given if t.dtype == "real" and not t.properties and t.bounds is None]
+    for attempt in range(_TRIES):
+        point = _point(program, sizes, r)
+        if attempt % 2:
+            point.update({name: np.asarray(np.abs(point[name]) + 0.3) for name in free})
+        if good(point):
+            yield point

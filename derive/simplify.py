@@ -7,7 +7,6 @@ simplified with. Cotangents that nobody asked for are inlined where that pays.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -18,10 +17,10 @@ from derive.facts import Facts
 from derive.hoist import is_scale, split_scale
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
-from derive.rewrite import factors, map_children, rename_binders, substitute
+from derive.rewrite import factors, map_children, rename_binders, substitute, walk
 
 ROUNDS = 4
-SECONDS = 1.0
+MAX_NODES = 3000
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,11 @@ class _Work:
     def improve(self, body: Expr, tensor: Tensor, rule: str = "normal form") -> Expr:
         """The cheaper of ``body`` and its extracted normal form."""
         before = Counter(self.facts.fired)
-        started = time.perf_counter()
         try:
             short = extract(self.normal(body))
         except TooLargeError:
             self.report.kept.append(f"{tensor.name}: kept as derived, its expansion is too large")
             return body
-        if time.perf_counter() - started > SECONDS:
-            self.report.kept.append(f"{tensor.name}: slow to normalize")
         was, now = cost(body), cost(short)
         if now > was:
             return body
@@ -112,15 +108,15 @@ def _inline_round(backward: list[Equation], wanted: set[Tensor], work: _Work) ->
 
 def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equation] | None:
     """The users of ``d`` with its body in its place, if that is worth it."""
-    started, fired = time.perf_counter(), Counter(work.facts.fired)
+    fired = Counter(work.facts.fired)
     new = []
     for user in users:
-        try:
-            body = extract(work.normal(inline(user.body, d)))
-        except TooLargeError:
+        unfolded = inline(user.body, d)
+        if sum(1 for _ in walk(unfolded)) > MAX_NODES:
             return None
-        new.append(user.with_body(body))
-        if time.perf_counter() - started > SECONDS:
+        try:
+            new.append(user.with_body(extract(work.normal(unfolded))))
+        except TooLargeError:
             return None
     before = cost(d.body, *(u.body for u in users)) if len(users) == 1 else _total([d, *users])
     after = _total(new)
@@ -129,12 +125,9 @@ def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equati
     hidden = d.out.primal is None or d.out.primal.hidden
     if alias or after < before or (len(users) == 1 and hidden and after == before):
         used = sorted((Counter(work.facts.fired) - fired).keys())
+        rule = "; ".join([f"{d.out.name} inlined", *used])
         for u, n in zip(users, new, strict=True):
-            work.report.firings.append(
-                Firing(
-                    "; ".join([f"{d.out.name} inlined", *used]), u.out.name, cost(u.body) + cost(d.body), cost(n.body)
-                )
-            )
+            work.report.firings.append(Firing(rule, u.out.name, cost(u.body) + cost(d.body), cost(n.body)))
         return new
     return None
 

@@ -54,6 +54,13 @@ class _Work:
         self.facts = Facts(given)
         self.normal = Normalizer(self.facts)
         self.report = Report()
+        self._reads: dict[Equation, frozenset[Tensor]] = {}
+
+    def reads(self, e: Equation) -> frozenset[Tensor]:
+        """The tensors that an equation reads, looked up once."""
+        if e not in self._reads:
+            self._reads[e] = frozenset(reads(e.body))
+        return self._reads[e]
 
     def improve(self, body: Expr, tensor: Tensor, rule: str = "normal form") -> Expr:
         """The cheaper of ``body`` and its extracted normal form."""
@@ -94,7 +101,7 @@ def _inline_round(backward: list[Equation], wanted: set[Tensor], work: _Work) ->
         current = next((e for e in backward if e.out is candidate.out), None)
         if current is None or current.out in wanted:
             continue
-        users = [e for e in backward if e is not current and current.out in reads(e.body)]
+        users = [e for e in backward if e is not current and current.out in work.reads(e)]
         if not users:
             backward = [e for e in backward if e is not current]
             continue

@@ -21,7 +21,7 @@ from derive.expr import (
     power,
     split_power,
 )
-from derive.hoist import ordered_letters, split_scale, standard
+from derive.hoist import ordered_letters, reads_letters, split_scale, standard
 from derive.normal import Normalizer, TooLargeError, sort_places
 from derive.program import Equation, Program, Tensor, letters_for
 from derive.rewrite import factors, substitute, terms, walk
@@ -126,14 +126,16 @@ class Facts:
         if len(above) != 1 or not below:
             return
         a = above[0]
-        whole = isinstance(a, Access) and a.tensor in self.defined and a.tensor not in self.quotients
-        if not isinstance(a, Access) or not whole or a.places != equation.letters:
+        if not isinstance(a, Access) or a.tensor not in self.defined or a.tensor in self.quotients:
+            return
+        places = reads_letters(a)
+        if places is None or set(places) != set(equation.letters):
             return
         if not all(isinstance(split_power(b)[0], Access) for b in below):
             return
         value = mul(equation.left, *(power(b, -1) for b in below), power(scale, -1))
         name = f"{a.tensor.name} in terms of {equation.out.name}"
-        self.quotients[a.tensor] = (equation.letters, value, name)
+        self.quotients[a.tensor] = (places, value, name)
 
 
 class _Without:

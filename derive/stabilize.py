@@ -6,7 +6,7 @@ proofs: formulas are printed from the program before it. Every rule is one funct
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from derive.expr import (
     ONE,
@@ -14,10 +14,12 @@ from derive.expr import (
     Add,
     Call,
     Expr,
+    Letter,
     Mul,
     Num,
     Pow,
     Reduce,
+    Select,
     add,
     call,
     compare,
@@ -29,8 +31,8 @@ from derive.expr import (
     split_power,
 )
 from derive.functions import EXPM1, LOG1P, PRIMITIVES
-from derive.hoist import Namer
-from derive.program import Equation, Program, Tensor, reads
+from derive.hoist import Namer, split_scale
+from derive.program import Equation, Program, Tensor
 from derive.rewrite import factors, map_children, substitute
 
 EXP, LOG = PRIMITIVES["exp"], PRIMITIVES["log"]
@@ -51,6 +53,10 @@ def stabilize(program: Program) -> tuple[Program, list[str]]:
             if better is not None:
                 fired.setdefault(f"{current.out.name}: {name}")
                 return rewrite(better)
+        if isinstance(e, Call) and e.function.definition is not None and e.function not in (LOG1P, EXPM1):
+            opened = e.function.expand(*e.arguments)
+            better = rewrite(opened)
+            return e if better == opened else better
         return e
 
     definitions = program.defined
@@ -80,15 +86,17 @@ def _open_logarithms(program: Program, fired: dict[str, None]) -> Program:
 
     def visit(e: Expr) -> Expr:
         e = map_children(e, visit)
-        if isinstance(e, Call) and e.function == LOG and isinstance(e.arguments[0], Access):
+        if isinstance(e, Call) and e.function == LOG:
             p = e.arguments[0]
-            d = definitions.get(p.tensor)
-            if d is not None and isinstance(d.body, Mul):
-                body = substitute(d.body, dict(zip(d.letters, p.places, strict=True)))
+            d = definitions.get(p.tensor) if isinstance(p, Access) else None
+            body, name = p, current.out.name
+            if isinstance(p, Access) and d is not None:
+                body, name = substitute(d.body, dict(zip(d.letters, p.places, strict=True))), p.tensor.name
+            if isinstance(body, Mul):
                 parts = [split_power(f) for f in factors(body)]
                 exponents = [_exponent(b, definitions) for b, _ in parts]
                 if any(x is not None for x in exponents) and all(b.letters for b, _ in parts):
-                    fired.setdefault(f"log {p.tensor.name}: logarithm of a quotient taken apart")
+                    fired.setdefault(f"log {name}: logarithm of a quotient taken apart")
                     return add(
                         *(
                             mul(k, x if x is not None else call(LOG, b))
@@ -97,7 +105,10 @@ def _open_logarithms(program: Program, fired: dict[str, None]) -> Program:
                     )
         return e
 
-    return program.with_equations(e.with_body(visit(e.body)) for e in program.equations)
+    out = []
+    for current in program.equations:
+        out.append(current.with_body(visit(current.body)))
+    return program.with_equations(out)
 
 
 def _shift_exponentials(program: Program, fired: dict[str, None]) -> Program:
@@ -111,7 +122,7 @@ def _shift_exponentials(program: Program, fired: dict[str, None]) -> Program:
         if x is None or not isinstance(e, Access) or e.tensor in _kept(program):
             continue
         letters_known = set(e.places) == {*equation.letters, *body.binders} and len(set(e.places)) == len(e.places)
-        if letters_known and _shift_invariant(program, e.tensor, equation.out):
+        if letters_known and _shift_invariant(program, e.tensor, equation):
             program = _shifted(program, equation, body, e, x)
             fired.setdefault(f"{equation.out.name}: exponentials shifted by their maximum")
     return program
@@ -121,29 +132,74 @@ def _kept(program: Program) -> set[Tensor]:
     return {*program.outputs, *([program.objective] if program.objective else []), *(b for _, b in program.gradients)}
 
 
-def _shift_invariant(program: Program, e: Tensor, s: Tensor) -> bool:
-    """Whether every use of E and S has the degree of E equal to that of 1/S, logarithms of S aside."""
+Weights = dict[tuple[Expr, ...], Expr]  # how often the factor exp(−shift) of a row stands in a product
 
-    def degree(f: Expr) -> Expr | None:
-        base, exponent = split_power(f)
-        if isinstance(base, Access) and base.tensor in (e, s):
-            return exponent
-        return num(0) if not {e, s} & set(reads(f)) else None
 
-    def invariant(x: Expr) -> bool:
-        if not {e, s} & set(reads(x)):
-            return True
-        if isinstance(x, Call) and x.function == LOG and isinstance(x.arguments[0], Access):
-            return x.arguments[0].tensor is s
-        if isinstance(x, (Mul, Pow, Access)):
-            degrees = [degree(f) for f in factors(x)]
-            known = [d for d in degrees if d is not None]
-            inner = [f for f, d in zip(factors(x), degrees, strict=True) if d is None]
-            return add(*known) == num(0) and all(invariant(f) for f in inner)
-        return all(invariant(c) for c in x.children)
+def _shift_invariant(program: Program, e: Tensor, s: Equation) -> bool:
+    """Whether all that is kept stays as it is when a row of E and the element of S are scaled by one factor.
 
-    users = [q for q in program.equations if q.out is not e and q.out is not s]
-    return all(invariant(q.body) for q in users)
+    Each expression is a product of such factors, row by row, or it is not homogeneous and the answer is no.
+    """
+    total = split_scale(s.body)[1]
+    assert isinstance(total, Reduce)
+    assert isinstance(total.body, Access)
+    row_of_e = [total.body.places.index(a) for a in s.letters]
+    known: dict[Tensor, tuple[tuple[Letter, ...], Weights]] = {}
+
+    def row(x: Access) -> tuple[Expr, ...]:
+        return x.places if x.tensor is s.out else tuple(x.places[k] for k in row_of_e)
+
+    def weights(x: Expr) -> Weights | None:
+        match x:
+            case Access() if x.tensor in (e, s.out):
+                return {row(x): ONE}
+            case Access() if x.tensor in known:
+                letters, own = known[x.tensor]
+                table = dict(zip(letters, x.places, strict=True))
+                return {tuple(substitute(p, table) for p in places): k for places, k in own.items()}
+            case Call() if x.function == LOG and isinstance(x.arguments[0], Access) and x.arguments[0].tensor is s.out:
+                return {}
+            case Mul():
+                return _product_of(weights(f) for f in x.args)
+            case Pow() if isinstance(x.exponent, Num):
+                base = weights(x.base)
+                return None if base is None else {places: mul(k, x.exponent) for places, k in base.items()}
+            case Add():
+                return _common([weights(t) for t in x.args])
+            case Select():
+                both = _common([weights(x.chosen), weights(x.other)])
+                return both if weights(x.mask) == {} else None
+            case Reduce() if x.op == "sum":
+                inside = weights(x.body)
+                bound = frozenset(x.binders)
+                mixed = any(p.letters & bound for places in inside or () for p in places)
+                return None if mixed else inside
+        return {} if all(weights(c) == {} for c in x.children) else None
+
+    kept = _kept(program)
+    for q in program.equations:
+        if q.out is e or q.out is s.out:
+            continue
+        found = weights(q.body)
+        if found is None or (found and q.out in kept):
+            return False
+        if found:
+            known[q.out] = (q.letters, found)
+    return True
+
+
+def _product_of(parts: Iterable[Weights | None]) -> Weights | None:
+    out: Weights = {}
+    for part in parts:
+        if part is None:
+            return None
+        for places, k in part.items():
+            out[places] = add(out.get(places, num(0)), k)
+    return {places: k for places, k in out.items() if k != num(0)}
+
+
+def _common(parts: list[Weights | None]) -> Weights | None:
+    return parts[0] if all(p == parts[0] for p in parts) else None
 
 
 def _shifted(program: Program, s: Equation, total: Reduce, e: Access, x: Expr) -> Program:

@@ -16,8 +16,13 @@ from dataclasses import dataclass
 from derive.expr import (
     ONE,
     Access,
+    Add,
     Expr,
     Letter,
+    Mask,
+    Mul,
+    Num,
+    Pow,
     Reduce,
     add,
     compare,
@@ -28,9 +33,9 @@ from derive.expr import (
     select,
     sum_over,
 )
-from derive.hoist import Namer, split_scale
+from derive.hoist import Namer, is_scale, split_scale
 from derive.program import Equation, Program, Tensor, letters_for, reads
-from derive.rewrite import accesses, substitute, terms
+from derive.rewrite import accesses, substitute, terms, walk
 from derive.scalar import derivative, operations, shortest_derivative
 
 
@@ -54,6 +59,7 @@ def pullback(
         namer.remember(e)
     out: list[Equation] = []
     cotangent: dict[Tensor, Tensor] = {}
+    definition: dict[Tensor, Equation] = {}
     first_reader = _first_readers(program, wanted)
 
     def close(t: Tensor) -> Tensor | None:
@@ -67,7 +73,8 @@ def pullback(
         body = add(*(substitute(v, dict(zip(own, letters, strict=True))) for own, v in parts))
         axes = (*(x.extent for x in extra), *t.axes)
         bar = cotangent[t] = Tensor(namer.unique(f"d{t.name}"), axes, "cotangent", primal=t, hidden=t.hidden)
-        out.append(Equation(bar, (*extra, *letters), body))
+        definition[t] = Equation(bar, (*extra, *letters), body)
+        out.append(definition[t])
         return bar
 
     for t, seed in seeds.items():
@@ -78,8 +85,10 @@ def pullback(
             bar = close(t) if t not in cotangent else cotangent[t]
             if bar is not None:
                 upstream = bar.at((*extra, *equation.letters))
+                guard = _guard(definition[t], equation)
                 for p in partials(equation, active, namer, out.append):
-                    letters, value = _collect(p, equation.letters, upstream)
+                    held = mul(upstream, guard) if _may_be_singular(p.factor) else upstream
+                    letters, value = _collect(p, equation.letters, held)
                     pending.setdefault(p.access.tensor, []).append((letters, value))
         for variable in wanted:
             if first_reader.get(variable) is equation and variable not in cotangent:
@@ -89,6 +98,37 @@ def pullback(
             close(variable)
     return program.with_equations(
         (*program.equations, *out), gradients=tuple((variable, cotangent[variable]) for variable in wanted)
+    )
+
+
+def _guard(bar: Equation, equation: Equation) -> Expr:
+    """The conditions on operands of ``equation`` outside of which its cotangent ``bar`` is 0.
+
+    A condition that decides whether a value is used also keeps away the derivative at a point where there is none:
+    ``0 if s == 0 else √s`` has derivative 0 at 0, not 0 · ∞.
+    """
+    operands = set(reads(equation.body))
+    masks = [m for m in _common_masks(bar.body) if reads(m) and set(reads(m)) <= operands]
+    own = bar.letters[len(bar.letters) - len(equation.letters) :]
+    return substitute(mul(*masks), dict(zip(own, equation.letters, strict=True)))
+
+
+def _common_masks(e: Expr) -> dict[Expr, None]:
+    """The masks outside of which ``e`` is 0, as far as its form shows."""
+    if isinstance(e, Mask):
+        return {e: None}
+    if isinstance(e, Mul):
+        return {m: None for f in e.args for m in _common_masks(f)}
+    if isinstance(e, Add):
+        first, *rest = (_common_masks(t) for t in e.args)
+        return {m: None for m in first if all(m in r for r in rest)}
+    return {}
+
+
+def _may_be_singular(e: Expr) -> bool:
+    return any(
+        isinstance(n, Pow) and not is_scale(n) and not (isinstance(n.exponent, Num) and n.exponent.value > 0)
+        for n in walk(e)
     )
 
 

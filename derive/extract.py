@@ -129,6 +129,8 @@ def _content(parts: tuple[Expr, ...], denominators: bool) -> Expr:
     """What every term has in common; with ``denominators`` also what stands below any of them."""
     powers = [_powers(t) for t in parts]
     bases = dict.fromkeys(b for p in powers for b in p)
+    # a mask keeps its own term from a vanishing denominator: a term without that mask must not come under it
+    denominators = denominators and all(b in p for b in bases if isinstance(b, Mask) for p in powers)
     common: list[Expr] = []
     for b in bases:
         low = min(p.get(b, Fraction(0)) for p in powers)

@@ -347,3 +347,23 @@ def test_a_derivative_is_a_model_again(numeric):
     want = np.zeros((3, 3, 3))
     want[range(3), range(3), range(3)] = 24 * x
     np.testing.assert_allclose(third.result({"x": x}), want)
+
+
+NORMS_AT_ZERO = {
+    "alone": ("minimize norm(x)\n", [0.0, 0, 0]),
+    "with its square": ("minimize norm(x) + norm(x)^2\n", [0.0, 0, 0]),
+    "in a product": ("minimize norm(x) * sum(tanh(x)) + exp(norm(x))\n", [0.0, 0, 0]),
+    "read often": (
+        "r = norm(x)\nq = a * r\nu = q * r\nminimize sum(sin(q)) + sum(u^2) + sum(x / (1 + r))\n",
+        [1.0, 1, 1],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NORMS_AT_ZERO)
+def test_a_norm_at_zero_hands_on_no_infinity(name):
+    text, want = NORMS_AT_ZERO[name]
+    derivation = derive.parse(f"param x:[3]\ninput a:[3]\n{text}").gradient().derivation
+    for program in (derivation.raw, derivation.formulas, derivation.stable):
+        found = evaluate(program, {"x": np.zeros(3), "a": np.array([0.3, -1, 2])})
+        np.testing.assert_allclose(found[program.gradients[0][1].name], want, atol=1e-15)

@@ -12,7 +12,7 @@ from derive.expr import Expr, fresh_like, sum_over
 from derive.facts import Facts
 from derive.normal import Normalizer, equal
 from derive.pipeline import Derivation
-from derive.program import Equation, Program, reads
+from derive.program import Equation, Program, letters_for, reads
 from derive.rewrite import accesses
 from derive.simplify import inline, simplify
 
@@ -102,6 +102,22 @@ def test_p_minus_y_follows_from_the_promise(promise, rows):
     assert claim(gradient, "Z", residual)
     assert str(gradient.formulas[0]) == "dZ = (P − Y)/n"
     assert any(f"Σ Y = 1 ({promise})" in str(f) for f in gradient.report.firings)
+
+
+def test_p_minus_y_when_the_logits_have_no_name():
+    gradient = derive.parse(
+        "dims d=5, c=3\nbatch n\ninput X:[n,d]\ntarget Y:[n,c] one_hot\nparam W:[d,c]\nparam b:[c]\n"
+        "P = softmax(X @ W + b, axis=1)\nminimize cross_entropy(Y, P)\n"
+    ).gradient("b")
+    (equation,) = gradient.derivation.derived[-1:]
+    program = gradient.derivation.prepared
+    (c,) = equation.letters
+    n = letters_for((program.batch,))[0]
+    residual = sum_over((n,), (program.tensor("P")[n, c] - program.tensor("Y")[n, c]) / program.batch)
+    inlined = equation.body
+    for d in reversed(gradient.derivation.derived[:-1]):
+        inlined = inline(inlined, d)
+    assert equal(inlined, residual)
 
 
 @pytest.mark.parametrize("rows", [True, False])

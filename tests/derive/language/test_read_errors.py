@@ -148,9 +148,7 @@ def test_refused(lines):
     "lines",
     [
         "R = inv(S)",
-        "R = d(a, a)",
         "R = dense(X, m, relu)",
-        "R = concat(v, w, axis=0)",
         'include "x.gc"',
         "repeat l = 1..2\nR = a\nend",
         "param W{1} : [n]",
@@ -177,3 +175,19 @@ def test_the_message_shows_file_line_and_caret():
 def test_two_dims_of_one_size_do_not_match():
     with pytest.raises(SourceError, match="do not match"):
         read(parse("dims p = 3, q = 3\ninput x : [p]\ninput y : [q]\nz = x + y"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("R = concat(v)", "two tensors or more"),
+        ("R = concat(a, b)", "not numbers"),
+        ("R = concat(X, X)", "needs axis="),
+        ("R = concat(X, v, axis=0)", "needs the other axes equal"),
+    ],
+)
+def test_a_concatenation_that_does_not_fit(line, message):
+    text = f"dims n = 3, m = 2\ninput a\ninput b\ninput v : [n]\ninput X : [n, m]\n{line}\n"
+    with pytest.raises(SourceError, match=message) as caught:
+        read(parse(text))
+    assert caught.value.span.line == 6

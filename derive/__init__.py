@@ -2,8 +2,8 @@ r"""Mathematics: reading, shapes, derivation, simplification, lifting, printing.
 
 >>> import derive
 >>> m = derive.parse("dims d\nbatch n\ninput X : [n, d]\nparam w : [d]\nminimize sum((X @ w)^2) / n")
->>> print(m.gradient()["w"].index)
-dw[d] = 2/n Σ_{n} X[n,d] S[n]
+>>> print(m.gradient()["w"])
+dw = (2/n) Xᵀ X w
 """
 
 from derive.differentiable import DerivedModel, Differentiable, Formula, Gradient, ParsedModel, load, parse

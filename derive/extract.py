@@ -135,8 +135,10 @@ def _content(parts: tuple[Expr, ...], denominators: bool) -> Expr:
     for b in bases:
         low = min(p.get(b, Fraction(0)) for p in powers)
         high = max(p.get(b, Fraction(0)) for p in powers)
-        if low > 0 or (denominators and low < 0) or high < 0:
-            common.append(power(b, num(low if low > 0 or denominators else high)))
+        # e^−x·(e^x − 1) overflows where 1 − e^−x does not
+        spread = denominators and not (isinstance(b, Call) and b.function.name == "exp")
+        if low > 0 or (spread and low < 0) or high < 0:
+            common.append(power(b, num(low if low > 0 or spread else high)))
     return mul(_numeric_content(parts), *common)
 
 

@@ -145,6 +145,16 @@ def test_functions_far_out(name):
         np.testing.assert_allclose(gradients["z"], slope(POINTS), rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.parametrize("name", [f for f in FUNCTIONS if FUNCTIONS[f][0] is not None])
+def test_functions_far_out_with_a_weight(name):
+    """A factor in front leads factoring another way; the slope stays finite and the same."""
+    weights = np.linspace(0.5, 2, 13)
+    plain = stable(f"param z:[13]\na = {name}(z)\nminimize sum(a)\n", {"z": POINTS})[1]["z"]
+    text = f"param z:[13]\ninput y:[13]\na = {name}(z)\nminimize sum(a * y) / 5\n"
+    weighted = stable(text, {"z": POINTS, "y": weights})[1]["z"]
+    np.testing.assert_allclose(weighted, plain * weights / 5, rtol=1e-9, atol=1e-15)
+
+
 @pytest.mark.parametrize("name", ["silu", "gelu", "mish", "softsign"])
 def test_nothing_is_singular_at_zero(name):
     small = np.array([0.0, 1e-300, -1e-300, 1e-12, -1e-12, 1e-5])

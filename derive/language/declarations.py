@@ -138,6 +138,11 @@ def _promise(elab: Elaborator, call: tree.CallExpr, promise: Promise, tensor: Te
         raise SourceError(f"{call.function} needs a square matrix, the same axis twice; {value.show()} is not", span)
     if promise.argument == "extent":
         extent = elab.extent(bind(call, ("classes",))["classes"])
+        if elab.batch is not None and _mentions(extent, elab.batch):
+            raise SourceError(
+                f"{call.function} takes an extent that is known when the code is built; {elab.batch.name} is the batch",
+                span,
+            )
         return Property(call.function, extent=extent)
     if not promise.argument:
         bind(call, ())

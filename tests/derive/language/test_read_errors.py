@@ -191,3 +191,8 @@ def test_a_concatenation_that_does_not_fit(line, message):
     with pytest.raises(SourceError, match=message) as caught:
         read(parse(text))
     assert caught.value.span.line == 6
+
+
+def test_labels_count_classes_not_samples():
+    with pytest.raises(SourceError, match="known when the code is built"):
+        read(parse("dims a = 2\nbatch n\ntarget y : [a] labels(n)\n"))

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codegen import promises, sources
+from codegen import sources
 from codegen.sources import Source
+from derive import promises
 from derive.errors import GradcError, SourceError
 from derive.evaluate import extent
 from derive.expr import Dim, Expr, Num

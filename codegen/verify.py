@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 import derive
 from codegen.compiler import build, load_source
 from codegen.data import names_for
-from codegen.points import Point, points, small_sizes
 from derive.errors import GradcError
 from derive.evaluate import evaluate
+from derive.points import Point, points, small_sizes
 from derive.program import Program
 
 Array = NDArray[Any]

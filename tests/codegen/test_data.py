@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codegen import data, promises
+from codegen import data
 from codegen.sources import Source
+from derive import promises
 from derive.errors import GradcError, SourceError
 from derive.expr import Dim
 from derive.program import DimDecl, Program, Property, Tensor

@@ -8,8 +8,8 @@ import pytest
 import derive
 from codegen import verify
 from codegen.compiler import build, load_source
-from codegen.points import small_sizes
 from derive.errors import GradcError
+from derive.points import small_sizes
 
 NET = """\
 model net

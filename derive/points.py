@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codegen import promises
+from derive import promises
 from derive.errors import GradcError
 from derive.evaluate import evaluate, extent
 from derive.expr import Num

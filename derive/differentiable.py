@@ -229,7 +229,7 @@ class DerivedModel(Differentiable):
         """The equation of the result."""
         d = self.derivation
         closed = closed_form(d.formulas, d.prepared, d.results[0])
-        return Formula(replace(closed, out=self._result), Notation(self._program))
+        return Formula(replace(closed, out=self._result), Notation(self._program, diagonals=True))
 
     @property
     def matrix(self) -> str | None:

@@ -39,11 +39,13 @@ from derive.program import Equation
 from derive.rewrite import factors, map_children, substitute
 
 
-def lift(equation: Equation, primes: Primes | None = None) -> forms.Form | None:
+def lift(equation: Equation, primes: Primes | None = None, *, diagonals: bool = False) -> forms.Form | None:
     """The matrix form of an equation; None where it has none.
 
     A vector's form is a column or a row, whichever needs fewer transpositions; an ``[h, 1]`` is a column and
-    a ``[1, h]`` a row. ``primes`` names derivatives of scalar functions (``relu′(Z)``).
+    a ``[1, h]`` a row. ``primes`` names derivatives of scalar functions (``relu′(Z)``). ``diagonals`` reads what
+    is constant along rows or columns as a diagonal factor (``diag(s) W``, not ``W ⊙ (s 1ᵀ)``) and multiplies out
+    sums with a Kronecker delta in them (``diag(p) − p pᵀ``), as one writes Jacobians.
 
     >>> from derive.expr import fresh, sum_over
     >>> from derive.program import Tensor
@@ -57,7 +59,7 @@ def lift(equation: Equation, primes: Primes | None = None) -> forms.Form | None:
     if equation.out.rank > 2:
         return None
     row, col = (*places, None, None)[:2]
-    lifter = Lifter(primes or Primes())
+    lifter = Lifter(primes or Primes(), diagonals=diagonals)
     try:
         body = without_units(equation.body)
         found = lifter.fit(body, row, col)
@@ -85,8 +87,9 @@ def without_units(e: Expr) -> Expr:
 class Lifter:
     """Lifting with memory: a sub-expression at an orientation is lifted once."""
 
-    def __init__(self, primes: Primes) -> None:
+    def __init__(self, primes: Primes, *, diagonals: bool = False) -> None:
         self.primes = primes
+        self.diagonals = diagonals
         self.memo: dict[tuple[Expr, Letter | None, Letter | None], forms.Form] = {}
 
     def fit(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
@@ -189,6 +192,9 @@ class Lifter:
 
     def product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
         """A product without bound letters, named derivatives in it found first."""
+        spread = multiplied_out(parts) if self.diagonals else None
+        if spread is not None:
+            return self.at(spread, row, col)
         return self.plain_product(self.with_primes(parts), row, col)
 
     def plain_product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
@@ -222,6 +228,8 @@ class Lifter:
         if whole and all(is_delta(p) for p in whole) and (down or along):
             vector = [*down, *(substitute_letter(p, col, row) for p in along)]
             return forms.Diag(row, col, (multiplied([self.at(p, row, None) for p in vector], row, None),))
+        if self.diagonals and whole and (down or along):
+            return self.between_diagonals(down, whole, along, row, col)
         if down and along:
             left = multiplied([self.at(p, row, None) for p in down], row, None)
             right = multiplied([self.at(p, None, col) for p in along], None, col)
@@ -231,6 +239,15 @@ class Lifter:
             raise NoFormError("an axis that no factor has")
         made = [self.fit(p, row, col) for p in (*whole, *down, *along)]
         return multiplied(made, row, col)
+
+    def between_diagonals(
+        self, down: list[Expr], whole: list[Expr], along: list[Expr], row: Letter, col: Letter
+    ) -> forms.Form:
+        """diag(what is constant in each row) · matrix · diag(what is constant in each column)."""
+        middle = multiplied([self.at(p, row, col) for p in whole], row, col)
+        left = [forms.Diag(row, row, (multiplied([self.at(p, row, None) for p in down], row, None),))] if down else []
+        right = [forms.Diag(col, col, (multiplied([self.at(p, col, None) for p in along], col, None),))]
+        return forms.product(*left, middle, *(right if along else []))
 
     def with_primes(self, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """The factors, those that together are a named derivative replaced by it."""
@@ -286,6 +303,25 @@ def expanded(e: Reduce) -> Expr | None:
         return None
     rest = [p for p in parts if p is not inner]
     return add(*(reduce_("sum", e.binders, mul(*rest, t)) for t in inner.args))
+
+
+def multiplied_out(parts: tuple[Expr, ...]) -> Expr | None:
+    """The product of factors, term by term over a sum that has a Kronecker delta in it; None where there is none.
+
+    >>> from derive.expr import Dim, compare, fresh
+    >>> i, j = fresh(Dim("n"), "i"), fresh(Dim("n"), "j")
+    >>> multiplied_out((Dim("a"), compare("==", i, j) - Dim("b")))
+    -1·a·b + a·[i == j]
+    """
+    found = next((p for p in parts if isinstance(p, Add) and any(map(is_delta, _all_factors(p)))), None)
+    if found is None:
+        return None
+    rest = [p for p in parts if p is not found]
+    return add(*(mul(*rest, t) for t in found.args))
+
+
+def _all_factors(e: Add) -> list[Expr]:
+    return [f for t in e.args for f in factors(t)]
 
 
 def _ordered_terms(e: Add) -> list[Expr]:

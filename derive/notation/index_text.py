@@ -120,7 +120,9 @@ class IndexPrinter:
         fixed = not any(p.letters for p in bottom)
         if fixed and rest and (numbers or len(rest) > 1 or isinstance(rest[0], Reduce)):
             front = self.style.fraction(self.chain(numbers), self.chain(bottom))
-            return Piece(self.style.wrap(front, TIGHT) + self.style.dot + self.chain(rest).text, CHAIN)
+            return Piece(
+                self.style.wrap(front, TIGHT) + self.style.dot + self.style.wrap(self.chain(rest), CHAIN), CHAIN
+            )
         return self.style.fraction(self.chain(top), self.chain(bottom))
 
     def chain(self, parts: list[Expr]) -> Piece:

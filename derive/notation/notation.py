@@ -26,7 +26,8 @@ class Notation:
     """The notations of a program.
 
     ``deltas`` writes cotangents of pre-activations as δ of their layer; ``exact`` writes repetitions through
-    vectors of ones; ``subscripts`` lowers digits in Unicode; ``cotangents`` is ``bar`` or ``partial`` in LaTeX.
+    vectors of ones; ``subscripts`` lowers digits in Unicode; ``cotangents`` is ``bar`` or ``partial`` in LaTeX;
+    ``diagonals`` writes Jacobians as one does (see `derive.lift.lift`).
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Notation:
         exact: bool = False,
         subscripts: bool = False,
         cotangents: str = "bar",
+        diagonals: bool = False,
     ) -> None:
         self.program, numbers = with_deltas(program) if deltas else (program, {})
         self.names = Names(program, deltas=numbers)
@@ -44,6 +46,7 @@ class Notation:
         self.unicode, self.tex = UnicodeStyle(self.names), LatexStyle(self.names, cotangents)
         self.unicode.subscripts = subscripts
         self.exact = exact
+        self.diagonals = diagonals
         self._forms: dict[Equation, forms.Form | None] = {}
 
     def form(self, equation: Equation) -> forms.Form | None:
@@ -51,7 +54,7 @@ class Notation:
         if equation not in self._forms:
             # What the author wrote is not to be printed through a derivative that it happens to equal.
             derived = equation.out.kind == "cotangent"
-            self._forms[equation] = lift(equation, self.primes if derived else None)
+            self._forms[equation] = lift(equation, self.primes if derived else None, diagonals=self.diagonals)
         return self._forms[equation]
 
     def matrix(self, equation: Equation) -> str | None:

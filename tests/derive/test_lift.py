@@ -53,6 +53,7 @@ P, Y, S, b, Q, x, y = (
     Tensor("x", (h,)),
     Tensor("y", (h,)),
 )
+AD = Tensor("ad", (d,))
 BC, BR, s = Tensor("bc", (h, ONE)), Tensor("br", (ONE, h)), Tensor("s", ())
 exp, log = PRIMITIVES["exp"], PRIMITIVES["log"]
 RELU = ScalarFunction("relu", ("x",), select(compare("<", 0, Parameter("x")), Parameter("x"), 0))
@@ -68,10 +69,10 @@ def data(e: Expr, seed: int = 0) -> dict[Tensor, np.ndarray]:
     return found
 
 
-def checked(letters, body: Expr, primes: Primes | None = None) -> forms.Form:
+def checked(letters, body: Expr, primes: Primes | None = None, *, diagonals: bool = False) -> forms.Form:
     """The form of an equation, after it was compared with the equation itself."""
     equation = Equation(Tensor("out", tuple(a.extent for a in letters)), tuple(letters), body)
-    form = lift(equation, primes)
+    form = lift(equation, primes, diagonals=diagonals)
     assert form is not None
     assert form.axes == {a for a in letters if a.extent != ONE}
     values = data(body)
@@ -152,6 +153,7 @@ CASES: dict[str, tuple[tuple, Expr]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_form_equals_equation(name):
     checked(*CASES[name])
+    checked(*CASES[name], diagonals=True)
 
 
 def test_shapes_of_forms():
@@ -162,6 +164,26 @@ def test_shapes_of_forms():
     assert "SquaredNorm" in kinds(checked(*CASES["mean squares"]))
     assert kinds(checked(*CASES["identity"])) == {"Identity"}
     assert kinds(checked(*CASES["diag"])) == {"Diag", "Leaf"}
+
+
+JACOBIANS: dict[str, tuple[tuple, Expr, list[str]]] = {
+    "diag(a (1 − a)) W": ((D, H), W[D, H] * AD[D] * (1 - AD[D]), ["Product", "Diag", "Leaf"]),
+    "W diag(x)": ((D, H), W[D, H] * x[H], ["Product", "Leaf", "Diag"]),
+    "diag(a) W diag(x)": ((D, H), 3 * W[D, H] * AD[D] * x[H], ["Scale", "Number", "Product", "Diag", "Leaf", "Diag"]),
+    "diag(x) − x xᵀ": ((H, H2), x[H] * (compare("==", H, H2) - x[H2]), ["Sum", "Diag", "Leaf", "Negative", "Product"]),
+    "−I": ((H, H2), -compare("==", H, H2), ["Negative", "Identity"]),
+    "identity plus outer": ((H, H2), (compare("==", H, H2) + x[H] * y[H2]) / n, ["Sum", "Quotient", "Identity"]),
+}
+
+
+@pytest.mark.parametrize("name", JACOBIANS)
+def test_jacobians_have_diagonals(name):
+    letters, body, expected = JACOBIANS[name]
+    form = checked(letters, body, diagonals=True)
+    assert type(form).__name__ == expected[0]
+    assert kinds(form) >= set(expected)
+    repeated = [f for f in forms.walk(form) if isinstance(f, forms.Broadcast) and f.row and f.col]
+    assert not repeated
 
 
 def test_vector_layout_follows_the_unit_axis():
@@ -249,6 +271,7 @@ def test_random_products(case):
     equation = Equation(Tensor("out", tuple(a.extent for a in letters)), letters, body)
     if lift(equation) is not None:
         checked(letters, body)
+        checked(letters, body, diagonals=True)
 
 
 @settings(max_examples=60, deadline=None)

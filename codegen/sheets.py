@@ -5,9 +5,12 @@ In: a derived gradient. Out: text, the same for the same model.
 
 from __future__ import annotations
 
+import re
+
 from derive.differentiable import Differentiable, Gradient
-from derive.notation import Notation
-from derive.program import Equation, Program, Tensor, needed
+from derive.display import readable
+from derive.notation import Notation, source_line
+from derive.program import Equation, Program, Tensor, needed, reads
 
 
 def sheet(model: Differentiable) -> str:
@@ -29,9 +32,14 @@ def sheet(model: Differentiable) -> str:
 def formulas_of(gradient: Gradient, form: str = "matrix") -> str:
     """Forward equations and gradients, a line each, with the shapes behind them."""
     program = gradient.program
-    parts = [("forward", _forward(program)), ("backward", [f.equation for f in gradient.formulas])]
-    texts = {e: gradient.notation.formula(e, form) for _, equations in parts for e in equations}
-    width = min(60, max(map(len, texts.values())))
+    forward = _forward(program)
+    backward = [f.equation for f in gradient.formulas]
+    texts = {e: gradient.notation.formula(e, form) for e in (*forward, *backward)}
+    if form == "matrix":  # as the author wrote it, not through names of gradc's; those that gradients need come last
+        texts.update({e: as_written(e, gradient.notation) for e in forward})
+        forward = [e for e in forward if not e.out.hidden]
+    parts = [("forward", forward), ("backward", backward)]
+    width = min(60, max(len(texts[e]) for e in (*forward, *backward)))
     lines = [heading(program)]
     for title, equations in parts:
         mark = "# " if form == "python" else ""
@@ -39,7 +47,20 @@ def formulas_of(gradient: Gradient, form: str = "matrix") -> str:
         for e in equations:
             shape = f"   {'# ' if form == 'python' else ''}{shape_of(e.out)}" if e.out.rank else ""
             lines.append(f"{'' if form == 'python' else '  '}{texts[e]:{width}}{shape}".rstrip())
+    if form == "matrix":
+        lines += [f"    with {d}" for d in dict.fromkeys(d for f in gradient.formulas for d in f.definitions)]
     return "\n".join(lines)
+
+
+def as_written(equation: Equation, notation: Notation) -> str:
+    """A forward equation over the author's tensors: its matrix form, or the model line where that takes other names."""
+    shown = readable(equation, notation.program)
+    hidden = any(t.hidden for t in reads(shown.body))
+    line = source_line(equation) if hidden else None
+    if line is None:
+        return notation.formula(shown)
+    name, line = equation.out.name, re.sub(r"\s+", " ", line)
+    return line if re.match(rf"{name}\s*(\[|=)", line) else f"{name} = {line.removeprefix('minimize').strip()}"
 
 
 def heading(program: Program) -> str:

@@ -25,10 +25,17 @@ def readable(equation: Equation, program: Program) -> Equation:
 
 
 def definitions(equation: Equation, program: Program) -> list[Equation]:
-    """The hidden forward equations that a readable equation rests on, in the program's order."""
+    """The hidden forward equations that a readable equation rests on, in the program's order.
+
+    Where the equation is the cotangent of a hidden tensor, that tensor's own is among them.
+    """
     defined = program.defined
     found: dict[Tensor, Equation] = {}
     stack = [equation]
+    primal = equation.out.primal
+    if primal is not None and primal.hidden and primal in defined:
+        found[primal] = readable(defined[primal], program)
+        stack.append(found[primal])
     while stack:
         for t in reads(stack.pop().body):
             if t.hidden and t.kind == "value" and t in defined and t not in found:

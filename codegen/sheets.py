@@ -29,12 +29,16 @@ def sheet(model: Differentiable) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def formulas_of(gradient: Gradient, form: str = "matrix") -> str:
-    """Forward equations and gradients, a line each, with the shapes behind them."""
+def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) -> str:
+    """Forward equations and gradients, a line each, with the shapes behind them; δ for layers where asked."""
     program = gradient.program
     forward = _forward(program)
     backward = [f.equation for f in gradient.formulas]
-    texts = {e: gradient.notation.formula(e, form) for e in (*forward, *backward)}
+    notation = gradient.notation
+    if deltas:
+        notation = Notation(program, deltas=True)
+        backward = [e for e in notation.program.equations if e.out.kind == "cotangent"]
+    texts = {e: notation.formula(e, form) for e in (*forward, *backward)}
     if form == "matrix":  # as the author wrote it, not through names of gradc's; those that gradients need come last
         texts.update({e: as_written(e, gradient.notation) for e in forward})
         forward = [e for e in forward if not e.out.hidden]

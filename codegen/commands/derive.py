@@ -8,16 +8,17 @@ import click
 
 from codegen.commands.common import load_model, model_argument, reporting
 from codegen.sheets import formulas_of, steps_of
-from derive.notation import FORMS, latex_document, to_json
+from derive.notation import FORMS, Notation, to_json
 
 
 @click.command("derive")
 @model_argument
 @click.option("--wrt", multiple=True, metavar="NAME", help="A variable; all parameters without it.")
 @click.option("--steps", is_flag=True, help="Show the chain rule's answer and what simplified it.")
+@click.option("--deltas", is_flag=True, help="Write δ for the cotangents of pre-activations, layer by layer.")
 @click.option("--form", type=click.Choice([*FORMS, "json"]), default="matrix", show_default=True)
 @reporting
-def command(model: str, wrt: tuple[str, ...], steps: bool, form: str) -> None:
+def command(model: str, wrt: tuple[str, ...], steps: bool, deltas: bool, form: str) -> None:
     """Print the gradients of MODEL.
 
     latex prints a whole document; python prints NumPy.
@@ -28,6 +29,6 @@ def command(model: str, wrt: tuple[str, ...], steps: bool, form: str) -> None:
     elif form == "json":
         click.echo(json.dumps(to_json(gradient.program), indent=2, ensure_ascii=False))
     elif form == "latex":
-        click.echo(latex_document(gradient.program))
+        click.echo(Notation(gradient.program, deltas=deltas).document())
     else:
-        click.echo(formulas_of(gradient, form))
+        click.echo(formulas_of(gradient, form, deltas))

@@ -149,6 +149,15 @@ def test_derive_prints_json(here, capsys):
     assert json.loads(capsys.readouterr().out)
 
 
+def test_derive_writes_deltas_layer_by_layer(here, capsys):
+    (here / "deep.gc").write_text(
+        "dims d = 3, h = 2\nbatch n\ninput X : [d, n]\ntarget y : [n]\nparam W1 : [h, d]\nparam W2 : [1, h]\n"
+        "Z1 = W1 @ X\nA1 = tanh(Z1)\nz2 = W2 @ A1\nminimize sum((z2 - y')^2) / (2*n)\n"
+    )
+    assert cli.run(["derive", "deep.gc", "--deltas"]) == 0
+    assert "δ¹ = (W2ᵀ δ²) ⊙ (1 − A1∘²)" in capsys.readouterr().out
+
+
 def test_derive_shows_steps_and_refuses_an_unknown_variable(here, capsys):
     assert cli.run(["derive", "small.gc", "--steps"]) == 0
     assert capsys.readouterr().out

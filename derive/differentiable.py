@@ -7,7 +7,7 @@ model: it derives, prints and compiles.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,8 @@ from derive.evaluate import evaluate
 from derive.language.parse import parse as parse_tree
 from derive.language.read import read
 from derive.notation import Notation
+from derive.notation.expanded import Expanded, expanded
+from derive.notation.partial import Partial
 from derive.pipeline import Derivation
 from derive.program import Equation, Program, Tensor, needed
 from derive.simplify import Report, closed_form
@@ -153,13 +155,15 @@ class Differentiable:
     def jacobian(self, y: str, x: str) -> DerivedModel:
         """∂y/∂x, a model whose output ``result`` has the axes of y, then those of x."""
         program = self.program
-        return DerivedModel(pipeline.jacobian(program, self.variable(y), self.variable(x)), f"jacobian_{y}_{x}")
+        pair = self.variable(y), self.variable(x)
+        return DerivedModel(pipeline.jacobian(program, *pair), f"jacobian_{y}_{x}", of=pair)
 
     def hessian(self, x: str) -> DerivedModel:
         """The second derivatives of the objective by x, of shape x + x."""
         first = pipeline.gradient(self.program, (self.variable(x),))
         program = _as_forward(first.formulas)
-        return DerivedModel(pipeline.jacobian(program, first.results[0], self.variable(x)), f"hessian_{x}")
+        pair = first.results[0], self.variable(x)
+        return DerivedModel(pipeline.jacobian(program, *pair), f"hessian_{x}", of=pair)
 
     def hvp(self, x: str) -> DerivedModel:
         """The Hessian by x times a vector; the vector is an extra input, named in ``direction``."""
@@ -214,9 +218,12 @@ class ParsedModel(Differentiable):
 class DerivedModel(Differentiable):
     """A derivative that is again a model, with one output, ``result``."""
 
-    def __init__(self, derivation: Derivation, name: str, direction: str | None = None) -> None:
+    def __init__(
+        self, derivation: Derivation, name: str, direction: str | None = None, of: tuple[Tensor, Tensor] | None = None
+    ) -> None:
         self.derivation = derivation
         self.direction = direction
+        self._of = of
         self._program, self._result = _named_result(derivation.formulas, derivation.results[0], name)
 
     @property
@@ -240,6 +247,35 @@ class DerivedModel(Differentiable):
     def index(self) -> str:
         """The index form."""
         return self.formula.index
+
+    @cached_property
+    def partial(self) -> Partial:
+        """∂y/∂x as one writes it by hand: its element, its structure, and the matrix written out.
+
+        Raises GradcError where this is neither a Jacobian nor a Hessian.
+        """
+        if self._of is None:
+            raise GradcError("only a Jacobian or a Hessian is written out")
+        return Partial(self.formula.equation, *self._of, self.formula.notation)
+
+    @property
+    def element(self) -> str:
+        """The general element: ``∂a_i/∂z_j = [i = j] a_i (1 − a_i)``."""
+        return self.partial.element()
+
+    @property
+    def structure(self) -> str | None:
+        """The Jacobian in numerator layout, ``∂a/∂x = diag(a ⊙ (1 − a)) W``; None where it is no matrix."""
+        return self.partial.structure()
+
+    def expanded(
+        self,
+        layout: str = "numerator",
+        size: Mapping[str, int] | None = None,
+        at: Sequence[int | str | None] | None = None,
+    ) -> Expanded:
+        """The matrix written out with its dots (see `derive.notation.expanded.expanded`)."""
+        return expanded(self.partial, layout, size, at)
 
     def latex(self) -> str:
         """LaTeX of the result."""

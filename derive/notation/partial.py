@@ -1,0 +1,90 @@
+"""A Jacobian as one writes it by hand: its general element and its structure.
+
+In: the equation of ∂y/∂x, whose first letters are those of y and whose others are those of x. Out: text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from derive import forms
+from derive.expr import ONE, Compare, Expr, Letter, Mul, mul
+from derive.notation.entries import EntryLatex, EntryPrinter, EntryStyle, EntryUnicode
+from derive.notation.matrix_text import MatrixPrinter
+from derive.notation.names import Names
+from derive.notation.notation import Notation
+from derive.program import Equation, Tensor
+from derive.rewrite import factors, map_children, substitute
+
+
+@dataclass(frozen=True, eq=False)
+class Partial:
+    """∂y/∂x: its equation over the letters of y, then those of x."""
+
+    equation: Equation
+    y: Tensor
+    x: Tensor
+    notation: Notation
+
+    @property
+    def names(self) -> Names:
+        """The names that are printed."""
+        return self.notation.names
+
+    def structure(self, *, latex: bool = False, layout: str = "numerator") -> str | None:
+        """``∂a/∂x = diag(a ⊙ (1 − a)) W``, or None; the gradient of a number is a row in numerator layout."""
+        form = self.notation.form(self.equation)
+        if form is None:
+            return None
+        row = layout == "numerator" and not any(a != ONE for a in self.y.axes)
+        matrix = form.row is not None and form.col is not None
+        if (row and (matrix or form.row is not None)) or (not row and not matrix and form.row is None):
+            form = forms.transpose(form)
+        style: EntryStyle = EntryLatex(self.names) if latex else EntryUnicode(self.names)
+        return f"{self.title(style)} = {MatrixPrinter(style, exact=_is_repeated(form)).text(form)}"
+
+    def element(self) -> str:
+        """The general element: ``∂a_i/∂z_j = [i = j] a_i (1 − a_i)``."""
+        return self._element(EntryUnicode(self.names))
+
+    def latex_element(self) -> str:
+        """The general element in LaTeX."""
+        return self._element(EntryLatex(self.names))
+
+    def title(self, style: EntryStyle) -> str:
+        """``∂y/∂x``."""
+        return style.partial(style.tensor(self.y), style.tensor(self.x))
+
+    def _element(self, style: EntryStyle) -> str:
+        own = self.equation.letters[: self.y.rank]
+        shown = self.equation.with_body(with_letters_of(self.equation.body, frozenset(own)))
+        printer = EntryPrinter(style, shown)
+        top = printer.piece(self.y.at(own)).text
+        bottom = printer.piece(self.x.at(self.equation.letters[self.y.rank :])).text
+        return f"{style.partial(top, bottom)} = {printer.piece(shown.body).text}"
+
+
+def _is_repeated(form: forms.Form) -> bool:
+    """Whether it is one number repeated, for which vectors of ones are needed."""
+    return not any(isinstance(f, (forms.Leaf, forms.Identity)) and not f.is_scalar for f in forms.walk(form))
+
+
+def with_letters_of(e: Expr, wanted: frozenset[Letter]) -> Expr:
+    """``e`` with a letter that a delta makes equal to one of ``wanted`` written as that.
+
+    >>> from derive.expr import Dim, compare, fresh
+    >>> i, j = fresh(Dim("n"), "i"), fresh(Dim("n"), "j")
+    >>> z = Tensor("z", (Dim("n"),)); with_letters_of(compare("==", i, j) * z[j], frozenset({i}))
+    z[i]·[i == j]
+    """
+    e = map_children(e, lambda c: with_letters_of(c, wanted))
+    if not isinstance(e, Mul):
+        return e
+    for delta in e.args:
+        if isinstance(delta, Compare) and delta.op == "==" and isinstance(delta.left, Letter):
+            kept = [a for a in (delta.left, delta.right) if a in wanted]
+            gone = [a for a in (delta.left, delta.right) if a not in wanted and isinstance(a, Letter)]
+            if len(kept) == len(gone) == 1:
+                others = (substitute(f, {gone[0]: kept[0]}) for f in factors(e) if f is not delta)
+                e = mul(delta, *others)
+    return e

@@ -20,6 +20,7 @@ COMMANDS = {
     "summary": "Print tensors, shapes, parameters, operations and formulas.",
     "build": "Write a self-contained Python module.",
     "check": "Compare every gradient with numerical ones.",
+    "verify-formula": "Prove or refute formulas of your own.",
     "train": "Train on data and save the parameters.",
 }
 
@@ -33,7 +34,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"codegen.commands.{cmd_name}").command
+        command = importlib.import_module(f"codegen.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

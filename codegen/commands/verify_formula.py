@@ -1,0 +1,44 @@
+"""`gradc verify-formula`: formulas of a person's own, proved or refuted with a witness and a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from codegen.commands.common import load_model, model_argument, reporting, size_option
+from derive.claims import verify_formulas
+from derive.errors import GradcError
+
+
+@click.command("verify-formula")
+@model_argument
+@click.argument("formulas", nargs=-1, metavar="[FORMULA]...")
+@click.option("-f", "--file", "path", metavar="FILE", help="A file of formulas, a line each; # begins a comment.")
+@size_option
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@reporting
+def command(model: str, formulas: tuple[str, ...], path: str | None, sizes: dict[str, int], seed: int) -> int:
+    """Say of each FORMULA whether it is right for MODEL.
+
+    A formula is an equation in the language of models over its tensors and their cotangents, "dW1 = X' @ dZ1" or
+    "dW1[i,j] = sum[n] X[n,i]*dZ1[n,j]", or a Jacobian, "d(P, z)[i,j] = ...". Each is compared with the cotangents
+    behind it as they truly are, so that only a line that is wrong by itself is refuted.
+
+    Exit code 1 says that some formula is refuted.
+    """
+    lines = [*formulas, *(_lines(path) if path is not None else [])]
+    if not lines:
+        raise GradcError('no formula given; write one such as "dW1 = X\' @ dZ1", or -f FILE')
+    verdicts = verify_formulas(load_model(model).program, lines, sizes=sizes, seed=seed)
+    click.echo("\n".join(map(str, verdicts)))
+    return 0 if all(v.ok for v in verdicts) else 1
+
+
+def _lines(path: str) -> list[str]:
+    """The formulas in a file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise GradcError(f"{path} is not UTF-8 text") from None
+    return [line for raw in text.splitlines() if (line := raw.partition("#")[0].strip())]

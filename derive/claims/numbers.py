@@ -1,0 +1,125 @@
+"""Both sides of a claim as numbers, at points where every promise of the model holds.
+
+In: points, and the equations of a derivation. Out: trials, and the largest difference and where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derive.claims.line import Claim
+from derive.errors import GradcError
+from derive.evaluate import evaluate_expr, find_sizes, run
+from derive.expr import Expr, Letter
+from derive.points import Point
+from derive.program import Equation, Program, Tensor
+
+Array = NDArray[Any]
+
+POINTS = 3
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Where both sides differ most: the sizes, the entry, what is right and what the line gives."""
+
+    sizes: tuple[tuple[str, int], ...]
+    name: str
+    place: tuple[int, ...]
+    right: float
+    given: float
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{k} = {v}" for k, v in self.sizes)
+        entry = f"{self.name}[{', '.join(map(str, self.place))}]" if self.place else self.name
+        return f"{f'at {sizes}: ' if sizes else ''}{entry} is {self.right:.6g}, the line gives {self.given:.6g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One point: all tensors of the derivation by value."""
+
+    arrays: dict[Tensor, Array]
+    sizes: dict[str, int]
+
+    def value(self, e: Expr, letters: tuple[Letter, ...]) -> Array | None:
+        """The array of an expression; None where it has none."""
+        try:
+            found = evaluate_expr(e, letters, self.arrays, self.sizes)
+        except GradcError:
+            return None
+        return None if found is None else np.asarray(found, dtype=float)
+
+
+def trial(program: Program, equations: Iterable[Equation], point: Point, sizes: Mapping[str, int]) -> Trial:
+    """The derivation at one point."""
+    known = {t.name: t for t in program.declared}
+    arrays: dict[Tensor, Array] = {known[name]: np.asarray(a) for name, a in point.items()}
+    arrays |= {t: np.array(_floats(t.values)) for t in program.declared if t.kind == "const"}
+    extents = find_sizes(program, arrays, sizes)
+    run(equations, arrays, extents)
+    return Trial(arrays, extents)
+
+
+def trials(
+    program: Program,
+    equations: tuple[Equation, ...],
+    points: Iterable[Point],
+    sizes: Mapping[str, int],
+    most: int = POINTS,
+) -> list[Trial]:
+    """The derivation at a few of the points, those first at which all is finite."""
+    found = [trial(program, equations, point, sizes) for point in points]
+    return sorted(found, key=lambda t: sum(not np.all(np.isfinite(a)) for a in t.arrays.values()))[:most]
+
+
+def at_zero(program: Program, point: Point) -> Iterator[Point]:
+    """The point with data and parameters set to zero, one more each time: where kinks are."""
+    free = [t for t in program.declared if t.dtype == "real" and t.kind in ("input", "param")]
+    plain = [t.name for t in free if not t.properties and t.bounds is None]
+    for k in range(len(plain)):
+        yield {**point, **{name: np.zeros_like(point[name]) for name in plain[: k + 1]}}
+        if k:
+            yield {**point, plain[k]: np.zeros_like(point[plain[k]])}
+
+
+def close(a: Array, b: Array) -> bool:
+    """Whether two arrays agree wherever both are finite, and some entry is."""
+    both = np.isfinite(a) & np.isfinite(b)
+    if not np.any(both):
+        return False
+    scale = max(1e-3, float(np.max(np.abs(a[both]))), float(np.max(np.abs(b[both]))))
+    return bool(np.max(np.abs(a[both] - b[both])) <= TOLERANCE * scale)
+
+
+def agrees(claim: Claim, points: Iterable[Trial]) -> bool:
+    """Whether both sides agree at every point."""
+    for trial in points:
+        a, b = trial.value(claim.left, claim.letters), trial.value(claim.right, claim.right_letters)
+        if a is None or b is None or a.shape != b.shape or not close(a, b):
+            return False
+    return True
+
+
+def witness(claim: Claim, points: Iterable[Trial]) -> Witness | None:
+    """The entry that differs most, at the first point where one does."""
+    for trial in points:
+        a, b = trial.value(claim.left, claim.letters), trial.value(claim.right, claim.right_letters)
+        if a is None or b is None or a.shape != b.shape:
+            continue
+        off = np.where(np.isfinite(a) & np.isfinite(b), np.abs(a - b), 0.0)
+        if off.size and not close(a, b) and np.any(off > 0):
+            place = tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
+            sizes = tuple(sorted(trial.sizes.items()))
+            return Witness(sizes, claim.line.name, place, float(a[place]), float(b[place]))
+    return None
+
+
+def _floats(values: Any) -> Any:
+    return [_floats(v) for v in values] if isinstance(values, (list, tuple)) else float(values)

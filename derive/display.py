@@ -17,7 +17,7 @@ def readable(equation: Equation, program: Program) -> Equation:
     """The equation with hidden matrix products written out."""
     defined = program.defined
     for _ in range(len(defined)):
-        products = [t for t in reads(equation.body) if t.hidden and t in defined and _is_product(defined[t].body)]
+        products = [t for t in reads(equation.body) if t.hidden and t in defined and is_product(defined[t].body)]
         if not products:
             break
         equation = equation.with_body(inline(equation.body, defined[products[0]]))
@@ -44,7 +44,7 @@ def definitions(equation: Equation, program: Program) -> list[Equation]:
     return [found[e.out] for e in program.equations if e.out in found]
 
 
-def _is_product(e: Expr) -> bool:
+def is_product(e: Expr) -> bool:
     """c·Σ of a product of elements: what matrix notation writes as a product."""
     rest = split_scale(e)[1]
     return (

@@ -1,0 +1,9 @@
+"""The derivation as lecture notes tell it: ordered steps, every one of them an equality that was tested by number.
+
+In: a `derive.pipeline.Derivation`. Out: `Steps`, which print as text and as LaTeX.
+"""
+
+from derive.steps.step import Step, StepError, Steps
+from derive.steps.story import steps_of
+
+__all__ = ["Step", "StepError", "Steps", "steps_of"]

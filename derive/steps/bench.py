@@ -1,0 +1,110 @@
+"""Where steps are put to the test: a random point, the value of everything there, and derivatives by numbers alone.
+
+In: a derivation. Out: a `Bench` that evaluates sides, differentiates equations by complex steps (exact to rounding, as
+nothing is subtracted) and refuses a step that does not hold.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derive.errors import GradcError
+from derive.evaluate import evaluate, evaluate_expr, extent, find_sizes, run
+from derive.expr import Expr, Letter
+from derive.form_values import evaluate_form
+from derive.forms import Form, walk
+from derive.pipeline import Derivation
+from derive.points import Point, points, small_sizes
+from derive.program import Equation, Tensor, reads
+from derive.steps.edges import Edge
+from derive.steps.step import RowColumn, Side, Slice, Step, StepError
+
+Array = NDArray[np.float64]
+
+_TINY = 1e-30
+_TOLERANCE = 1e-8
+
+
+class Bench:
+    """All tensors of a derivation at one random point, over distinct small extents."""
+
+    def __init__(self, derivation: Derivation, seed: int = 0) -> None:
+        source, raw = derivation.source, derivation.raw
+        self.sizes = find_sizes(source, {}, small_sizes(source, {}))
+
+        def good(point: Point) -> bool:
+            return all(np.all(np.isfinite(a)) for a in evaluate(raw, point, self.sizes).values())
+
+        point = next(points(source, self.sizes, seed, good), None)
+        if point is None:
+            raise GradcError(f"{source.name} is not finite at any random point that was tried")
+        values = evaluate(raw, point, self.sizes)
+        self.arrays = {t: values[t.name] for t in raw.tensors if t.name in values}
+        run((e for e in derivation.formulas.equations if e.out not in self.arrays), self.arrays, self.sizes)
+
+    def measure(self, edge: Edge) -> None:
+        """Give the local derivative of an edge its value, by numbers alone."""
+        if edge.ratio not in self.arrays:
+            self.arrays[edge.ratio] = self.partial(edge.equations, edge.out.out, edge.wrt)
+            run(edge.named, self.arrays, self.sizes)
+
+    def partial(self, equations: Iterable[Equation], out: Tensor, wrt: Tensor) -> Array:
+        """∂out/∂wrt along the given equations, everything else held fixed."""
+        acting, moved = [], {wrt}
+        for e in equations:
+            if e.out is not wrt and moved & set(reads(e.body)):
+                acting.append(e)
+                moved.add(e.out)
+        x = np.asarray(self.arrays[wrt], dtype=complex)
+        shape = tuple(extent(a, self.sizes) for a in out.axes)
+        found = np.zeros(shape + x.shape)
+        for place in np.ndindex(x.shape):
+            arrays = {**self.arrays, wrt: x.copy()}
+            arrays[wrt][place] += 1j * _TINY
+            run(acting, arrays, self.sizes)
+            found[(..., *place)] = np.imag(arrays[out]) / _TINY
+        return found
+
+    def value(self, side: Side, step: Step) -> Array:
+        """A side over the letters of its step."""
+        if isinstance(side, Expr):
+            found = evaluate_expr(side, step.letters, self.arrays, self.sizes)
+            if found is None:
+                raise StepError(f"{step.rule} of {step.target}: a tensor of {side} has no value")
+            return found
+        form = side.product if isinstance(side, RowColumn) else side
+        own = tuple(a for a in step.letters if a not in step.fixed)
+        ranges = [extent(a.extent, self.sizes) for a in step.fixed]
+        found = np.zeros(tuple(extent(a.extent, self.sizes) for a in step.letters))
+        for chosen in itertools.product(*map(range, ranges)):
+            table = dict(zip(step.fixed, chosen, strict=True))
+            place = tuple(table.get(a, slice(None)) for a in step.letters)
+            found[place] = evaluate_form(form, own, self._with_slices(form, table), self.sizes)
+        return found
+
+    def _with_slices(self, form: Form, table: dict[Letter, int]) -> dict[Tensor, Array]:
+        arrays = dict(self.arrays)
+        for node in walk(form):
+            t = getattr(node, "tensor", None)
+            if isinstance(t, Slice) and t.of is not None:
+                arrays[t] = self.arrays[t.of][tuple(slice(None) if f is None else table[f] for f in t.fixed)]
+        return arrays
+
+    def require(self, step: Step) -> None:
+        """Refuse a step whose sides differ.
+
+        Raises StepError: a derivation with a wrong step is never shown.
+        """
+        before, after = self.value(step.before, step), self.value(step.after, step)
+        if step.where is not None:
+            holds = self.value(step.where, step) != 0
+            before, after = np.where(holds, before, 0.0), np.where(holds, after, 0.0)
+        scale = max(float(np.max(np.abs(a), initial=0.0)) for a in (before, after))
+        off = float(np.max(np.abs(before - after), initial=0.0))
+        if not (math.isfinite(scale) and off <= _TOLERANCE * max(scale, 1e-3)):
+            raise StepError(f"{step.rule} of {step.target} does not hold: {step.before} is not {step.after}")

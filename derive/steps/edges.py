@@ -1,0 +1,158 @@
+"""Local derivatives: ∂out[f]/∂T[j] of one equation, or of one that the reader sees as one (a softmax, a norm).
+
+In: a prepared program. Out: an `Edge` for each pair of a tensor and an equation that reads it, from the same partial
+terms and the same pullback that make the gradient; Kronecker deltas of summed letters are eliminated, others stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from derive.chain_rule import Partial, partials, pullback
+from derive.deltas import eliminate
+from derive.display import is_product
+from derive.expr import Compare, Expr, Letter, Reduce, add, compare, fresh_like, mul, sum_over
+from derive.hoist import Namer
+from derive.program import Equation, Program, Tensor, letters_for, needed, reads
+from derive.rewrite import factors, map_children, substitute, terms
+from derive.scalar import derivative
+from derive.simplify import inline
+from derive.steps.step import Ratio
+
+
+@dataclass(frozen=True)
+class Edge:
+    """How ``wrt`` acts on ``out``: the derivative over ``outer`` and ``inner`` letters.
+
+    ``plain`` is the derivative as it is first found, ``element`` in terms of what is known by name. ``equations``
+    are what it was taken of, ``named`` what it needs besides (the position of a maximum). ``linear`` is said of
+    an equation with a sum over letters, ``whole`` of one with hidden intermediates.
+    """
+
+    out: Equation
+    wrt: Tensor
+    ratio: Ratio
+    outer: tuple[Letter, ...]
+    inner: tuple[Letter, ...]
+    plain: Expr
+    element: Expr
+    equations: tuple[Equation, ...]
+    named: tuple[Equation, ...]
+    linear: bool
+    whole: bool
+
+    def at(self, outer: Iterable[Expr], inner: Iterable[Expr]) -> Expr:
+        """``∂out[outer]/∂wrt[inner]`` as a symbol."""
+        return self.ratio.at((*outer, *inner))
+
+    def value(self, outer: Iterable[Expr], inner: Iterable[Expr]) -> Expr:
+        """Its element at these letters."""
+        table = dict(zip((*self.outer, *self.inner), (*outer, *inner), strict=True))
+        return substitute(self.element, table)
+
+
+class Graph:
+    """The equations of a prepared program as a reader sees them; tensors in ``kept`` are always seen.
+
+    ``short`` and ``expanded`` say how a derivative through hidden intermediates is written: in the shortest
+    form, and as it follows from the definitions alone.
+    """
+
+    def __init__(
+        self, program: Program, kept: Iterable[Tensor], short: Callable[[Expr], Expr], expanded: Callable[[Expr], Expr]
+    ) -> None:
+        self.program, self.short, self.expanded = program, short, expanded
+        seen = set(kept)
+        self.hidden = {
+            e.out: e for e in program.equations if e.out.hidden and e.out not in seen and not is_product(e.body)
+        }
+        self.seen = tuple(e for e in program.equations if e.out not in self.hidden)
+        self._parts = {e.out: self._with_hidden(e) for e in self.seen}
+        self._edges: dict[tuple[Tensor, Tensor], Edge] = {}
+
+    def _with_hidden(self, equation: Equation) -> tuple[Equation, ...]:
+        inside = self.program.with_equations([*self.hidden.values(), equation])
+        return needed(inside, [equation.out])
+
+    def readers(self, t: Tensor) -> list[Equation]:
+        """The equations that read ``t``, directly or through hidden ones."""
+        return [e for e in self.seen if e.out is not t and any(t in reads(p.body) for p in self._parts[e.out])]
+
+    def operands(self, e: Equation) -> list[Tensor]:
+        """The tensors that an equation reads, hidden ones aside."""
+        found = dict.fromkeys(t for p in self._parts[e.out] for t in reads(p.body))
+        return [t for t in found if t not in self.hidden]
+
+    def edge(self, out: Equation, wrt: Tensor) -> Edge:
+        """The local derivative of ``out`` by ``wrt``, found once."""
+        key = out.out, wrt
+        if key not in self._edges:
+            parts = self._parts[out.out]
+            whole = any(wrt in reads(p.body) for p in parts if p is not out)
+            make = self._through_hidden if whole else self._direct
+            self._edges[key] = make(out, wrt, parts)
+        return self._edges[key]
+
+    def _direct(self, out: Equation, wrt: Tensor, parts: tuple[Equation, ...]) -> Edge:
+        named: list[Equation] = []
+        found = partials(out, {wrt}, Namer(self.program), named.append)
+        inner = _inner_letters(found, wrt)
+        linear = any(isinstance(r, Reduce) for t in terms(out.body) for r in factors(t))
+        element = add(*(_with_deltas(p, p.factor, inner) for p in found))
+        plain = element if linear else add(*(_with_deltas(p, derivative(out.body, p.access), inner) for p in found))
+        ratio = Ratio.make(out.out, wrt)
+        return Edge(out, wrt, ratio, out.letters, inner, plain, element, parts, tuple(named), linear, whole=False)
+
+    def _through_hidden(self, out: Equation, wrt: Tensor, parts: tuple[Equation, ...]) -> Edge:
+        """The derivative through hidden intermediates, with those of the backward pass written out."""
+        outer = tuple(fresh_like(a) for a in out.letters)
+        delta = mul(*(compare("==", a, b) for a, b in zip(outer, out.letters, strict=True)))
+        bar = Tensor(f"d{out.out.name}", (*out.out.axes, *out.out.axes), "cotangent", primal=out.out)
+        seed = Equation(bar, (*outer, *out.letters), delta)
+        done = pullback(self.program.with_equations(parts), {out.out: seed}, (wrt,), outer)
+        derived = [e for e in done.equations if e not in parts]
+        result = done.defined[done.gradients[0][1]]
+        body = result.body
+        for e in reversed(derived):
+            if e.out.kind == "cotangent" and e is not result:
+                body = inline(body, e)
+        named = tuple(e for e in derived if e.out.kind != "cotangent")
+        inner = result.letters[len(outer) :]
+        ratio = Ratio.make(out.out, wrt)
+        plain, element = self.expanded(inline(collapsed(body), out)), self.short(collapsed(body))
+        return Edge(out, wrt, ratio, outer, inner, plain, element, parts, named, linear=False, whole=True)
+
+
+def collapsed(e: Expr) -> Expr:
+    """``e`` with the Kronecker deltas of summed letters eliminated, and nothing else done."""
+    e = map_children(e, collapsed)
+    if isinstance(e, Reduce) and e.op == "sum":
+        parts, bound, changed = eliminate(list(factors(e.body)), list(e.binders))
+        return sum_over(bound, mul(*parts)) if changed else e
+    return e
+
+
+def deltas_of(e: Expr) -> dict[Expr, None]:
+    """The comparisons of letters that every term of ``e`` has as a factor."""
+    found = [
+        {f: None for f in factors(t) if isinstance(f, Compare) and f.op == "==" and _letters_only(f)} for t in terms(e)
+    ]
+    first, *rest = found
+    return {m: None for m in first if all(m in r for r in rest)}
+
+
+def _letters_only(e: Compare) -> bool:
+    return isinstance(e.left, Letter) and isinstance(e.right, Letter)
+
+
+def _inner_letters(found: list[Partial], wrt: Tensor) -> tuple[Letter, ...]:
+    """New letters for the places of ``wrt``, called as in its first access."""
+    places = found[0].access.places if found else ()
+    hints = {k: p.hint for k, p in enumerate(places) if isinstance(p, Letter)}
+    return letters_for(wrt.axes, hints)
+
+
+def _with_deltas(p: Partial, factor: Expr, inner: tuple[Letter, ...]) -> Expr:
+    deltas = [compare("==", place, a) for place, a in zip(p.access.places, inner, strict=True)]
+    return collapsed(sum_over(p.summed, mul(factor, *deltas)))

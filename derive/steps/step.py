@@ -1,0 +1,129 @@
+"""What a derivation is told in: steps, each an equality of two sides that was evaluated before it is shown.
+
+In: sides (expressions over letters, or matrix forms). Out: `Step` and `Steps`, which print as text and as LaTeX.
+`Ratio` is a derivative as a tensor, ∂out/∂T; `Slice` a part of a tensor at fixed letters, P[n,:].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from derive.errors import Span
+from derive.expr import Expr, Letter
+from derive.forms import Form
+from derive.program import Tensor
+
+
+class StepError(AssertionError):
+    """A step that does not hold: a defect of gradc, never of a model."""
+
+
+@dataclass(eq=False, repr=False)
+class Ratio(Tensor):
+    """The derivative ∂of/∂by as a tensor: the axes of ``of``, then those of ``by``."""
+
+    of: Tensor | None = None
+    by: Tensor | None = None
+
+    @staticmethod
+    def make(of: Tensor, by: Tensor) -> Ratio:
+        """The ratio of two tensors."""
+        return Ratio(f"∂{of.name}/∂{by.name}", (*of.axes, *by.axes), "cotangent", of=of, by=by)
+
+
+@dataclass(eq=False, repr=False)
+class Slice(Tensor):
+    """``of`` at ``fixed`` letters (None where it keeps its axis)."""
+
+    of: Tensor | None = None
+    fixed: tuple[Letter | None, ...] = ()
+
+    @staticmethod
+    def make(of: Tensor, fixed: tuple[Letter | None, ...]) -> Slice:
+        """The slice of a tensor."""
+        axes = tuple(a for a, f in zip(of.axes, fixed, strict=True) if f is None)
+        return Slice(of.name, axes, of.kind, of=of, fixed=fixed)
+
+
+@dataclass(frozen=True)
+class RowColumn:
+    """A product of two matrices, read element by element: ``Row_i(A)·Col_j(B)``."""
+
+    product: Form
+
+
+Side = Expr | Form | RowColumn
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One equality: ``before = after`` over ``letters``, wherever ``where`` holds (everywhere if it is None).
+
+    ``target`` is the tensor whose derivative is told, ``span`` the model line that the step reads, ``note`` the
+    reason in words. ``text`` and ``tex`` are both sides in Unicode and in LaTeX. Slices in a form are taken at
+    the letters ``fixed``.
+    """
+
+    rule: str
+    target: Tensor
+    before: Side
+    after: Side
+    letters: tuple[Letter, ...]
+    where: Expr | None = None
+    note: str | None = None
+    span: Span | None = field(default=None, repr=False)
+    fixed: tuple[Letter, ...] = ()
+    text: tuple[str, str] = ("", "")
+    tex: tuple[str, str] = ("", "")
+
+    def __str__(self) -> str:
+        return " = ".join(self.text)
+
+    def latex(self) -> str:
+        """The equality in LaTeX."""
+        return " = ".join(self.tex)
+
+
+class Steps(tuple[Step, ...]):
+    """The steps of a derivation in order."""
+
+    __slots__ = ()
+
+    def of(self, names: Iterable[str]) -> Steps:
+        """The steps that tell of the derivatives by these tensors."""
+        wanted = set(names)
+        return Steps(s for s in self if s.target.name in wanted)
+
+    def __str__(self) -> str:
+        lines: list[str] = []
+        last: Step | None = None
+        for step in self:
+            if last is None or last.target is not step.target:
+                lines += [*([""] if lines else []), *self._heading(step.target)]
+                last = None
+            follows = last is not None and last.text[1] == step.text[0]
+            shown = f"  = {step.text[1]}" if follows else str(step)
+            lines.append(f"  {step.rule:<20}{shown}" + (f"   ({step.note})" if step.note else ""))
+            last = step
+        return "\n".join(lines)
+
+    def _heading(self, target: Tensor) -> list[str]:
+        """The tensor, and the model lines through which it acts."""
+        spans = dict.fromkeys(s.span for s in self if s.target is target and s.span is not None)
+        return [f"by {target}", *(f"    line {s.line}: {_line(s)}" for s in spans)]
+
+    def latex(self) -> str:
+        r"""The steps as one aligned display, a comment of words behind each."""
+        lines = [rf"{s.tex[0]} &= {s.tex[1]} && \text{{{_escaped(s.rule)}}}" for s in self]
+        return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
+
+
+def _escaped(words: str) -> str:
+    for sign, tex in (("_", r"\_"), ("≠", r"$\ne$"), ("′", "$'$"), ("·", r"$\cdot$")):
+        words = words.replace(sign, tex)
+    return words
+
+
+def _line(span: Span) -> str:
+    return span.source.line(span.line).partition("#")[0].strip()

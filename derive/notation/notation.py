@@ -14,6 +14,7 @@ from derive.notation.latex import LatexStyle, document
 from derive.notation.matrix_text import MatrixPrinter
 from derive.notation.names import Names
 from derive.notation.python_text import PythonPrinter
+from derive.notation.shape_line import with_shapes
 from derive.notation.unicode import UnicodeStyle
 from derive.notation.wrapping import wrapped
 from derive.primes import Primes
@@ -27,7 +28,7 @@ class Notation:
 
     ``deltas`` writes cotangents of pre-activations as δ of their layer; ``exact`` writes repetitions through
     vectors of ones; ``subscripts`` lowers digits in Unicode; ``cotangents`` is ``bar`` or ``partial`` in LaTeX;
-    ``diagonals`` writes Jacobians as one does (see `derive.lift.lift`).
+    ``diagonals`` writes Jacobians as one does (see `derive.lift.lift`); ``shapes`` writes extents under the factors.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Notation:
         subscripts: bool = False,
         cotangents: str = "bar",
         diagonals: bool = False,
+        shapes: bool = False,
     ) -> None:
         self.program, numbers = with_deltas(program) if deltas else (program, {})
         self.names = Names(program, deltas=numbers)
@@ -47,6 +49,7 @@ class Notation:
         self.unicode.subscripts = subscripts
         self.exact = exact
         self.diagonals = diagonals
+        self.shapes = shapes
         self._forms: dict[Equation, forms.Form | None] = {}
 
     def form(self, equation: Equation) -> forms.Form | None:
@@ -62,6 +65,8 @@ class Notation:
         form = self.form(equation)
         if form is None:
             return None
+        if self.shapes:
+            return with_shapes(equation, form, self.unicode)
         return f"{self.unicode.tensor(equation.out)} = {MatrixPrinter(self.unicode, exact=self.exact).text(form)}"
 
     def index(self, equation: Equation) -> str:
@@ -73,6 +78,8 @@ class Notation:
         form = self.form(equation)
         if form is None:
             return self.latex_index(equation)
+        if self.shapes:
+            return with_shapes(equation, form, self.tex)
         return f"{self.tex.tensor(equation.out)} = {MatrixPrinter(self.tex, exact=self.exact).text(form)}"
 
     def latex_index(self, equation: Equation) -> str:

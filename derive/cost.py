@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from functools import total_ordering
 
-from derive.expr import Add, Call, Const, Dim, Expr, Letter, Mask, Mul, Num, Pow, Reduce, Select
+from derive.expr import MINUS_ONE, Add, Call, Const, Dim, Expr, Letter, Mask, Mul, Num, Pow, Reduce, Select
 from derive.rewrite import factors
 from derive.scalar import operations
 
@@ -110,6 +110,9 @@ def _reduction(e: Reduce, charge: object) -> None:
         return
     for degree, multiplications in plan:
         charge(1 + multiplications, degree)
+    outside = [f for f in factors(e.body) if not f.letters and f != MINUS_ONE]
+    if outside:  # what mentions no letter costs what it would cost in front of the sum
+        charge(len(outside), len(e.letters))
 
 
 def best_elimination(parts: list[frozenset[Letter]], binders: frozenset[Letter]) -> list[tuple[int, int]] | None:

@@ -30,6 +30,7 @@ from derive.expr import (
     split_power,
     sum_over,
 )
+from derive.rational import cancel, has_sum_below
 from derive.rewrite import factors, map_children, substitute, terms, walk
 
 LARGEST_NUMBER = 10**6
@@ -60,7 +61,15 @@ def _shortest(e: Expr) -> Expr:
     for form in dict.fromkeys((e, _join_sums(e))):
         candidates += [_horner(form, False), _horner(form, True), form]
     candidates.append(_square(e))
+    if has_sum_below(e):
+        candidates.append(_over_one_line(e))
     return min(enumerate(candidates), key=lambda kc: (cost(kc[1]), _divisions(kc[1]), kc[0]))[1]
+
+
+def _over_one_line(e: Expr) -> Expr:
+    """Everything over one denominator, common factors cancelled: 1 − r/(1 + r) is 1/(1 + r)."""
+    joined = cancel(e)
+    return _horner(joined, False) if len(terms(joined)) < len(terms(e)) else joined
 
 
 def _square(e: Expr) -> Expr:

@@ -79,9 +79,14 @@ class Nothing:
 
 
 class Normalizer:
-    """``normalizer(e)`` is the normal form of ``e`` under the given knowledge; results are memoized."""
+    """``normalizer(e)`` is the normal form of ``e`` under the given knowledge; results are memoized.
 
-    def __init__(self, knowledge: Knowledge | None = None) -> None:
+    ``keep_whole`` leaves terms without a sum below their fraction line out of the common denominator: for
+    formulas to print. It is no longer the same form for all equal expressions, but 0 is still found to be 0.
+    """
+
+    def __init__(self, knowledge: Knowledge | None = None, *, keep_whole: bool = False) -> None:
+        self.keep_whole = keep_whole
         self.knowledge: Knowledge = knowledge if knowledge is not None else Nothing()
         self.memo: dict[Expr, Expr] = {}
 
@@ -182,7 +187,12 @@ class Normalizer:
 
     def _rational(self, e: Expr) -> Expr:
         e = _join_masks(e)
-        return cancel(e) if has_sum_below(e) else e
+        below = [t for t in terms(e) if has_sum_below(t)]
+        if not below:
+            return e
+        if not self.keep_whole:
+            return cancel(e)
+        return _join_masks(add(*(t for t in terms(e) if t not in below), cancel(add(*below))))
 
     def _sum(self, e: Reduce) -> Expr:
         # canonical numbers belong to finished sums only: free letters must not be taken for them

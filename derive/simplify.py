@@ -52,7 +52,7 @@ class _Work:
 
     def __init__(self, given: Program) -> None:
         self.facts = Facts(given)
-        self.normal = Normalizer(self.facts)
+        self.normal = Normalizer(self.facts, keep_whole=True)
         self.report = Report()
         self._reads: dict[Equation, frozenset[Tensor]] = {}
 
@@ -116,19 +116,20 @@ def _inline_round(backward: list[Equation], wanted: set[Tensor], work: _Work) ->
 def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equation] | None:
     """The users of ``d`` with its body in its place, if that is worth it."""
     fired = Counter(work.facts.fired)
+    rest = split_scale(d.body)[1]
+    alias = is_scale(d.body) or isinstance(rest, Access) or all(_is_delta(f) for f in factors(rest))
     new = []
     for user in users:
         unfolded = inline(user.body, d)
         if sum(1 for _ in walk(unfolded)) > MAX_NODES:
             return None
         try:
-            new.append(user.with_body(extract(work.normal(unfolded))))
+            short = extract(work.normal(unfolded))
         except TooLargeError:
             return None
+        new.append(user.with_body(unfolded if alias and cost(unfolded) < cost(short) else short))
     before = cost(d.body, *(u.body for u in users)) if len(users) == 1 else _total([d, *users])
     after = _total(new)
-    rest = split_scale(d.body)[1]
-    alias = is_scale(d.body) or isinstance(rest, Access) or all(_is_delta(f) for f in factors(rest))
     hidden = d.out.primal is None or d.out.primal.hidden
     if alias or after < before or (len(users) == 1 and hidden and after == before):
         used = sorted((Counter(work.facts.fired) - fired).keys())

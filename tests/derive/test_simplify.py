@@ -216,3 +216,11 @@ def test_inlining_renames_binders():
     values = {"A": np.random.default_rng(0).normal(size=(3, 3))}
     found = evaluate(program.with_equations([q.with_body(inlined)]), values)["q"]
     np.testing.assert_allclose(found, evaluate(program, values)["q"])
+
+
+def test_whole_terms_stay_out_of_a_common_denominator() -> None:
+    text = (
+        "dims d = 3\nparam x : [d]\nparam a\nr = norm(x)\nq = a*r\nu = q*r\nminimize sin(q) + u^2 + sum(x / (1 + r))\n"
+    )
+    shown = {f.name: f.matrix for f in derive.parse(text).gradient().formulas}
+    assert shown["dr"] == "dr = a dq + 2 q u − (1/(1 + r)²) Σ(x)"

@@ -56,6 +56,18 @@ def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) 
     return "\n".join(lines)
 
 
+def shapes_of(gradient: Gradient, deltas: bool = False) -> str:
+    """Forward equations and gradients with the shape of each factor under it."""
+    notation = Notation(gradient.program, deltas=deltas, shapes=True)
+    backward = [f.equation for f in gradient.formulas]
+    if deltas:
+        backward = [e for e in notation.program.equations if e.out.kind == "cotangent"]
+    lines = [heading(gradient.program)]
+    for title, equations in (("forward", _forward(gradient.program)), ("backward", backward)):
+        lines += ["", title, *(f"  {line}" for e in equations for line in notation.formula(e).splitlines())]
+    return "\n".join(lines)
+
+
 def as_written(equation: Equation, notation: Notation) -> str:
     """A forward equation over the author's tensors: its matrix form, or the model line where that takes other names."""
     shown = readable(equation, notation.program)

@@ -5,6 +5,7 @@ In: a derived gradient. Out: text, the same for the same model.
 
 from __future__ import annotations
 
+import json
 import re
 
 from derive.differentiable import Differentiable, Gradient
@@ -92,25 +93,13 @@ def shape_of(t: Tensor) -> str:
 
 
 def steps_of(gradient: Gradient, form: str = "matrix") -> str:
-    """Each cotangent as the chain rule gives it, what simplified it, and what came out."""
-    raw = gradient.derivation.raw
-    notation = Notation(raw)
-    shown = "matrix" if form == "json" else form
-    results = {f.equation.out: gradient.notation.formula(f.equation, shown) for f in gradient.formulas}
-    lines = [heading(gradient.program)]
-    for e in raw.equations:
-        if e.out.kind != "cotangent":
-            continue
-        lines += ["", e.out.name, f"  chain rule  {notation.formula(e, shown)}"]
-        lines += [
-            f"  {f.rule:<10}  cost {f.before} → {f.after}" for f in gradient.report.firings if f.tensor == e.out.name
-        ]
-        lines.append(
-            f"  result      {results[e.out]}"
-            if e.out in results
-            else "  result      used where it stands, without a name"
-        )
-    return "\n".join(lines)
+    """The derivation step by step: in LaTeX, as JSON, or as text for a terminal."""
+    steps = gradient.steps()
+    if form.startswith("latex"):
+        return steps.latex()
+    if form == "json":
+        return json.dumps(steps.as_json(), indent=2, ensure_ascii=False)
+    return f"{heading(gradient.program)}\n\n{steps}"
 
 
 def _forward(program: Program) -> list[Equation]:

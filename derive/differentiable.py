@@ -28,6 +28,7 @@ from derive.notation.partial import Partial
 from derive.pipeline import Derivation
 from derive.program import Equation, Program, Tensor, needed
 from derive.simplify import Report, closed_form
+from derive.steps import Steps, steps_of
 
 
 class Formula:
@@ -37,8 +38,9 @@ class Formula:
     definitions of the names that gradc gave: ``dx = E/S, with E = exp(x), S = Σ(E)``.
     """
 
-    def __init__(self, equation: Equation, notation: Notation) -> None:
+    def __init__(self, equation: Equation, notation: Notation, derivation: Derivation | None = None) -> None:
         self.notation = notation
+        self.derivation = derivation
         self.equation = readable(equation, notation.program)
         if self.equation is not equation and notation.matrix(self.equation) is None and notation.matrix(equation):
             self.equation = equation
@@ -47,6 +49,15 @@ class Formula:
     def definitions(self) -> tuple[str, ...]:
         """What the names that gradc gave stand for, ``E = exp(Z)``, in order."""
         return tuple(map(self.notation.formula, definitions(self.equation, self.notation.program)))
+
+    def steps(self) -> Steps:
+        """The derivation of this formula alone: from the total derivative to the matrix form, every step tested.
+
+        Raises GradcError for an equation that was not derived.
+        """
+        if self.derivation is None or self.equation.out.primal is None:
+            raise GradcError(f"{self.name} was not derived: there are no steps")
+        return steps_of(self.derivation).by(self.equation.out.primal)
 
     @property
     def name(self) -> str:
@@ -92,17 +103,21 @@ class Gradient(Mapping[str, Formula]):
         self.program = program
         self.notation = Notation(program)
         defined = program.defined
-        self._by_name = {v.name: Formula(defined[bar], self.notation) for v, bar in program.gradients}
+        self._by_name = {v.name: Formula(defined[bar], self.notation, derivation) for v, bar in program.gradients}
 
     @property
     def report(self) -> Report:
         """What simplification did."""
         return self.derivation.report
 
+    def steps(self) -> Steps:
+        """The whole derivation, cotangent by cotangent; every step was tested by number."""
+        return steps_of(self.derivation)
+
     @property
     def formulas(self) -> tuple[Formula, ...]:
         """The backward pass: every derived equation, in order."""
-        return tuple(Formula(e, self.notation) for e in self.derivation.derived)
+        return tuple(Formula(e, self.notation, self.derivation) for e in self.derivation.derived)
 
     def __getitem__(self, name: str) -> Formula:
         if name not in self._by_name:
@@ -237,6 +252,10 @@ class DerivedModel(Differentiable):
         d = self.derivation
         closed = closed_form(d.formulas, d.prepared, d.results[0])
         return Formula(replace(closed, out=self._result), Notation(self._program, diagonals=True))
+
+    def steps(self) -> Steps:
+        """How the derivative is found, from the result back to the variable; every step was tested by number."""
+        return steps_of(self.derivation)
 
     @property
     def matrix(self) -> str | None:

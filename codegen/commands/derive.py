@@ -14,7 +14,7 @@ from derive.notation import FORMS, Notation, to_json
 @click.command("derive")
 @model_argument
 @click.option("--wrt", multiple=True, metavar="NAME", help="A variable; all parameters without it.")
-@click.option("--steps", is_flag=True, help="Show the chain rule's answer and what simplified it.")
+@click.option("--steps", is_flag=True, help="Tell the derivation step by step, every step tested by number.")
 @click.option("--deltas", is_flag=True, help="Write δ for the cotangents of pre-activations, layer by layer.")
 @click.option("--shapes", is_flag=True, help="Write the shape of each factor under it (matrix and latex).")
 @click.option("--form", type=click.Choice([*FORMS, "json"]), default="matrix", show_default=True)

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from derive.chain_rule import Partial, partials, pullback
+from derive.cost import cost
 from derive.deltas import eliminate
 from derive.display import is_product
 from derive.expr import Compare, Expr, Letter, Reduce, add, compare, fresh_like, mul, sum_over
+from derive.extract import extract
 from derive.hoist import Namer
 from derive.program import Equation, Program, Tensor, letters_for, needed, reads
 from derive.rewrite import factors, map_children, substitute, terms
@@ -55,14 +57,19 @@ class Edge:
 class Graph:
     """The equations of a prepared program as a reader sees them; tensors in ``kept`` are always seen.
 
-    ``short`` and ``expanded`` say how a derivative through hidden intermediates is written: in the shortest
-    form, and as it follows from the definitions alone.
+    ``namer`` knows the tensors that the gradient was made with. ``short`` and ``expanded`` say how a derivative
+    through hidden intermediates is written: in the shortest form, and as it follows from the definitions alone.
     """
 
     def __init__(
-        self, program: Program, kept: Iterable[Tensor], short: Callable[[Expr], Expr], expanded: Callable[[Expr], Expr]
+        self,
+        program: Program,
+        kept: Iterable[Tensor],
+        namer: Namer,
+        short: Callable[[Expr], Expr],
+        expanded: Callable[[Expr], Expr],
     ) -> None:
-        self.program, self.short, self.expanded = program, short, expanded
+        self.program, self.namer, self.short, self.expanded = program, namer, short, expanded
         seen = set(kept)
         self.hidden = {
             e.out: e for e in program.equations if e.out.hidden and e.out not in seen and not is_product(e.body)
@@ -96,7 +103,7 @@ class Graph:
 
     def _direct(self, out: Equation, wrt: Tensor, parts: tuple[Equation, ...]) -> Edge:
         named: list[Equation] = []
-        found = partials(out, {wrt}, Namer(self.program), named.append)
+        found = partials(out, {wrt}, self.namer, named.append)
         inner = _inner_letters(found, wrt)
         linear = any(isinstance(r, Reduce) for t in terms(out.body) for r in factors(t))
         element = add(*(_with_deltas(p, p.factor, inner) for p in found))
@@ -120,7 +127,9 @@ class Graph:
         named = tuple(e for e in derived if e.out.kind != "cotangent")
         inner = result.letters[len(outer) :]
         ratio = Ratio.make(out.out, wrt)
-        plain, element = self.expanded(inline(collapsed(body), out)), self.short(collapsed(body))
+        body = collapsed(body)
+        plain = self.expanded(inline(body, out))
+        element = min(self.short(body), extract(plain), key=cost)
         return Edge(out, wrt, ratio, outer, inner, plain, element, parts, named, linear=False, whole=True)
 
 

@@ -96,7 +96,7 @@ def tell_local(teller: Teller, edge: Edge, target: Tensor) -> None:
         teller.say("different letters", target, (left, unequal), letters, where=negate(delta), span=span)
         teller.say("both cases in one", target, (left, element), letters, span=span)
     elif element != plain:
-        reused = "in terms of the output" if _reads(element, edge.out.out) else "shorter"
+        reused = "in terms of the output" if _reads(element, edge.out.out) else "algebra"
         teller.say(reused, target, (plain, element), letters, span=span)
     _tell_matrix(teller, edge, target)
 

@@ -6,8 +6,8 @@ In: sides (expressions over letters, or matrix forms). Out: `Step` and `Steps`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from derive.errors import Span
 from derive.expr import Expr, Letter
@@ -90,10 +90,9 @@ class Steps(tuple[Step, ...]):
 
     __slots__ = ()
 
-    def of(self, names: Iterable[str]) -> Steps:
-        """The steps that tell of the derivatives by these tensors."""
-        wanted = set(names)
-        return Steps(s for s in self if s.target.name in wanted)
+    def by(self, target: Tensor) -> Steps:
+        """The steps that tell of the derivative by one tensor."""
+        return Steps(s for s in self if s.target is target)
 
     def __str__(self) -> str:
         lines: list[str] = []
@@ -112,6 +111,21 @@ class Steps(tuple[Step, ...]):
         """The tensor, and the model lines through which it acts."""
         spans = dict.fromkeys(s.span for s in self if s.target is target and s.span is not None)
         return [f"by {target}", *(f"    line {s.line}: {_line(s)}" for s in spans)]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The steps as plain data, a dictionary each."""
+        return [
+            {
+                "by": s.target.name,
+                "rule": s.rule,
+                "before": s.text[0],
+                "after": s.text[1],
+                "latex": s.latex(),
+                "line": None if s.span is None else s.span.line,
+                "note": s.note,
+            }
+            for s in self
+        ]
 
     def latex(self) -> str:
         r"""The steps as one aligned display, a comment of words behind each."""

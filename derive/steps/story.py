@@ -17,6 +17,7 @@ from derive.display import readable
 from derive.expr import ONE, ZERO, Compare, Expr, Letter, Mask, add, fresh_like, mul, sum_over
 from derive.extract import extract
 from derive.facts import Facts
+from derive.hoist import Namer
 from derive.normal import Nothing
 from derive.notation import Notation
 from derive.pipeline import Derivation
@@ -84,8 +85,11 @@ class _Story:
         self.shown: dict[Tensor, Equation] = {self.seed.out: self.seed}
         self.notation = Notation(raw)
         self.teller = Teller(Bench(derivation), self.notation, self.facts)
-        kept = [root, *(v for v, _ in raw.gradients)]
-        self.graph = Graph(prepared, kept, self.teller.short, self.teller.expanded)
+        kept = [root, *(v for v, _ in raw.gradients), *(p for p, e in self.bars.items() if e.out in self.final)]
+        namer = Namer(raw)
+        for e in raw.equations:
+            namer.remember(e)
+        self.graph = Graph(prepared, kept, namer, self.teller.short, self.teller.expanded)
         self.equations = prepared.equations
 
     def tell(self, bar: Equation) -> None:
@@ -97,7 +101,7 @@ class _Story:
         edges = [self.graph.edge(e, t) for e in self.graph.readers(t) if e.out in self.bars]
         own = edges[0].inner if edges else letters_for(t.axes)
         letters = (*self.extra, *own)
-        left = self.left(bar.out, letters)
+        left = self.left(bar.out, letters, direct=len(edges) > 1 and any(e.out.out is self.root for e in edges))
         if not edges:
             self.teller.say("no dependence", t, (left, ZERO), letters)
             self.shown[bar.out] = Equation(bar.out, letters, ZERO)
@@ -113,14 +117,17 @@ class _Story:
         self.teller.say("collapse", t, (left, body), letters)
         self.finish(bar, body, letters)
 
-    def left(self, bar: Tensor, letters: tuple[Letter, ...]) -> Expr:
-        """∂root/∂T where the seed is known, dT otherwise; its value is found by numbers alone."""
+    def left(self, bar: Tensor, letters: tuple[Letter, ...], direct: bool) -> Expr:
+        """∂root/∂T, or dT where that is something else; its value is found by numbers alone.
+
+        It is something else with a seed that is not known, or where T also acts on the root ``direct``ly.
+        """
         bench, t = self.teller.bench, bar.primal
         assert t is not None
         slope = bench.partial(self.equations, self.root, t)
         value = np.tensordot(bench.arrays[self.seed.out], slope, self.root.rank)
         bench.arrays[bar] = value
-        if not self.known_seed:
+        if direct or not self.known_seed:
             return bar.at(letters)
         ratio = Ratio.make(self.root, t)
         bench.arrays[ratio] = value

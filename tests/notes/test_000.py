@@ -1,0 +1,94 @@
+"""Table 000: losses, the softmax, and the affine function as expanded Jacobians."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from derive.evaluate import evaluate
+
+COLUMN = "batch n\ntarget Y : [n]\ninput Q : [n]\n"
+CLASSES = "dims k = 5\nbatch n\ntarget Y : [n, k]{promise}\ninput L : [n, k]\n"
+PRODUCT = (
+    "dims a = 3, b = 5, c = 7\ninput A : [a, b]\ninput B : [b, c]\ninput dC : [a, c]\nC = A @ B\nJ = sum(dC * C)\n"
+)
+
+
+def test_row_0_1_mean_squared_error(notes):
+    row = notes(COLUMN + "minimize sum((Y - Q)^2) / n\n")
+    row.gradient("Q", "dQ = -2 / n * (Y - Q)")
+    notes(COLUMN + "J = sum((Y - Q)^2) / n\n").both_layouts("J", "Q")
+
+
+def test_row_0_2_binary_cross_entropy(notes):
+    text = COLUMN.replace("Y : [n]", "Y : [n] binary")
+    row = notes(text + "minimize -sum(Y * log(Q) + (1 - Y) * log(1 - Q)) / n\n")
+    row.gradient("Q", "dQ = 1 / n * (Q - Y) / (Q * (1 - Q))")
+    notes(text + "J = bce(Y, Q)\n").both_layouts("J", "Q")
+
+
+def test_row_0_3_categorical_cross_entropy(notes):
+    text = CLASSES.format(promise="").replace("input L", "input Q")
+    notes(text + "minimize -sum(Y * log(Q)) / n\n").gradient("Q", "dQ = -1 / n * Y / Q")
+
+
+def test_row_0_4_total_derivative(notes):
+    row = notes("dims k = 5\ntarget y : [k]\ninput l : [k]\np = softmax(l)\nJ = -sum(y * log(p))\n")
+    row.chain("J", "p", "l")
+
+
+def test_row_0_5_softmax_and_cross_entropy(notes):
+    model = "P = softmax(L, axis=1)\nminimize -sum(Y * log(P)) / n\n"
+    for promise in (" one_hot", " simplex"):
+        notes(CLASSES.format(promise=promise) + model).gradient("L", "dL = -1 / n * (Y - P)")
+    # Without the promise Σ y = 1, which the notes leave unsaid, the sum stays.
+    notes(CLASSES.format(promise="") + model).gradient("L", "dL[i, j] = -1 / n * (Y[i, j] - P[i, j] * sum[m] Y[i, m])")
+
+
+def test_row_0_6_dependencies_of_a_product(notes):
+    row = notes(PRODUCT)
+    jacobian = row.jacobian("C", "A", "S[i:a, j, m:a, p] = (i == m) * B[p, j]")  # row i of A feeds row i of C
+    row.jacobian("C", "B", "S[i, j:c, p, m:c] = (j == m) * A[i, p]")  # column j of B feeds column j of C
+    assert jacobian.element == "∂C_ij/∂A_kl = [i = k] B_lj"
+
+
+def test_row_0_7_transpose(notes):
+    notes("dims a = 3, b = 5\ninput M : [a, b]\nT = M'\n").jacobian(
+        "T", "M", "S[i:b, j:a, p:a, q:b] = (i == q) * (j == p)"
+    )
+
+
+def test_rows_0_8_and_0_9_product(notes):
+    row = notes(PRODUCT.replace("J = ", "minimize "))
+    row.gradient("A", "dA = dC @ B'")
+    row.gradient("A", "dA[i, j] = sum[m] dC[i, m] * B[j, m]")
+    row.gradient("B", "dB = A' @ dC")
+    assert row.model.gradient("A")["A"].matrix == "dA = dC Bᵀ"
+    assert row.model.gradient("B")["B"].matrix == "dB = Aᵀ dC"
+
+
+def test_row_0_10_bias(notes):
+    row = notes(
+        "dims a = 3, b = 5\ninput A : [a, b]\nparam v : [b]\ninput dC : [a, b]\nC = A + v\nminimize sum(dC * C)\n"
+    )
+    row.gradient("v", "dv = sum(dC, axis=0)")
+    row.gradient("v", "dv[j] = sum[p] dC[p, j]")
+
+
+def test_row_0_11_affine_layer(notes):
+    row = notes(
+        "dims i = 3, o = 5\nbatch n\ninput X : [n, i]\nparam W : [i, o]\nparam b : [o]\ninput dZ : [n, o]\n"
+        "Z = X @ W + b\nminimize sum(dZ * Z)\n"
+    )
+    row.gradient("X", "dX = dZ @ W'")
+    row.gradient("W", "dW = X' @ dZ")
+    row.gradient("b", "db = sum(dZ, axis=0)")
+    found = evaluate(row.model.gradient("X", "W", "b").program, row.values)
+    assert np.shape(found["dW"]) == (3, 5)
+
+
+@pytest.mark.parametrize("statement", ["dB = A @ dC'", "dB = -A' @ dC", "dB = 2 * A' @ dC", "dB = A' @ C"])
+def test_a_wrong_statement_is_refused(notes, statement):
+    row = notes(PRODUCT.replace("a = 3, b = 5, c = 7", "a = 3, b = a, c = a").replace("J = ", "minimize "))
+    with pytest.raises(AssertionError):
+        row.gradient("B", statement)

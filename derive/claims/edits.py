@@ -12,24 +12,27 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
+from derive.claims.line import nodes_of
 from derive.language import tree
 from derive.language.text import expression_text
 
 # The kinds in the order in which they are tried: what is said of a line is the simplest thing that mends it.
 KINDS = (
+    "extra case",
     "sign",
+    "wrong index",
     "transpose",
+    "extra function",
     "missing sum",
     "swapped case",
-    "wrong index",
     "order of a product",
     "kind of product",
     "wrong operand",
+    "wrong range",
     "extra factor",
     "extra term",
     "inverted factor",
     "exponent",
-    "extra function",
     "missing factor",
 )
 Others = Callable[[str], list[str]]
@@ -45,34 +48,46 @@ class Edit:
     words: str
 
 
-def edits(node: tree.Expr, others: Others) -> list[Edit]:
+def edits(node: tree.Expr, others: Others, letters: tuple[str, ...] = ()) -> list[Edit]:
     """All edits of one spot, those of the kinds that are tried first in front.
 
-    ``others`` gives the tensors that may stand for one: those of its shape.
+    ``others`` gives the tensors that may stand for one: those of its shape; ``letters`` are those of the left side.
 
     >>> from derive.language.parse import parse_expression
     >>> [expression_text(e.node) for e in edits(parse_expression("a - b"), lambda name: []) if e.kind == "sign"]
     ['a + b', '-a - b']
     """
-    found = dict.fromkeys(_edits(node, others))
-    return sorted(found, key=lambda e: KINDS.index(e.kind))
+    found = [*_of_whole(node), *_spots(node, lambda part: _here(part, others))]
+    bound = tuple(b.name for n in nodes_of(node) if isinstance(n, tree.Reduction) for b in n.binders)
+    if letters or bound:
+        found += _spots(node, lambda part: _of_letters(part, (*letters, *bound)))
+    return sorted(dict.fromkeys(found), key=lambda e: KINDS.index(e.kind))
 
 
-def _edits(node: Any, others: Others) -> Iterator[Edit]:
-    yield from _here(node, others)
+def _of_whole(node: tree.Expr) -> Iterator[Edit]:
+    if not isinstance(node, tree.Transpose):
+        yield Edit(tree.Transpose(node), "transpose", "the whole is to be transposed")
+    yield Edit(tree.CallExpr("sum", (tree.Argument(node),)), "missing sum", "the sum over all is missing")
+    for axis in (0, 1):
+        yield Edit(_along("sum", node, axis), "missing sum", f"the sum over axis {axis} is missing")
+
+
+def _spots(node: Any, here: Callable[[Any], Iterator[Edit]]) -> Iterator[Edit]:
+    """``here`` at every node, each of its edits put back into the whole."""
+    yield from here(node)
     for field in fields(node):
         value = getattr(node, field.name)
         if field.name == "span" or (isinstance(node, tree.Index) and field.name == "items"):
             continue
         if isinstance(value, tree.Node):
-            for e in _edits(value, others):
+            for e in _spots(value, here):
                 yield replace(e, node=replace(node, **{field.name: e.node}))
         elif isinstance(value, tuple):
             for k, part in enumerate(value):
                 operand = part[1] if isinstance(part, tuple) else part  # ("+", x) in a chain
                 if isinstance(operand, tree.Binder | tree.Slice) or not isinstance(operand, tree.Node):
                     continue
-                for e in _edits(operand, others):
+                for e in _spots(operand, here):
                     new = (part[0], e.node) if isinstance(part, tuple) else e.node
                     yield replace(e, node=replace(node, **{field.name: (*value[:k], new, *value[k + 1 :])}))
 
@@ -93,6 +108,11 @@ def _here(node: Any, others: Others) -> Iterator[Edit]:
             yield from _of_product(node)
         case tree.Conditional(chosen, condition, other):
             yield Edit(tree.Conditional(other, condition, chosen), "swapped case", "the two cases are swapped")
+            for case in (chosen, other):
+                yield Edit(case, "extra case", f"{_text(case)} is right in both cases")
+        case tree.Chain(first, rest) if rest[0][0] in ("and", "or"):
+            for case in (first, *(x for _, x in rest)):
+                yield Edit(case, "extra case", f"the condition is {_text(case)} alone")
         case tree.Comparison(op, left, right):
             yield Edit(tree.Comparison(_MIRRORED[op], left, right), "swapped case", f"{_text(node)} is reversed")
         case tree.Power(base, tree.Number(value)):
@@ -105,7 +125,10 @@ def _here(node: Any, others: Others) -> Iterator[Edit]:
                 for axis in (0, 1):
                     other = _along(function, value, axis)
                     yield Edit(other, "wrong index", f"{function} runs along axis {axis}")
-        case tree.Reduction(op, _, body):
+        case tree.Reduction(op, binders, body):
+            if any(b.extent is not None for b in binders):
+                whole = replace(node, binders=tuple(tree.Binder(b.name) for b in binders))
+                yield Edit(whole, "wrong range", f"the {op} runs over the whole axis")
             yield Edit(body, "extra function", f"{op} over {_text(body)} is too much")
 
 
@@ -132,34 +155,30 @@ def _of_index(node: tree.Index, operand: tree.Expr, items: tuple[Any, ...]) -> I
             yield Edit(new, "transpose", f"{_text(node)} is to be {_text(new)}")
 
 
-def with_letters(node: tree.Expr, letters: tuple[str, ...]) -> list[Edit]:
-    """Edits that put one index letter in the place of another."""
-    return list(_relettered(node, letters))
-
-
-def _relettered(node: Any, letters: tuple[str, ...]) -> Iterator[Edit]:
+def _of_letters(node: Any, letters: tuple[str, ...]) -> Iterator[Edit]:
+    """One index letter in the place of another, and no sum over a letter that is free."""
     if isinstance(node, tree.Index):
         for k, item in enumerate(node.items):
-            for letter in letters:
-                if isinstance(item, tree.Expr) and item != tree.Name(letter):
-                    new = replace(node, items=(*node.items[:k], tree.Name(letter), *node.items[k + 1 :]))
+            for name in letters:
+                if not isinstance(item, tree.Slice) and item != tree.Name(name):
+                    new = replace(node, items=(*node.items[:k], tree.Name(name), *node.items[k + 1 :]))
                     yield Edit(new, "wrong index", f"{_text(node)} is to be {_text(new)}")
-        return
-    for field in fields(node):
-        value = getattr(node, field.name)
-        if field.name == "span":
-            continue
-        if isinstance(value, tree.Node):
-            for e in _relettered(value, letters):
-                yield replace(e, node=replace(node, **{field.name: e.node}))
-        elif isinstance(value, tuple):
-            for k, part in enumerate(value):
-                operand = part[1] if isinstance(part, tuple) else part
-                if not isinstance(operand, tree.Node) or isinstance(operand, tree.Binder):
-                    continue
-                for e in _relettered(operand, letters):
-                    new_part = (part[0], e.node) if isinstance(part, tuple) else e.node
-                    yield replace(e, node=replace(node, **{field.name: (*value[:k], new_part, *value[k + 1 :])}))
+    if isinstance(node, tree.Reduction) and len(node.binders) == 1:
+        for name in letters:
+            body = _renamed(node.body, node.binders[0].name, name)
+            yield Edit(body, "extra function", f"the {node.op} over {node.binders[0].name} is too much")
+
+
+def _renamed(node: Any, old: str, new: str) -> Any:
+    if isinstance(node, tree.Name):
+        return tree.Name(new) if node.name == old else node
+    if isinstance(node, tuple):
+        return tuple(_renamed(part, old, new) for part in node)
+    if not isinstance(node, tree.Node):
+        return node
+    return replace(
+        node, **{f.name: _renamed(getattr(node, f.name), old, new) for f in fields(node) if f.name != "span"}
+    )
 
 
 def _of_sum(node: tree.Chain) -> Iterator[Edit]:
@@ -169,6 +188,9 @@ def _of_sum(node: tree.Chain) -> Iterator[Edit]:
         without = _chain(node.first, (*node.rest[:k], *node.rest[k + 1 :]))
         yield Edit(without, "extra term", f"{_text(term)} is too much")
     yield Edit(replace(node, first=tree.Unary("-", node.first)), "sign", f"the sign of {_text(node.first)} is wrong")
+    if len(node.rest) == 1:
+        times = tree.Chain(node.first, (("*", node.rest[0][1]),))
+        yield Edit(times, "kind of product", f"{_text(node.rest[0][1])} multiplies and is not added")
     op, second = node.rest[0]
     start = second if op == "+" else tree.Unary("-", second)
     yield Edit(_chain(start, node.rest[1:]), "extra term", f"{_text(node.first)} is too much")

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 
-from derive.claims.edits import Edit, edits, with_letters
-from derive.claims.line import Claim, Line, Reader, nodes_of
+from derive.claims.edits import KINDS, Edit, edits
+from derive.claims.line import Claim, Line, Reader
 from derive.claims.numbers import Trial, agrees
 from derive.claims.truth import Truth
 from derive.errors import GradcError
-from derive.expr import Access, Expr, Mask, add, mul, num, power
+from derive.expr import Access, Call, Expr, Mask, add, mul, num, power
 from derive.extract import extract
 from derive.language import tree
 from derive.language.tensors import Value
@@ -139,7 +139,7 @@ def _readings(ratio: float, case: Case) -> Iterator[Expr]:
 
 # --- edits -----------------------------------------------------------------------------------------------
 
-_EARLY = ("sign", "transpose", "missing sum", "swapped case", "wrong index", "order of a product", "kind of product")
+_EARLY = KINDS[: KINDS.index("kind of product") + 1]
 
 
 def _early_edits(case: Case) -> Reason | None:
@@ -165,10 +165,8 @@ def mended_by_edit(
     letters: tuple[str, ...] = ()
     if isinstance(line.left, tree.Index):
         letters = tuple(i.name for i in line.left.items if isinstance(i, tree.Name) and i.name not in entries)
-    bound = tuple(b.name for n in nodes_of(line.right) if isinstance(n, tree.Reduction) for b in n.binders)
-    found = [e for e in edits(line.right, others) if wanted(e)]
-    found += [e for e in with_letters(line.right, (*letters, *bound)) if letters and wanted(e)]
-    for e in found[:MAX_EDITS]:
+    found = (e for e in edits(line.right, others, letters) if wanted(e))
+    for e in islice(found, MAX_EDITS):
         try:
             claim = reader.claim(replace(line, right=e.node))
         except GradcError:
@@ -196,9 +194,12 @@ def _promise(case: Case) -> Reason | None:
 
 
 def _missing(case: Case) -> Reason | None:
-    """A factor or a term of what is right that the line lacks."""
+    """A factor, a term or a function of what is right that the line lacks."""
     claim = case.claim
     for whole in _forms(case):
+        for call in dict.fromkeys(n for n in walk(whole) if isinstance(n, Call) and len(n.arguments) == 1):
+            if agrees(replace(claim, right=Call(call.function, claim.right)), case.trials):
+                return Reason("missing function", f"{call.function.name}(…) around the whole is missing")
         for f in _pieces(whole):
             if f.letters <= set(claim.letters) and agrees(replace(claim, right=mul(f, claim.right)), case.trials):
                 return Reason("missing factor", f"the factor {_show(f, case)} is missing")

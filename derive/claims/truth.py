@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import product
+from math import prod
+from typing import Any
 
 from derive.errors import GradcError
-from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Num, Select, add, mul
+from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Num, Reduce, Select, add, mul, num
 from derive.facts import Facts
 from derive.functions import expand_calls
 from derive.normal import Normalizer, TooLargeError
@@ -21,9 +24,11 @@ from derive.rewrite import factors, map_children, substitute, terms, walk
 from derive.simplify import inline
 
 MAX_NODES = 2000
+MAX_CASES = 64
+MAX_LITERAL = 6  # a literal extent up to which every place is looked at by itself
 
 DEPTHS = (
-    "by the normal form, the cotangents behind it as given",
+    "by the normal form, what is behind it as given",
     "with the cotangents behind it unfolded",
     "with everything unfolded",
 )
@@ -117,22 +122,61 @@ def _decided(e: Expr) -> Expr:
 def _same(a: Expr, b: Expr, normal: Normalizer) -> bool:
     try:
         apart = normal(add(normal(a), mul(-1, normal(b))))
-        return normal(_one_letter(apart)) == ZERO or normal(add(a, mul(-1, b))) == ZERO
+        if normal(_one_place(apart)) == ZERO or normal(add(a, mul(-1, b))) == ZERO:
+            return True
+        cases = _cases(add(a, mul(-1, b)))
+        return bool(cases) and all(normal(c) == ZERO for c in cases)
     except TooLargeError:
         return False
 
 
-def _one_letter(e: Expr) -> Expr:
-    """In each term under [i == j] on free letters, i in the place of j: there both are one number."""
+def _one_place(e: Expr) -> Expr:
+    """In each term under [i == p], p in the place of i: there both are one number."""
     out = []
     for term in terms(e):
         for f in factors(term):
-            if isinstance(f, Compare) and f.op == "==" and isinstance(f.left, Letter) and isinstance(f.right, Letter):
-                first, second = sorted((f.left, f.right), key=lambda a: a.key)
+            if not isinstance(f, Compare) or f.op != "==":
+                continue
+            sides = sorted((f.left, f.right), key=lambda x: (isinstance(x, Letter), x.key))
+            if isinstance(sides[1], Letter) and sides[1] not in sides[0].letters:
                 rest = mul(*(g for g in factors(term) if g is not f))
-                term = mul(f, substitute(rest, {second: first}))
+                term = mul(f, substitute(rest, {sides[1]: sides[0]}))
         out.append(term)
     return add(*out)
+
+
+def _cases(e: Expr) -> list[Expr]:
+    """``e`` at every place of its letters with literal extents, sums over such extents written out; [] if none are.
+
+    Entries of constants are put in, so that worked examples are decided too.
+    """
+    letters = sorted((a for a in e.letters if _length(a) is not None), key=lambda a: a.key)
+    written = _written_out(e)
+    places = [[num(k) for k in range(_length(a) or 0)] for a in letters]
+    if (not letters and written == e) or prod(map(len, places)) > MAX_CASES:
+        return []
+    tables = (dict[Any, Expr](zip(letters, at, strict=True)) for at in product(*places))
+    return [_decided(_written_out(substitute(written, table))) for table in tables]
+
+
+def _length(letter: Letter) -> int | None:
+    extent = letter.extent
+    return int(extent.value) if isinstance(extent, Num) and extent.value <= MAX_LITERAL else None
+
+
+def _written_out(e: Expr) -> Expr:
+    e = map_children(e, _written_out)
+    if isinstance(e, Reduce) and e.op == "sum" and len(e.binders) == 1:
+        (binder,) = e.binders
+        length = _length(binder)
+        if length is not None:
+            return add(*(_written_out(substitute(e.body, {binder: num(k)})) for k in range(length)))
+    if isinstance(e, Access) and e.tensor.kind == "const" and all(isinstance(p, Num) for p in e.places):
+        values = e.tensor.values
+        for p in e.places:
+            values = values[int(p.value)]  # type: ignore[attr-defined]
+        return num(values)
+    return e
 
 
 def with_promise(program: Program, tensor: Tensor, promised: Tensor) -> Program:

@@ -81,7 +81,7 @@ def test_cotangents_and_definitions_are_unfolded_where_that_is_needed():
         ("dZ1 = dA1", "missing factor"),
         ("dZ1 = dA1 * (Z1 >= 0)", "kink"),
         ("dW1 = X' @ dA1", "wrong operand"),
-        ("dW2 = dZ2' @ A1", "order of a product"),
+        ("dW2 = dZ2 @ A1", "order of a product"),
         ("dA1 = dZ2", "shape"),
         ("dZ2 = (P - Y + P * Y) / n", "extra term"),
         ("dZ2 = P / n", "missing term"),

@@ -210,7 +210,7 @@ class Differentiable:
     def _direction(program: Program, x: Tensor) -> Tensor:
         taken = {t.name for t in program.tensors}
         names = itertools.chain((f"{x.name}_dot",), (f"{x.name}_dot_{k}" for k in itertools.count(2)))
-        return Tensor(next(n for n in names if n not in taken), x.axes, "input")
+        return Tensor(next(n for n in names if n not in taken), x.axes, "input", primal=x)
 
     def evaluate(self, values: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
         """Every tensor at the given values, by the definition."""

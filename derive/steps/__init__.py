@@ -3,7 +3,7 @@
 In: a `derive.pipeline.Derivation`. Out: `Steps`, which print as text and as LaTeX.
 """
 
+from derive.steps.directions import steps_of
 from derive.steps.step import Step, StepError, Steps
-from derive.steps.story import steps_of
 
 __all__ = ["Step", "StepError", "Steps", "steps_of"]

@@ -106,10 +106,11 @@ class Graph:
         found = partials(out, {wrt}, self.namer, named.append)
         inner = _inner_letters(found, wrt)
         linear = any(isinstance(r, Reduce) for t in terms(out.body) for r in factors(t))
-        element = add(*(_with_deltas(p, p.factor, inner) for p in found))
-        plain = element if linear else add(*(_with_deltas(p, derivative(out.body, p.access), inner) for p in found))
+        plain = [p.factor if linear else derivative(out.body, p.access) for p in found]
+        short = [p.factor if linear else extract(p.factor) for p in found]  # a(1 − a), not a − a²
+        first, element = (add(*map(_with_deltas, found, fs, [inner] * len(found))) for fs in (plain, short))
         ratio = Ratio.make(out.out, wrt)
-        return Edge(out, wrt, ratio, out.letters, inner, plain, element, parts, tuple(named), linear, whole=False)
+        return Edge(out, wrt, ratio, out.letters, inner, first, element, parts, tuple(named), linear, whole=False)
 
     def _through_hidden(self, out: Equation, wrt: Tensor, parts: tuple[Equation, ...]) -> Edge:
         """The derivative through hidden intermediates, with those of the backward pass written out."""

@@ -124,7 +124,7 @@ def _tell_matrix(teller: Teller, edge: Edge, target: Tensor) -> None:
     if body is None or len(rows) != 1 or len(cols) != 1:
         return
     whole: Tensor = Slice.make(edge.ratio, (*outer, *inner)) if fixed else edge.ratio
-    form = lift(Equation(whole, (rows[0], cols[0]), body), teller.notation.primes)
+    form = lift(Equation(whole, (rows[0], cols[0]), body), teller.notation.primes, diagonals=True)
     if form is None:
         return
     before = forms.Leaf(rows[0], cols[0], (), whole)

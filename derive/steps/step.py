@@ -110,7 +110,7 @@ class Steps(tuple[Step, ...]):
     def _heading(self, target: Tensor) -> list[str]:
         """The tensor, and the model lines through which it acts."""
         spans = dict.fromkeys(s.span for s in self if s.target is target and s.span is not None)
-        return [f"by {target}", *(f"    line {s.line}: {_line(s)}" for s in spans)]
+        return [target.name, *(f"    line {s.line}: {_line(s)}" for s in spans)]
 
     def as_json(self) -> list[dict[str, Any]]:
         """The steps as plain data, a dictionary each."""

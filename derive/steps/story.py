@@ -8,49 +8,40 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from derive import forms
 from derive.cost import cost
 from derive.display import readable
-from derive.expr import ONE, ZERO, Compare, Expr, Letter, Mask, add, fresh_like, mul, sum_over
+from derive.expr import ZERO, Access, Expr, Letter, Mask, add, mul, sum_over
 from derive.extract import extract
 from derive.facts import Facts
 from derive.hoist import Namer
 from derive.normal import Nothing
 from derive.notation import Notation
 from derive.pipeline import Derivation
-from derive.program import Equation, Tensor, letters_for, reads
+from derive.program import Equation, Tensor, reads
 from derive.rational import cancel, has_sum_below
-from derive.rewrite import factors, substitute, walk
+from derive.rewrite import substitute, walk
 from derive.simplify import inline
 from derive.steps.bench import Bench
 from derive.steps.edges import Edge, Graph, collapsed
 from derive.steps.local import Teller, tell_local
-from derive.steps.step import Ratio, RowColumn, Steps
+from derive.steps.step import RowColumn, StepError, Steps
 
 
-def steps_of(derivation: Derivation) -> Steps:
-    """The steps of a derivation, in the order in which its cotangents (or tangents) become known.
-
-    Raises StepError where a step does not hold, which is a defect of gradc.
-    """
-    story = _Story(derivation)
-    for bar in story.bars.values():
-        story.tell(bar)
-    return Steps(story.teller.steps)
-
-
-class _Quotients(Nothing):
+class Quotients(Nothing):
     """Of all that is known of a program, only the quotients: E = P·S."""
 
     def __init__(self, facts: Facts) -> None:
         self.access = facts.access  # type: ignore[method-assign]
 
 
-@dataclass
-class _Part:
+@dataclass(frozen=True)
+class Part:
     """What one edge contributes: the factor that comes from above, and the letters that are summed."""
 
     edge: Edge
@@ -66,84 +57,72 @@ class _Part:
         return collapsed(sum_over(self.summed, mul(self.upstream, self.edge.value(self.outer, self.inner))))
 
 
-class _Story:
-    """What is told of one derivation, and the results so far."""
+class Story:
+    """What is told of one derivation, and the results so far; how it is told depends on the direction."""
 
     def __init__(self, derivation: Derivation) -> None:
         prepared, raw = derivation.prepared, derivation.raw
         self.facts = Facts(prepared)
         given = {e.out for e in prepared.equations}
-        derived = [e for e in raw.equations if e.out not in given and e.out.primal is not None]
+        derived = [e for e in raw.equations if e.out not in given]
         self.bars = {e.out.primal: e for e in derived if e.out.primal is not None}
-        self.seed = derived[0]
-        root = self.seed.out.primal
-        assert root is not None
-        self.root: Tensor = root
-        self.extra = self.seed.letters[: self.seed.out.rank - root.rank]
-        self.known_seed = all(f == ONE or isinstance(f, Compare) for f in factors(self.seed.body))
+        self.wanted = [v for v, _ in raw.gradients]
         self.final = derivation.formulas.defined
-        self.shown: dict[Tensor, Equation] = {self.seed.out: self.seed}
-        self.notation = Notation(raw)
+        self.shown: dict[Tensor, Equation] = {}
+        self.notation = Notation(raw, diagonals=any(bar.rank > v.rank for v, bar in raw.gradients))
         self.teller = Teller(Bench(derivation), self.notation, self.facts)
-        kept = [root, *(v for v, _ in raw.gradients), *(p for p, e in self.bars.items() if e.out in self.final)]
+        self.equations = prepared.equations
         namer = Namer(raw)
         for e in raw.equations:
             namer.remember(e)
+        kept = [*self.wanted, *self.ends(), *(p for p, e in self.bars.items() if e.out in self.final)]
         self.graph = Graph(prepared, kept, namer, self.teller.short, self.teller.expanded)
-        self.equations = prepared.equations
+
+    def ends(self) -> list[Tensor]:
+        """The tensors where the derivation begins."""
+        raise NotImplementedError
+
+    def told(self) -> Steps:
+        """All steps."""
+        for bar in self.bars.values():
+            if bar.out.primal not in self.graph.hidden:
+                self.tell(bar)
+        return Steps(self.teller.steps)
 
     def tell(self, bar: Equation) -> None:
-        """The steps of one cotangent."""
+        """The steps of one derivative."""
+        raise NotImplementedError
+
+    def chain(self, rule: str, bar: Equation, left: Expr, parts: list[Part], letters: tuple[Letter, ...]) -> None:
+        """The chain rule over some contributions, their local derivatives, and what comes out."""
         t = bar.out.primal
         assert t is not None
-        if bar is self.seed or t in self.graph.hidden:
-            return
-        edges = [self.graph.edge(e, t) for e in self.graph.readers(t) if e.out in self.bars]
-        own = edges[0].inner if edges else letters_for(t.axes)
-        letters = (*self.extra, *own)
-        left = self.left(bar.out, letters, direct=len(edges) > 1 and any(e.out.out is self.root for e in edges))
-        if not edges:
+        if not parts:
             self.teller.say("no dependence", t, (left, ZERO), letters)
             self.shown[bar.out] = Equation(bar.out, letters, ZERO)
             return
-        for edge in edges:
-            self.teller.bench.measure(edge)
-        parts = [self.part(edge, own) for edge in edges]
-        total = add(*(p.symbol() for p in parts))
-        self.teller.say("total derivative", t, (left, total), letters)
-        for edge in edges:
-            tell_local(self.teller, edge, t)
+        for p in parts:
+            self.teller.bench.measure(p.edge)
+        self.teller.say(rule, t, (left, add(*(p.symbol() for p in parts))), letters)
+        for p in parts:
+            tell_local(self.teller, p.edge, t)
         body = add(*(p.value() for p in parts))
         self.teller.say("collapse", t, (left, body), letters)
-        self.finish(bar, body, letters)
+        self.finish(bar, left, body, letters)
 
-    def left(self, bar: Tensor, letters: tuple[Letter, ...], direct: bool) -> Expr:
-        """∂root/∂T, or dT where that is something else; its value is found by numbers alone.
+    def measured(self, bar: Tensor, value: NDArray[Any]) -> None:
+        """Take the value that was found by numbers alone, if the engine's agrees with it.
 
-        It is something else with a seed that is not known, or where T also acts on the root ``direct``ly.
+        Raises StepError where it does not.
         """
-        bench, t = self.teller.bench, bar.primal
-        assert t is not None
-        slope = bench.partial(self.equations, self.root, t)
-        value = np.tensordot(bench.arrays[self.seed.out], slope, self.root.rank)
+        bench = self.teller.bench
+        found = bench.arrays[bar]
+        scale = max(float(np.max(np.abs(a), initial=0.0)) for a in (value, found))
+        if not np.allclose(found, value, rtol=0, atol=1e-8 * max(scale, 1e-3)):
+            raise StepError(f"{bar} is not the derivative that numbers give")
         bench.arrays[bar] = value
-        if direct or not self.known_seed:
-            return bar.at(letters)
-        ratio = Ratio.make(self.root, t)
-        bench.arrays[ratio] = value
-        return ratio.at(letters)
 
-    def part(self, edge: Edge, own: tuple[Letter, ...]) -> _Part:
-        """The contribution of one edge, over the letters of the cotangent that is told."""
-        outer = tuple(fresh_like(a) for a in edge.outer)
-        if edge.out.out is self.root:
-            table = dict(zip(self.seed.letters[len(self.extra) :], outer, strict=True))
-            upstream = substitute(self.seed.body, table)
-        else:
-            upstream = self.bars[edge.out.out].out.at((*self.extra, *outer))
-        return _Part(edge, upstream, outer, outer, own)
-
-    def finish(self, bar: Equation, body: Expr, letters: tuple[Letter, ...]) -> None:
+    def finish(self, bar: Equation, left: Expr, body: Expr, letters: tuple[Letter, ...]) -> None:
         """From the collapsed sum to the shortest form and the matrix form."""
         t, say, out = bar.out.primal, self.teller.say, bar.out
         assert t is not None
@@ -155,7 +134,7 @@ class _Story:
             note = ", ".join(self.notation.names[d] for d in inlined) + " written out"
             say("substitute", t, (body, opened), letters, note=note)
         final = self.result(out, opened, letters)
-        plain = self.teller.short(opened, _Quotients(self.facts))
+        plain = self.teller.short(opened, Quotients(self.facts))
         self.facts.fired.clear()
         self.teller.short(opened)
         why = [name for name in sorted(Counter(self.facts.fired)) if name.startswith("Σ")]
@@ -172,7 +151,8 @@ class _Story:
             return
         if isinstance(form, forms.Product) and form.row and form.col and len(form.parts) == 2 and form.parts[0].col:
             say("rows and columns", t, (final, RowColumn(form)), letters)
-        leaf = forms.Leaf(form.row, form.col, (), out)
+        shown = left.tensor if isinstance(left, Access) and out.rank > t.rank else out
+        leaf = forms.Leaf(form.row, form.col, (), shown)
         say("matrix form", t, (leaf, form), letters, note=self.teller.explained(equation))
 
     def result(self, out: Tensor, body: Expr, letters: tuple[Letter, ...]) -> Expr:

@@ -57,13 +57,7 @@ class Expanded:
 
     def title(self, style: EntryStyle) -> str:
         """``∂z/∂w``, what is fixed standing below the names."""
-        d = self.derivative
-        sides = []
-        for t, places in ((d.y, self.fixed[: d.y.rank]), (d.x, self.fixed[d.y.rank :])):
-            free = r"\cdot" if isinstance(style, EntryLatex) else "·"
-            fixed = any(p is not None for p in places)
-            sides.append(style.element(t, [p or free for p in places]) if fixed else style.tensor(t))
-        return style.partial(*sides)
+        return self.derivative.title(style, self.fixed)
 
     def __str__(self) -> str:
         style = EntryUnicode(self.derivative.names)

@@ -5,10 +5,12 @@ In: the equation of ∂y/∂x, whose first letters are those of y and whose othe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from derive import forms
-from derive.expr import ONE, Compare, Expr, Letter, Mul, mul
+from derive.errors import GradcError
+from derive.expr import ONE, Compare, Expr, Letter, Mul, compare, mul
 from derive.notation.entries import EntryLatex, EntryPrinter, EntryStyle, EntryUnicode
 from derive.notation.matrix_text import MatrixPrinter
 from derive.notation.names import Names
@@ -31,9 +33,17 @@ class Partial:
         """The names that are printed."""
         return self.notation.names
 
-    def structure(self, *, latex: bool = False, layout: str = "numerator") -> str | None:
-        """``∂a/∂x = diag(a ⊙ (1 − a)) W``, or None; the gradient of a number is a row in numerator layout."""
-        form = self.notation.form(self.equation)
+    def structure(
+        self, *, latex: bool = False, layout: str = "numerator", at: Sequence[int | str | None] | None = None
+    ) -> str | None:
+        """``∂a/∂x = diag(a ⊙ (1 − a)) W``, or None; the gradient of a number is a row in numerator layout.
+
+        ``at`` fixes places as in `derive.notation.expanded.expanded`: by the i-th row of weights z has ``e_i xᵀ``, the
+        unit vector e_i telling which row it is that x stands in.
+        """
+        fixed = tuple(None if p is None else str(p) for p in at) if at is not None else (None,) * self.equation.out.rank
+        equation = self.equation if at is None else self.at(fixed)
+        form = None if equation is None else self.notation.form(equation)
         if form is None:
             return None
         row = layout == "numerator" and not any(a != ONE for a in self.y.axes)
@@ -41,7 +51,26 @@ class Partial:
         if (row and (matrix or form.row is not None)) or (not row and not matrix and form.row is None):
             form = forms.transpose(form)
         style: EntryStyle = EntryLatex(self.names) if latex else EntryUnicode(self.names)
-        return f"{self.title(style)} = {MatrixPrinter(style, exact=_is_repeated(form)).text(form)}"
+        return f"{self.title(style, fixed)} = {MatrixPrinter(style, exact=_is_repeated(form)).text(form)}"
+
+    def at(self, places: Sequence[str | None]) -> Equation | None:
+        """The equation with some places fixed, a delta of a fixed one as a unit vector; None where it stands elsewhere.
+
+        Raises GradcError where there are not as many places as axes.
+        """
+        letters = self.equation.letters
+        if len(places) != len(letters):
+            raise GradcError(f"at has {len(places)} places, the Jacobian has {len(letters)} axes")
+        free = tuple(a for a, p in zip(letters, places, strict=True) if p is None)
+        body = with_letters_of(self.equation.body, frozenset(free))
+        for a, place in zip(letters, places, strict=True):
+            if place is not None:
+                unit = Tensor(f"e_{place}", (a.extent,))
+                body = substitute(body, {compare("==", a, b): unit[b] for b in free if b.extent == a.extent})
+        if not body.letters <= set(free):
+            return None
+        out = Tensor(self.equation.out.name, tuple(a.extent for a in free))
+        return Equation(out, free, body)
 
     def element(self) -> str:
         """The general element: ``∂a_i/∂z_j = [i = j] a_i (1 − a_i)``."""
@@ -51,9 +80,14 @@ class Partial:
         """The general element in LaTeX."""
         return self._element(EntryLatex(self.names))
 
-    def title(self, style: EntryStyle) -> str:
-        """``∂y/∂x``."""
-        return style.partial(style.tensor(self.y), style.tensor(self.x))
+    def title(self, style: EntryStyle, fixed: Sequence[str | None] = ()) -> str:
+        """``∂y/∂x``, what is fixed standing below the names."""
+        sides = []
+        for t, places in ((self.y, fixed[: self.y.rank]), (self.x, fixed[self.y.rank :])):
+            free = r"\cdot" if isinstance(style, EntryLatex) else "·"
+            some = any(p is not None for p in places)
+            sides.append(style.element(t, [p or free for p in places]) if some else style.tensor(t))
+        return style.partial(*sides)
 
     def _element(self, style: EntryStyle) -> str:
         own = self.equation.letters[: self.y.rank]

@@ -9,6 +9,8 @@ import derive
 from derive.errors import GradcError
 from derive.evaluate import evaluate, evaluate_expr, extent, find_sizes
 from derive.expr import Letter, num
+from derive.form_values import evaluate_form
+from derive.program import reads
 from derive.rewrite import substitute
 
 LAYER = """dims n = 5, l = 7
@@ -180,6 +182,35 @@ def test_latex_has_a_cell_for_every_place(numeric):
     assert text.count(r"\\") == len(shown.rows) - 1
     assert text.count("&") == len(shown.rows) * (len(shown.columns) - 1)
     assert (text.count(r"\cdots"), text.count(r"\vdots"), text.count(r"\ddots")) == (3, 3, 1)
+
+
+UNITS = {
+    ("z", "W", (None, "i", None)): "∂z/∂W_{i·} = e_i xᵀ",
+    ("z", "W", (None, 3, None)): "∂z/∂W_{3·} = e_3 xᵀ",
+    ("a", "W", (None, "i", None)): "∂a/∂W_{i·} = (a ⊙ e_i ⊙ (1 − a)) xᵀ",
+}
+
+
+@pytest.mark.parametrize("case", UNITS)
+def test_one_row_of_weights(case, numeric):
+    y, x, at = case
+    model = numeric.parsed(LAYER)
+    partial = model.jacobian(y, x).partial
+    assert partial.structure(at=at) == UNITS[case]
+    values = numeric.draw(model.program)
+    known = evaluate(model.program, values)
+    equation = partial.at([None if p is None else str(p) for p in at])
+    form = partial.notation.form(equation)
+    arrays = {t: known[t.name] if t.name in known else np.eye(5)[2] for t in reads(equation.body)}
+    found = evaluate_form(form, equation.letters, arrays, {"n": 5, "l": 7})
+    np.testing.assert_allclose(found, numerical(model.program, values, y, x)[:, 2, :], rtol=1e-11, atol=1e-13)
+
+
+def test_a_fixed_place_without_a_delta_has_no_structure(numeric):
+    partial = numeric.parsed(LAYER).jacobian("p", "z").partial
+    assert partial.structure(at=("i", None)) is None
+    with pytest.raises(GradcError, match="at has 1 places"):
+        partial.structure(at=("i",))
 
 
 def test_large_sizes_keep_their_dots(numeric):

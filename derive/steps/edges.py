@@ -17,7 +17,7 @@ from derive.expr import Compare, Expr, Letter, Reduce, add, compare, fresh_like,
 from derive.extract import extract
 from derive.hoist import Namer
 from derive.program import Equation, Program, Tensor, letters_for, needed, reads
-from derive.rewrite import factors, map_children, substitute, terms
+from derive.rewrite import factors, map_children, substitute, terms, walk
 from derive.scalar import derivative
 from derive.simplify import inline
 from derive.steps.step import Ratio
@@ -107,7 +107,9 @@ class Graph:
         inner = _inner_letters(found, wrt)
         linear = any(isinstance(r, Reduce) for t in terms(out.body) for r in factors(t))
         plain = [p.factor if linear else derivative(out.body, p.access) for p in found]
-        short = [p.factor if linear else extract(p.factor) for p in found]  # a(1 − a), not a − a²
+        short = [
+            p.factor if linear else _shortest(extract(p.factor), p.factor, d) for p, d in zip(found, plain, strict=True)
+        ]
         first, element = (add(*map(_with_deltas, found, fs, [inner] * len(found))) for fs in (plain, short))
         ratio = Ratio.make(out.out, wrt)
         return Edge(out, wrt, ratio, out.letters, inner, first, element, parts, tuple(named), linear, whole=False)
@@ -132,6 +134,11 @@ class Graph:
         plain = self.expanded(inline(body, out))
         element = min(self.short(body), extract(plain), key=cost)
         return Edge(out, wrt, ratio, outer, inner, plain, element, parts, named, linear=False, whole=True)
+
+
+def _shortest(*candidates: Expr) -> Expr:
+    """The one with the fewest nodes, the first of equals: a(1 − a), not a − a²."""
+    return min(candidates, key=lambda e: sum(1 for _ in walk(e)))
 
 
 def collapsed(e: Expr) -> Expr:

@@ -11,7 +11,7 @@ from typing import Any
 
 from derive import forms
 from derive.display import definitions
-from derive.expr import ZERO, Access, Compare, Expr, Letter, negate
+from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, negate
 from derive.extract import extract
 from derive.facts import Facts
 from derive.lift import lift
@@ -80,8 +80,8 @@ def tell_local(teller: Teller, edge: Edge, target: Tensor) -> None:
     same = {} if edge.linear else _diagonal(element, edge)
     note = teller.explained(edge.out.with_body(plain))
     if same:
-        apart = ", ".join(f"{a.hint} ≠ {a.hint}′" for a in same.values())
-        note = "; ".join(filter(None, (note, f"0 where {apart}")))
+        apart = ", ".join(f"{a.hint} ≠ {a.hint}′" for a in same.values() if a.extent != ONE)
+        note = "; ".join(filter(None, (note, f"0 where {apart}" if apart else "")))
         letters = tuple(a for a in letters if a not in same)
         left, element, plain = (substitute(e, same) for e in (left, element, plain))
     rule = "quotient rule" if edge.whole and _is_quotient(edge.out.body) else "local derivative"
@@ -106,7 +106,7 @@ def _tell_matrix(teller: Teller, edge: Edge, target: Tensor) -> None:
     full = edge.element
     if _split_deltas(full, edge):
         full = teller.expanded(full)
-    pairs = _diagonal(full, edge)
+    pairs = {j: f for j, f in _diagonal(full, edge).items() if j.extent != ONE}
     batch = teller.notation.program.batch
     if edge.out.out.rank == edge.wrt.rank == 2 and pairs:
         j = next((j for j in pairs if j.extent == batch), next(iter(pairs)))
@@ -121,7 +121,7 @@ def _tell_matrix(teller: Teller, edge: Edge, target: Tensor) -> None:
     body = _sliced(substitute(full, table), set(fixed), {})
     rows = [f for f in edge.outer if f not in fixed]
     cols = [a for a in edge.inner if a not in table]
-    if body is None or len(rows) != 1 or len(cols) != 1:
+    if body is None or len(rows) != 1 or len(cols) != 1 or rows[0].extent == cols[0].extent == ONE:
         return
     whole: Tensor = Slice.make(edge.ratio, (*outer, *inner)) if fixed else edge.ratio
     form = lift(Equation(whole, (rows[0], cols[0]), body), teller.notation.primes, diagonals=True)

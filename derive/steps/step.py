@@ -132,6 +132,8 @@ class Steps(tuple[Step, ...]):
         lines = [rf"{s.tex[0]} &= {s.tex[1]} && \text{{{_escaped(s.rule)}}}" for s in self]
         return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
 
+    _repr_latex_ = latex
+
 
 def _escaped(words: str) -> str:
     for sign, tex in (("_", r"\_"), ("≠", r"$\ne$"), ("′", "$'$"), ("·", r"$\cdot$")):

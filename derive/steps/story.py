@@ -140,7 +140,9 @@ class Story:
         why = [name for name in sorted(Counter(self.facts.fired)) if name.startswith("Σ")]
         if why:
             say("collect", t, (opened, plain), letters)
-            say("known sums", t, (plain, final), letters, note="because " + "; ".join(why))
+            say(
+                "known sums", t, (plain, final), letters, note="because " + "; ".join(why).replace("Σ is", "the sum is")
+            )
         else:
             say("algebra", t, (opened, final), letters)
         equation = readable(Equation(out, letters, final), self.notation.program)

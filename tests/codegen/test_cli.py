@@ -160,7 +160,13 @@ def test_derive_writes_deltas_layer_by_layer(here, capsys):
 
 def test_derive_shows_steps_and_refuses_an_unknown_variable(here, capsys):
     assert cli.run(["derive", "small.gc", "--steps"]) == 0
-    assert capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "total derivative" in out
+    assert "matrix form" in out
+    assert cli.run(["derive", "small.gc", "--steps", "--form", "json"]) == 0
+    assert {"rule", "before", "after"} <= set(json.loads(capsys.readouterr().out)[0])
+    assert cli.run(["derive", "small.gc", "--steps", "--form", "latex"]) == 0
+    assert capsys.readouterr().out.startswith("\\begin{align*}")
     assert cli.run(["derive", "small.gc", "--wrt", "nothing"]) == 2
     assert "nothing" in capsys.readouterr().err
 

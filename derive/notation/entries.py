@@ -1,7 +1,8 @@
 """Elements as lecture notes write them: ``w_12``, ``a_i``, ``[i = j]``, counted from 1.
 
 In: index expressions whose places are letters, numbers from 0 or extents. Out: their text. The language counts from 0;
-here every place is one more, and a letter stands for a number from 1, so that ``x[n − 1]`` is ``x_n``.
+here every place is one more, and a letter stands for a number from 1, so that ``x[n − 1]`` is ``x_n``. Places that are
+stored count in the same way: class numbers, and where a maximum is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from derive.contract import is_delta
-from derive.expr import ONE, Access, Add, Expr, Letter, Mul, Num, add, mul, split_coefficient
+from derive.expr import ONE, Access, Add, Compare, Expr, Letter, Mul, Num, Reduce, add, mul, split_coefficient
 from derive.notation.index_text import IndexPrinter
 from derive.notation.latex import LatexStyle
 from derive.notation.style import Piece, Style
@@ -89,6 +90,11 @@ class EntryPrinter(IndexPrinter):
             return Piece(self.style.element(e.tensor, shown))
         return self.super_piece(with_common_number(e) if isinstance(e, Add) else e)
 
+    def condition(self, e: Expr) -> str:
+        if isinstance(e, Compare) and any(is_place(side) for side in e.children):
+            e = Compare(e.op, *map(from_one, e.children))
+        return super().condition(e)
+
     def reading_order(self, e: Expr) -> tuple[Any, ...]:
         """Numbers, then deltas, then as in index notation."""
         return (2 if not is_delta(e) and (e.letters or reads(e)) else is_delta(e), super().reading_order(e))
@@ -112,6 +118,13 @@ def with_common_number(e: Add) -> Expr:
     return Mul(Num(number), add(*(mul(1 / number, t) for t in e.args)))
 
 
+def is_place(e: Expr) -> bool:
+    """Whether it counts along an axis: a letter, an element of an integer tensor, or where an extremum is."""
+    if isinstance(e, Reduce):
+        return e.op.startswith("arg")
+    return isinstance(e, Letter) or (isinstance(e, Access) and e.tensor.dtype == "int")
+
+
 def from_one(place: Expr) -> Expr:
     """A place counted from 1, its letters too.
 
@@ -120,7 +133,7 @@ def from_one(place: Expr) -> Expr:
     >>> from_one(i), from_one(n - 1), from_one(2 * i)
     (i, n, 2·i + -1)
     """
-    if reads(place):
+    if reads(place) or place.reduces:
         return place
     letters = sorted((a for a in place.letters if isinstance(a, Letter)), key=lambda a: a.key)
     return polynomial(add(substitute(place, {a: add(a, -1) for a in letters}), ONE))

@@ -95,7 +95,7 @@ class Partial:
         printer = EntryPrinter(style, shown)
         top = printer.piece(self.y.at(own)).text
         bottom = printer.piece(self.x.at(self.equation.letters[self.y.rank :])).text
-        return f"{style.partial(top, bottom)} = {printer.piece(shown.body).text}"
+        return f"{style.partial(top, bottom)} = {printer.piece(printer.body).text}"
 
 
 def _is_repeated(form: forms.Form) -> bool:

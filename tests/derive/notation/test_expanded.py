@@ -154,6 +154,21 @@ def test_elements(numeric):
     assert latex == r"\frac{\partial z_{i}}{\partial W_{jk}} = \left[i = j\right]\,x_{k}"
 
 
+def test_places_count_from_one_in_conditions_too():
+    model = derive.parse("dims n = 3\ninput x : [n]\nm = max(x)\nf = x[0]^2 + x[2]\n")
+    assert model.jacobian("m", "x").element == "∂m/∂x_i = [i = argmax_j x_j]"
+    first = str(model.jacobian("m", "x").expanded()).split("  ")[0]
+    assert first == "∂m/∂x = ( [argmax_j x_j = 1]"
+    assert "[i = 1]" in model.jacobian("f", "x").element
+    assert str(model.jacobian("f", "x").expanded(size={"n": 3})) == "∂f/∂x = ( 2 x_1  0  1 )"
+
+
+def test_an_axis_of_one_has_no_letter():
+    model = derive.parse("dims h, d\ninput x : [d, 1]\nparam W : [h, d]\na = tanh(W @ x)\n")
+    assert "[" not in model.jacobian("a", "x").element
+    assert len(str(model.jacobian("a", "x").expanded()).splitlines()) == 4
+
+
 def test_matrices_as_text(numeric):
     layer = numeric.parsed(LAYER)
     assert str(layer.jacobian("z", "b").expanded()).splitlines() == [

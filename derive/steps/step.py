@@ -62,7 +62,7 @@ class Step:
 
     ``target`` is the tensor whose derivative is told, ``span`` the model line that the step reads, ``note`` the
     reason in words. ``text`` and ``tex`` are both sides in Unicode and in LaTeX. Slices in a form are taken at
-    the letters ``fixed``.
+    the letters ``fixed``. ``rests_on`` are the tensors whose derivatives the step writes out.
     """
 
     rule: str
@@ -74,6 +74,7 @@ class Step:
     note: str | None = None
     span: Span | None = field(default=None, repr=False)
     fixed: tuple[Letter, ...] = ()
+    rests_on: tuple[Tensor, ...] = ()
     text: tuple[str, str] = ("", "")
     tex: tuple[str, str] = ("", "")
 
@@ -91,8 +92,12 @@ class Steps(tuple[Step, ...]):
     __slots__ = ()
 
     def by(self, target: Tensor) -> Steps:
-        """The steps that tell of the derivative by one tensor."""
-        return Steps(s for s in self if s.target is target)
+        """The steps that tell of the derivative by one tensor, and of those that are written out in it."""
+        wanted, size = {target}, 0
+        while size < len(wanted):
+            size = len(wanted)
+            wanted |= {t for s in self if s.target in wanted for t in s.rests_on}
+        return Steps(s for s in self if s.target in wanted)
 
     def __str__(self) -> str:
         lines: list[str] = []
@@ -129,7 +134,11 @@ class Steps(tuple[Step, ...]):
 
     def latex(self) -> str:
         r"""The steps as one aligned display, a comment of words behind each."""
-        lines = [rf"{s.tex[0]} &= {s.tex[1]} && \text{{{_escaped(s.rule)}}}" for s in self]
+        lines = []
+        for last, s in zip((None, *self), self, strict=False):
+            follows = last is not None and last.target is s.target and last.tex[1] == s.tex[0]
+            left = "" if follows else s.tex[0] + " "
+            lines.append(rf"{left}&= {s.tex[1]} && \text{{{_escaped(s.rule)}}}")
         return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
 
     _repr_latex_ = latex

@@ -132,7 +132,8 @@ class Story:
             opened = inline(opened, self.shown[d])
         if inlined:
             note = ", ".join(self.notation.names[d] for d in inlined) + " written out"
-            say("substitute", t, (body, opened), letters, note=note)
+            rests = tuple(d.primal for d in inlined if d.primal is not None)
+            say("substitute", t, (body, opened), letters, note=note, rests_on=rests)
         final = self.result(out, opened, letters)
         plain = self.teller.short(opened, Quotients(self.facts))
         self.facts.fired.clear()

@@ -217,6 +217,9 @@ def test_a_formula_tells_its_own_steps():
     assert str(own[-1]) == gradient["W1"].matrix == "dW1 = Xᵀ dZ1"
     assert own[0].span is None or own[0].span.line
     assert len(own) < len(steps)
+    softmax = next(f for f in gradient.formulas if f.name == "dZ2").steps()
+    assert softmax[0].target.name == "P"  # it is written out in dZ2, so its story belongs here
+    assert {s.target.name for s in softmax} == {"P", "Z2"}
     with pytest.raises(GradcError, match="not derived"):
         derive.differentiable.Formula(gradient.program.equations[0], gradient.notation).steps()
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from derive.claims.plain import plain
+from derive.claims.slopes import Slopes
 from derive.errors import GradcError, SourceError
-from derive.expr import Dim, Expr, Letter
+from derive.expr import ONE, Dim, Expr, Letter
 from derive.inner import derivative_of
 from derive.language import tree
 from derive.language.calls import TENSOR_FUNCTIONS
@@ -63,19 +65,20 @@ class Claim:
         return self.letters == self.right_letters
 
 
-def read_line(text: str) -> Line:
-    """The syntax of one line.
+def read_line(written: str, scalars: frozenset[str] = frozenset()) -> Line:
+    """The syntax of one line; ``scalars`` are the names of numbers, no matrices where factors stand side by side.
 
     >>> read_line("db = sum(dZ, axis=0)").name
     'db'
 
     Raises SourceError where it is no equation.
     """
+    text = plain(written, scalars)
     at = _equals(text)
     if at is None:
         raise SourceError(f"{text.strip()!r} is no equation", None, hint="write dW = …")
     left = parse_expression(text[:at].rstrip(), "<formula>")
-    return Line(text.strip(), left, parse_expression(" " * (at + 1) + text[at + 1 :], "<formula>"))
+    return Line(written.strip(), left, parse_expression(" " * (at + 1) + text[at + 1 :], "<formula>"))
 
 
 def _equals(text: str) -> int | None:
@@ -86,6 +89,13 @@ def _equals(text: str) -> int | None:
         if sign == "=" and not depth and text[k - 1 : k] not in ("<", ">", "!", "=") and text[k + 1 : k + 2] != "=":
             return k
     return None
+
+
+def scalars_of(program: Program) -> frozenset[str]:
+    """The names of numbers: extents, tensors without axes and their cotangents."""
+    numbers = [t.name for t in program.tensors if not t.rank]
+    batch = [program.batch.name] if program.batch is not None else []
+    return frozenset((*(d.name for d in program.dims), *batch, *numbers, *(f"d{n}" for n in numbers)))
 
 
 def cotangents_named(program: Program, lines: Iterable[Line]) -> tuple[Tensor, ...]:
@@ -121,7 +131,7 @@ class Reader:
         shown = tuple(dims)
         entries |= {t.name: of_tensor(t, dims=shown) for t in program.tensors if not t.hidden}
         entries |= {name: of_tensor(t, dims=shown) for name, t in cotangents}
-        self.elab = Elaborator(Names.of(entries), vocabulary, dims)
+        self.elab = Elaborator(Names.of(entries), Slopes(vocabulary), dims)
         self.elab.batch = program.batch
         self.elab.differentiate = self._derivative
         for node in parse(program.text, program.name).statements if program.text else ():
@@ -135,11 +145,16 @@ class Reader:
         """Whether every name on both sides is a tensor, an extent, a letter or a function."""
         nodes = [*nodes_of(line.left), *nodes_of(line.right)]
         letters = {b.name for n in nodes if isinstance(n, tree.Reduction) for b in n.binders}
-        if isinstance(line.left, tree.Index):
-            letters |= {i.name for i in line.left.items if isinstance(i, tree.Name)}
+        letters |= set(self.letters(line))
         functions = {n.function for n in nodes if isinstance(n, tree.CallExpr)}
         known = all(f in TENSOR_FUNCTIONS or self.elab.functions.find(f) is not None for f in functions)
         return known and all(n in letters or self.elab.names.get(n) is not None for n in line.names)
+
+    def letters(self, line: Line) -> tuple[str, ...]:
+        """The letters on the left: names in brackets that are no tensors (a letter may be called like its extent)."""
+        items = line.left.items if isinstance(line.left, tree.Index) else ()
+        names = dict.fromkeys(i.name for i in items if isinstance(i, tree.Name))
+        return tuple(n for n in names if not isinstance(self.elab.names.get(n), Value))
 
     def claim(self, line: Line) -> Claim:
         """What the line says.
@@ -147,14 +162,16 @@ class Reader:
         Raises SourceError where it cannot be read.
         """
         if isinstance(line.left, tree.Index):
-            names = [i.name for i in line.left.items if isinstance(i, tree.Name)]
-            return self._indexed(line, [p for p in dict.fromkeys(names) if self.elab.names.get(p) is None])
+            return self._indexed(line, list(self.letters(line)))
         left, right = self.elab.value(line.left), self.elab.value(line.right)
         used, self.elab.letters = self.elab.letters, set()
         hints = Hints(used, line.left.span)
         letters = tuple(hints.fresh(a) for a in left.axes)
-        other = letters if right.axes in (left.axes, ()) else tuple(hints.fresh(a) for a in right.axes)
-        places = () if not right.rank else other
+        # A number may stand for a tensor, and a vector for a matrix of one column.
+        long = tuple(a for a in letters if a.extent != ONE)
+        fits = right.axes in (left.axes, (), tuple(a.extent for a in long))
+        other = letters if fits else tuple(hints.fresh(a) for a in right.axes)
+        places: tuple[Letter, ...] = () if not right.rank else long if right.axes != left.axes and fits else other
         return Claim(
             line, left.axes, right.axes, letters, other, left.build(letters, hints), right.build(places, hints)
         )

@@ -20,7 +20,6 @@ from derive.claims.truth import Truth
 from derive.errors import GradcError
 from derive.expr import Access, Call, Expr, Mask, add, mul, num, power
 from derive.extract import extract
-from derive.language import tree
 from derive.language.tensors import Value
 from derive.language.text import expression_text
 from derive.normal import TooLargeError
@@ -162,10 +161,7 @@ def mended_by_edit(
             return []
         return [k for k, v in entries.items() if isinstance(v, Value) and v.axes == own.axes and k != line.name]
 
-    letters: tuple[str, ...] = ()
-    if isinstance(line.left, tree.Index):
-        letters = tuple(i.name for i in line.left.items if isinstance(i, tree.Name) and i.name not in entries)
-    found = (e for e in edits(line.right, others, letters) if wanted(e))
+    found = (e for e in edits(line.right, others, reader.letters(line)) if wanted(e))
     for e in islice(found, MAX_EDITS):
         try:
             claim = reader.claim(replace(line, right=e.node))

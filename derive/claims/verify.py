@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count, islice
 
-from derive.claims.line import Claim, Line, Reader, cotangents_named, read_line
+from derive.claims.line import Claim, Line, Reader, cotangents_named, read_line, scalars_of
 from derive.claims.locate import Case, Reason, locate, mended_by_edit
 from derive.claims.numbers import POINTS, Trial, Witness, agrees, at_zero, trial, trials, witness
 from derive.claims.truth import DEPTHS, Truth, with_promise
@@ -51,7 +51,7 @@ def verify_formulas(
 
     Raises SourceError where a line cannot be read, GradcError where it speaks of what the model has not.
     """
-    read = [read_line(line) for line in lines]
+    read = [read_line(line, scalars_of(program)) for line in lines]
     return _Session(program, read, _sizes(program, sizes or {}), seed).verdicts()
 
 

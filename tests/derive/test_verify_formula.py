@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ import derive
 from derive.claims import AGREES, PROVED, REFUTED, verify_formulas
 from derive.claims.edits import KINDS, edits
 from derive.claims.line import read_line
+from derive.claims.plain import plain
 from derive.errors import GradcError, SourceError
 from derive.language.parse import parse_expression
 from derive.language.text import expression_text
@@ -172,3 +175,42 @@ def test_the_same_question_has_the_same_answer():
     first, second = (verdicts(NET, "dZ2 = P - Y", "dW1 = X @ dZ1") for _ in range(2))
     assert list(map(str, first)) == list(map(str, second))
     assert np.isfinite(first[0].witness.right)
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("dW = Xᵀ dZ", "dW = (X' @ dZ)"),
+        ("dZ = dA ⊙ relu′(Z)", "dZ = dA * relu_prime(Z)"),
+        ("dw = (2/n) Xᵀ (p − y)", "dw = ((2/n) * X' @ (p - y))"),
+        ("dA = Wᵀ dS ⊙ (1 − A∘²)", "dA = (W' @ dS) * (1 - A^2)"),
+        ("dZ[n,h] = dA[n,h] 1[Z[n,h] > 0]", "dZ[n,h] = (dA[n,h] * (Z[n,h] > 0))"),
+        ("dW[d,h] = Σ_n X[n,d] dZ[n,h]", "dW[d,h] = sum[n] (X[n,d] * dZ[n,h])"),
+        ("x = y⁻¹", "x = y^-1"),
+        ("db = 1ᵀ dZ", "db = sum(dZ, axis=0)"),
+        ("db = dZ 1ₙ", "db = sum(dZ, axis=1)"),
+        ("dz[i] = sum[j] (a[j] if i > j else -1) * b[j]", "dz[i] = sum[j] (a[j] if i > j else -1) * b[j]"),
+    ],
+)
+def test_what_gradc_prints_is_read(written, text):
+    assert plain(written, frozenset({"n"})) == text
+
+
+MODELS = Path(__file__).resolve().parents[2] / "examples"
+
+
+@pytest.mark.parametrize("form", ["matrix", "index"])
+@pytest.mark.parametrize("name", ["digits_rows", "digits_columns", "logistic_regression", "linear_regression"])
+def test_what_gradc_derives_it_proves(name, form):
+    model = derive.load(MODELS / f"{name}.gc")
+    gradient = model.gradient()
+    lines = [gradient.notation.formula(f.equation, form) for f in gradient.formulas if not f.definitions]
+    found = verify_formulas(model.program, lines)
+    assert len(found) >= 2
+    assert {v.status for v in found} == {PROVED}, list(map(str, found))
+
+
+def test_derivatives_of_functions_have_names():
+    model = "dims k\ninput G : [k]\nparam z : [k]\na = elu(z)\nminimize sum(G * a)"
+    assert [v.status for v in verdicts(model, "dz = G ⊙ elu′(z)", "dz = G * elu_prime(z)")] == [PROVED] * 2
+    assert kinds(model, "dz = G ⊙ elu(z)") == ["differs"]

@@ -1,0 +1,155 @@
+"""Formulas as gradc prints them, as text of the language: ``dA ⊙ relu′(Z)``, ``Xᵀ dZ``, ``Σ_n X[n,d] dZ[n,h]``.
+
+In: a line in Unicode or ASCII. Out: a line that the grammar knows. Signs are replaced one by one; factors side by side
+become a product, of matrices in a line of matrices, of numbers in a line of indices.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+_SIGNS = {
+    "−": "-",
+    "ᵀ": "'",
+    "⊤": "'",
+    "·": "*",
+    "⋅": "*",
+    "⊙": "*",
+    "×": "*",
+    "⊘": "/",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+}
+_SIGNS |= {"π": "pi", "∘": ""}
+_RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
+_LOWERED = "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
+_REDUCTION = re.compile(r"(?:sum|mean|max|min|prod)\[[^\[\]]*\]")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\{[^{}]*\})?")
+_NUMBER = re.compile(r"[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?")
+_BETWEEN = frozenset(("if", "else", "and", "or", "not"))
+_CLOSING = {"(": ")", "[": "]"}
+
+
+def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
+    """The line in the language; unchanged where it is in the language already. ``scalars`` names tensors of rank 0.
+
+    >>> plain("dZ = dA ⊙ relu′(Z)"), plain("dw = (2/n) Xᵀ X w", frozenset({"n"}))
+    ('dZ = dA * relu_prime(Z)', "dw = ((2/n) * X' @ X @ w)")
+    >>> plain("dW[d,h] = Σ_n X[n,d] dZ[n,h]")
+    'dW[d,h] = sum[n] (X[n,d] * dZ[n,h])'
+    """
+    text = re.sub("[" + "".join(_RAISED) + "]+", lambda m: "^" + "".join(_RAISED[c] for c in m[0]), text)
+    text = re.sub(r"([A-Za-z0-9_])′(?=\()", r"\1_prime", text)
+    text = re.sub("1[" + _LOWERED + "]", "1", text)
+    text = re.sub(r"Σ_\{([^{}]*)\}|Σ_([A-Za-z])", lambda m: f"sum[{m[1] or m[2]}]", text)
+    text = re.sub(r"Σ(?=\()", "sum", text)
+    text = re.sub(r"√([A-Za-z0-9_]+(?:\[[^\[\]]*\])?)", r"sqrt(\1)", text).replace("√", "sqrt")
+    text = "".join(_SIGNS.get(c, c) for c in text)
+    indexed = "[" in text.partition("=")[0]
+    rewritten = _Products(text, "*" if indexed else "@", scalars)
+    line = rewritten.level("")
+    return line if rewritten.changed else text
+
+
+class _Products:
+    """Writes a sign between factors that stand side by side."""
+
+    def __init__(self, text: str, sign: str, scalars: frozenset[str]) -> None:
+        self.text, self.sign, self.scalars = text, sign, scalars
+        self.at, self.changed = 0, False
+
+    def level(self, closing: str) -> str:
+        """The text up to a closing bracket, which is passed."""
+        out: list[str] = []
+        run: list[str] = []
+        while self.at < len(self.text):
+            sign = self.text[self.at]
+            if sign == closing:
+                self.at += 1
+                break
+            if sign.isspace():
+                self.at += 1
+                if not run:
+                    out.append(sign)
+                continue
+            operand = self.operand()
+            if operand is not None:
+                run.append(operand)
+                continue
+            out += self.product(run)
+            between = self.found(_REDUCTION) or self.found(_WORD)
+            out.append(f"{between or sign}")
+            self.at += 0 if between else 1
+        return "".join([*out, *self.product(run)])
+
+    def found(self, pattern: re.Pattern[str]) -> str | None:
+        """What the pattern matches here, which is passed."""
+        match = pattern.match(self.text, self.at)
+        self.at = match.end() if match else self.at
+        return match[0] if match else None
+
+    def operand(self) -> str | None:
+        """A number, a name, a call or brackets, with what is attached to it."""
+        start = self.at
+        if _REDUCTION.match(self.text, start):
+            return None
+        word = _WORD.match(self.text, start)
+        if word is not None and word[0] in _BETWEEN:
+            return None
+        number = self.found(_NUMBER)
+        out = number or self.found(_WORD) or self.brackets()
+        if out is None:
+            return None
+        if number and self.text[self.at : self.at + 1] == "[":  # 1[condition]
+            self.at, self.changed = self.at + 1, True
+            out = f"({self.level(']')})"
+        if word is not None and self.text[self.at : self.at + 1] == "(":
+            out += self.brackets() or ""
+        while self.at < len(self.text):
+            if self.text[self.at] == "'":
+                self.at += 1
+                out += "'"
+            elif self.text[self.at] == "[":
+                out += self.brackets() or ""
+            elif self.text[self.at] == "^":
+                sign = "^-" if self.text.startswith("^-", self.at) else "^"
+                self.at += len(sign)
+                out += sign + (self.operand() or "")
+            else:
+                break
+        return out
+
+    def brackets(self) -> str | None:
+        """Brackets and what is in them."""
+        opening = self.text[self.at : self.at + 1]
+        if opening not in _CLOSING:
+            return None
+        self.at += 1
+        return opening + self.level(_CLOSING[opening]) + _CLOSING[opening]
+
+    def product(self, run: list[str]) -> list[str]:
+        """The factors side by side as one product; the run is empty afterwards."""
+        factors = run[:]
+        run.clear()
+        if len(factors) < 2:
+            return [f"{f} " if self.text[self.at - 1 : self.at].isspace() else f for f in factors]
+        self.changed = True
+        return [self.joined(factors), " " if self.text[self.at - 1 : self.at].isspace() else ""]
+
+    def joined(self, factors: list[str]) -> str:
+        """The product; a vector of ones beside a matrix is a sum."""
+        if len(factors) > 1 and factors[0] == "1'":
+            return f"sum({self.joined(factors[1:])}, axis=0)"
+        if len(factors) > 1 and factors[-1] == "1":
+            return f"sum({self.joined(factors[:-1])}, axis=1)"
+        out = factors[0]
+        for before, factor in pairwise(factors):
+            scalar = self.is_scalar(before) or self.is_scalar(factor)
+            out += f" {'*' if scalar else self.sign} {factor}"
+        return f"({out})" if len(factors) > 1 else out
+
+    def is_scalar(self, factor: str) -> bool:
+        """Whether a factor is made of numbers and scalars alone."""
+        return all(word in self.scalars for word in re.findall(r"[A-Za-z][A-Za-z0-9_]*", factor))

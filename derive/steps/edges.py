@@ -7,12 +7,13 @@ terms and the same pullback that make the gradient; Kronecker deltas of summed l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from derive.chain_rule import Partial, partials, pullback
 from derive.cost import cost
 from derive.deltas import eliminate
 from derive.display import is_product
+from derive.errors import Span
 from derive.expr import Compare, Expr, Letter, Reduce, add, compare, fresh_like, mul, sum_over
 from derive.extract import extract
 from derive.hoist import Namer
@@ -29,7 +30,7 @@ class Edge:
 
     ``plain`` is the derivative as it is first found, ``element`` in terms of what is known by name. ``equations``
     are what it was taken of, ``named`` what it needs besides (the position of a maximum). ``linear`` is said of
-    an equation with a sum over letters, ``whole`` of one with hidden intermediates.
+    an equation with a sum over letters, ``whole`` of one with hidden intermediates; ``span`` is its model line.
     """
 
     out: Equation
@@ -43,6 +44,7 @@ class Edge:
     named: tuple[Equation, ...]
     linear: bool
     whole: bool
+    span: Span | None = None
 
     def at(self, outer: Iterable[Expr], inner: Iterable[Expr]) -> Expr:
         """``∂out[outer]/∂wrt[inner]`` as a symbol."""
@@ -86,6 +88,10 @@ class Graph:
         """The equations that read ``t``, directly or through hidden ones."""
         return [e for e in self.seen if e.out is not t and any(t in reads(p.body) for p in self._parts[e.out])]
 
+    def span(self, e: Equation) -> Span | None:
+        """The model line of an equation; of one that gradc named, the line that reads it."""
+        return e.span or next((r.span for r in self.readers(e.out) if r.span is not None), None)
+
     def operands(self, e: Equation) -> list[Tensor]:
         """The tensors that an equation reads, hidden ones aside."""
         found = dict.fromkeys(t for p in self._parts[e.out] for t in reads(p.body))
@@ -98,7 +104,7 @@ class Graph:
             parts = self._parts[out.out]
             whole = any(wrt in reads(p.body) for p in parts if p is not out)
             make = self._through_hidden if whole else self._direct
-            self._edges[key] = make(out, wrt, parts)
+            self._edges[key] = replace(make(out, wrt, parts), span=self.span(out))
         return self._edges[key]
 
     def _direct(self, out: Equation, wrt: Tensor, parts: tuple[Equation, ...]) -> Edge:

@@ -11,14 +11,14 @@ from typing import Any
 
 from derive import forms
 from derive.display import definitions
-from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, negate
+from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Num, Pow, negate
 from derive.extract import extract
 from derive.facts import Facts
 from derive.lift import lift
 from derive.normal import Normalizer, Nothing, TooLargeError
 from derive.notation import Notation
 from derive.program import Equation, Tensor
-from derive.rewrite import map_children, substitute, walk
+from derive.rewrite import accesses, map_children, substitute, walk
 from derive.steps.bench import Bench
 from derive.steps.edges import Edge, deltas_of
 from derive.steps.printer import Printer
@@ -72,7 +72,7 @@ def tell_local(teller: Teller, edge: Edge, target: Tensor) -> None:
     if edge.ratio in teller.told:
         return
     teller.told.add(edge.ratio)
-    bench, span = teller.bench, edge.out.span
+    bench, span = teller.bench, edge.span
     element, plain = edge.element, edge.plain
     letters = (*edge.outer, *edge.inner)
     left = edge.at(edge.outer, edge.inner)
@@ -128,7 +128,7 @@ def _tell_matrix(teller: Teller, edge: Edge, target: Tensor) -> None:
     if form is None:
         return
     before = forms.Leaf(rows[0], cols[0], (), whole)
-    teller.say("Jacobian", target, (before, form), (*fixed, rows[0], cols[0]), fixed=fixed, span=edge.out.span)
+    teller.say("Jacobian", target, (before, form), (*fixed, rows[0], cols[0]), fixed=fixed, span=edge.span)
 
 
 def _diagonal(e: Expr, edge: Edge) -> dict[Letter, Letter]:
@@ -154,7 +154,9 @@ def _split_deltas(e: Expr, edge: Edge) -> list[Compare]:
 
 
 def _is_quotient(e: Expr) -> bool:
-    return any(getattr(getattr(n, "exponent", None), "value", 0) == -1 and n.letters for n in walk(e))
+    """Whether a value stands below a fraction line."""
+    below = [n.base for n in walk(e) if isinstance(n, Pow) and isinstance(n.exponent, Num) and n.exponent.value < 0]
+    return any(accesses(b) for b in below)
 
 
 def _reads(e: Expr, t: Tensor) -> bool:

@@ -21,6 +21,7 @@ COMMANDS = {
     "build": "Write a self-contained Python module.",
     "check": "Compare every gradient with numerical ones.",
     "verify-formula": "Prove or refute formulas of your own.",
+    "report": "Write a page with the graph, the formulas, their derivation and their check.",
     "train": "Train on data and save the parameters.",
 }
 

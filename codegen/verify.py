@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from codegen.compiler import build, load_source
 from codegen.data import names_for
 from derive.errors import GradcError
 from derive.evaluate import evaluate
+from derive.notation.notebook import html_table
 from derive.points import Point, points, small_sizes
 from derive.program import Program
 
@@ -32,6 +34,7 @@ TOLERANCES = {DIFFERENCES: 1e-7, COMPLEX_STEP: 1e-12, SINGLE: 1e-4}
 _POINTS = 3  # how many random points are checked
 _MORE = 10  # and how many at most, while the difference quotients of some entry meet a kink
 _ENTRIES = 300  # about how many entries of a large array are checked
+_HEAD = ("parameter", "shape", "max rel. error", "method", "verdict")
 _STEP, _TINY = 1e-4, 1e-30
 
 
@@ -79,17 +82,25 @@ class CheckResult:
         return bool(self.rows) and all(row.ok for row in self.rows)
 
     def __str__(self) -> str:
-        head = ("parameter", "shape", "max rel. error", "method", "verdict")
-        body = [
-            (r.name, "×".join(map(str, r.shape)) or "scalar", f"{r.error:.1e}", r.method, "ok" if r.ok else "FAILED")
-            for r in self.rows
-        ]
+        head, body = _HEAD, self._cells()
         widths = [max(len(line[k]) for line in (head, *body)) for k in range(len(head))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in (head, *body)]
         lines.insert(1, "  ".join("─" * w for w in widths))
+        return "\n".join([self._title(), *lines, *(row.explain() for row in self.rows if not row.ok)])
+
+    def _repr_html_(self) -> str:
+        failed = [f"<pre>{escape(row.explain())}</pre>" for row in self.rows if not row.ok]
+        return "\n".join([f"<p>{escape(self._title())}</p>", html_table(_HEAD, self._cells()), *failed])
+
+    def _title(self) -> str:
         sizes = ", ".join(f"{k} = {v}" for k, v in self.sizes.items())
-        lines.insert(0, f"gradients of {self.model}" + (f" at {sizes}" if sizes else ""))
-        return "\n".join(lines + [row.explain() for row in self.rows if not row.ok])
+        return f"gradients of {self.model}" + (f" at {sizes}" if sizes else "")
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        return [
+            (r.name, "×".join(map(str, r.shape)) or "scalar", f"{r.error:.1e}", r.method, "ok" if r.ok else "FAILED")
+            for r in self.rows
+        ]
 
 
 @dataclass(frozen=True)

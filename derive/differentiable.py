@@ -24,6 +24,7 @@ from derive.language.parse import parse as parse_tree
 from derive.language.read import read
 from derive.notation import Notation
 from derive.notation.expanded import Expanded, expanded
+from derive.notation.notebook import InNotebook, Shown
 from derive.notation.partial import Partial
 from derive.pipeline import Derivation
 from derive.program import Equation, Program, Tensor, needed
@@ -31,7 +32,7 @@ from derive.simplify import Report, closed_form
 from derive.steps import Steps, steps_of
 
 
-class Formula:
+class Formula(InNotebook):
     """One derived equation, in every notation there is.
 
     ``matrix`` is None where the equation has no matrix form; ``str`` is the shortest form there is, with the
@@ -89,8 +90,11 @@ class Formula:
 
     __repr__ = __str__
 
+    def _shown(self) -> list[Shown]:
+        return [Shown(self.latex(), str(self), f"[{', '.join(self.shape)}]")]
 
-class Gradient(Mapping[str, Formula]):
+
+class Gradient(InNotebook, Mapping[str, Formula]):
     """The gradient of a model's objective: a formula for each variable, by the variable's name.
 
     ``formulas`` are the equations of the backward pass in order, intermediate cotangents included;
@@ -135,8 +139,11 @@ class Gradient(Mapping[str, Formula]):
         with_ = dict.fromkeys(d for f in shown for d in f.definitions)
         return "\n".join([*(f.matrix or f.index for f in shown), *(f"    with {d}" for d in with_)])
 
+    def _shown(self) -> list[Shown]:
+        return [s for f in self.formulas for s in f._shown()]
 
-class Differentiable:
+
+class Differentiable(InNotebook):
     """Anything with a program: what it can be asked for."""
 
     @property
@@ -215,6 +222,10 @@ class Differentiable:
     def evaluate(self, values: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
         """Every tensor at the given values, by the definition."""
         return evaluate(self.program, values)
+
+    def _shown(self) -> list[Shown]:
+        notation = Notation(self.program)
+        return [s for e in self.program.equations if not e.out.hidden for s in Formula(e, notation)._shown()]
 
 
 class ParsedModel(Differentiable):
@@ -311,6 +322,9 @@ class DerivedModel(Differentiable):
 
     def __str__(self) -> str:
         return str(self.formula)
+
+    def _shown(self) -> list[Shown]:
+        return self.formula._shown()
 
 
 def _as_forward(program: Program) -> Program:

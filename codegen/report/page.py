@@ -1,0 +1,186 @@
+"""What stands on the page of a report.
+
+In: a model, and the result of its check where there is one. Out: HTML. Everything is gathered here as plain values;
+the template gives it its shape and escapes what comes from the model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from codegen.report.drawing import Drawings
+from codegen.report.graph import graph_svg
+from codegen.sheets import heading, shape_of
+from codegen.verify import CheckResult
+from derive.cost import Cost
+from derive.differentiable import Differentiable, Formula, Gradient
+from derive.display import definitions, readable
+from derive.errors import GradcError
+from derive.notation import Notation, source_line
+from derive.program import Equation, Program, Tensor, needed
+from derive.steps import Step, Steps
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A formula of the page: its picture, its shape, the model line behind it, and what unfolds under it."""
+
+    formula: Markup
+    shape: str = ""
+    source: str | None = None
+    wanted: bool = False
+    shapes: Markup | None = None
+    steps: tuple[StepLine, ...] = ()
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepLine:
+    """One step: its rule, the equality, its reason in words."""
+
+    rule: str
+    formula: Markup
+    note: str | None
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What one rewrite did to one equation."""
+
+    tensor: str
+    rule: str
+    before: str
+    after: str
+
+
+def report(model: Differentiable, wrt: Sequence[str] = (), check: CheckResult | None = None) -> str:
+    """The page about a model and its gradients by ``wrt`` (all parameters without it).
+
+    Raises GradcError where the model has no gradient, or the package that draws formulas is missing.
+    """
+    page = _Page(model.gradient(*wrt))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    program = model.program
+    content = {
+        "name": program.name,
+        "sizes": heading(program).partition(": ")[2],
+        "sources": _sources(program),
+        "graph": graph_svg(program),
+        "forward": page.forward(),
+        "backward": page.backward(),
+        "names": page.names(),
+        "savings": page.savings(),
+        "kept": page.gradient.report.kept,
+        "check": None if check is None else Markup(check._repr_html_()),
+    }
+    return environment.get_template("page.html.jinja").render(content, outlines=page.drawings.outlines) + "\n"
+
+
+class _Page:
+    """The formulas of one page, which share their drawings."""
+
+    def __init__(self, gradient: Gradient) -> None:
+        self.drawings = Drawings()
+        self.gradient = gradient
+        self.program = gradient.program
+        self.notation = gradient.notation
+        self.with_shapes = Notation(self.program, shapes=True)
+        wanted = [bar for _, bar in self.program.gradients]
+        roots = [*wanted, *([self.program.objective] if self.program.objective else [])]
+        equations = [e for e in needed(self.program, roots) if e.out.kind != "cotangent"]
+        self.shown_forward = [readable(e, self.program) for e in equations if not e.out.hidden]
+        self.wanted = set(wanted)
+
+    def drawn(self, equation: Equation) -> Markup:
+        return self.drawings.formula(self.notation.latex(equation), self.notation.formula(equation))
+
+    def forward(self) -> list[Line]:
+        """The model's equations, beside the lines that they come from."""
+        return [Line(self.drawn(e), _shape(e.out), self.source(e)) for e in self.shown_forward]
+
+    def source(self, equation: Equation) -> str | None:
+        """The author's line, where it says what the formula does not."""
+        line = source_line(equation)
+        return None if line is None or line == self.notation.formula(equation) else line
+
+    def backward(self) -> list[Line]:
+        """The cotangents in order, each with its derivation."""
+        steps = self.told()
+        return [self._backward(f, steps) for f in self.gradient.formulas]
+
+    def _backward(self, formula: Formula, steps: Steps) -> Line:
+        e = formula.equation
+        own = steps.by(e.out.primal) if e.out.primal is not None else Steps()
+        shapes = None
+        if e.out.rank and self.with_shapes.form(e) is not None:
+            shapes = self.drawings.formula(self.with_shapes.latex(e), f"shapes of {formula.name}")
+        spans = dict.fromkeys(s.span for s in own if s.span is not None)
+        places = tuple(f"line {s.line}: {s.source.line(s.line).partition('#')[0].strip()}" for s in spans)
+        told = tuple(self._steps(own))
+        return Line(self.drawn(e), _shape(e.out), None, e.out in self.wanted, shapes, told, places)
+
+    def told(self) -> Steps:
+        """The steps of all gradients; none where the model has no point to test them at."""
+        try:
+            return self.gradient.steps()
+        except GradcError:
+            return Steps()
+
+    def _steps(self, steps: Iterable[Step]) -> Iterable[StepLine]:
+        last: Step | None = None
+        for step in steps:
+            follows = last is not None and last.text[1] == step.text[0]
+            tex = f"= {step.tex[1]}" if follows else step.latex()
+            text = f"= {step.text[1]}" if follows else str(step)
+            yield StepLine(step.rule, self.drawings.formula(tex, text), step.note)
+            last = step
+
+    def names(self) -> list[Markup]:
+        """What the names that gradc gave stand for, each once."""
+        shown = [*self.shown_forward, *(f.equation for f in self.gradient.formulas)]
+        found = dict.fromkeys(d.out for e in shown for d in definitions(e, self.program))
+        visible = {e.out for e in shown}
+        return [self.drawn(readable(self.program.defined[t], self.program)) for t in found if t not in visible]
+
+    def savings(self) -> list[Saving]:
+        """The rewrites that fired, in order."""
+        return [Saving(f.tensor, f.rule, _cost(f.before), _cost(f.after)) for f in self.gradient.report.firings]
+
+
+def _sources(program: Program) -> list[list[str]]:
+    """The lines of the texts that the model was read from, as their author wrote them."""
+    spans = [*(t.span for t in program.declared), *(e.span for e in program.equations)]
+    found = dict.fromkeys(s.source for s in spans if s is not None)
+    texts = [s.text for s in found] or [program.text]
+    return [re.split(r"\r\n|\r|\n", text.rstrip()) for text in texts]
+
+
+def _shape(t: Tensor) -> str:
+    return shape_of(t) if t.rank else ""
+
+
+def _cost(cost: Cost) -> str:
+    """A cost as one writes it.
+
+    >>> _cost(Cost({2: 4, 1: 1, 0: 1}))
+    '4 s² + s + 1'
+    """
+    parts = []
+    for degree, count in sorted(cost.by_degree.items(), reverse=True):
+        power = ("", "s")[degree] if degree < 2 else f"s{str(degree).translate(_SUPERSCRIPTS)}"
+        parts.append(" ".join([*([str(count)] if count != 1 or not power else []), *([power] if power else [])]))
+    return " + ".join(parts) or "0"

@@ -1,0 +1,194 @@
+"""The report: complete in itself, true to the formulas, safe against what a model says, and the same each time."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import subprocess
+import zlib
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import derive
+from codegen import cli
+from codegen.report import drawing, graph, report
+from codegen.verify import CheckResult, Row
+from derive.errors import GradcError
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+CHROMIUM = shutil.which("chromium")
+CHECKED = CheckResult("<m>", (Row("W", (2, 3), "differences", 0.5, (0, 1), 1.0, 2.0, "dW = <x>"),), {"d": 2})
+
+
+@pytest.fixture(scope="module")
+def model() -> derive.ParsedModel:
+    return derive.load(EXAMPLES / "xor.gc")
+
+
+@pytest.fixture(scope="module")
+def page(model) -> str:
+    return report(model)
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and that each one that opens closes."""
+
+    EMPTY = ("meta", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def part(page: str, title: str) -> str:
+    return re.split(r"<h2>", page.partition(f"<h2>{title}")[2])[0]
+
+
+def test_the_page_is_complete_in_itself(page):
+    tags = Tags(page).seen
+    assert {t for t, _ in tags}.isdisjoint({"script", "link", "img", "iframe", "object", "embed", "base"})
+    assert "<script" not in page
+    assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", page)
+    assert not re.findall(r"url\((?!#)|@import|@font-face", page)
+    assert not [k for _, found in tags for k in found if k.startswith("on")]
+
+
+def test_ids_are_unique_and_every_reference_is_met(page):
+    tags = Tags(page).seen
+    ids = [a["id"] for _, a in tags if "id" in a]
+    assert len(ids) == len(set(ids)) > 10
+    references = [a["href"] for _, a in tags if "href" in a] + [f"#{x}" for x in re.findall(r"url\(#(\w+)\)", page)]
+    assert {r[1:] for r in references} == set(ids)
+
+
+def test_each_formula_stands_there_once_and_is_drawn(model, page):
+    gradient = model.gradient()
+    below = re.sub(r"<details>.*?</details>", "", part(page, "Backward"), flags=re.DOTALL)
+    assert len(gradient.formulas) == below.count("<svg") > 4
+    for f in gradient.formulas:
+        assert below.count(f'aria-label="{escape(f.matrix or f.index)}"') == 1
+    named = [a["class"] for t, a in Tags(page).seen if t == "div" and "wanted" in (a.get("class") or "")]
+    assert len(named) == len(gradient)
+
+
+def test_the_steps_of_each_gradient_unfold_under_it(model, page):
+    steps = model.gradient().steps()
+    assert part(page, "Backward").count("<tr><td>") == len(steps) > 10
+    for rule in {s.rule for s in steps}:
+        assert f"<tr><td>{escape(rule)}</td>" in page
+
+
+def test_what_simplification_did_stands_there_with_its_saving(page):
+    digits = report(derive.load(EXAMPLES / "digits_rows.gc"))
+    assert "Σ Y = 1 (one_hot)</td><td>5 s² + 2 s + 1</td><td>2 s + 1</td>" in part(digits, "What simplified them")
+
+
+def test_the_same_model_gives_the_same_page(page):
+    assert report(derive.load(EXAMPLES / "xor.gc")) == page
+
+
+def test_a_hostile_text_stays_text():
+    text = (
+        "# </pre><script>alert('&amp;')</script>{{ 7 * 7 }}\nmodel m # <img src=x onerror=y>\n"
+        "dims d\nparam w : [d]\nminimize sum(w^2) # <b>\n"
+    )
+    found = report(derive.parse(text), check=CHECKED)
+    tags = {t for t, _ in Tags(found).seen}
+    assert tags.isdisjoint({"script", "img", "b", "x", "m"})
+    assert "&lt;/pre&gt;&lt;script&gt;alert(&#39;&amp;amp;&#39;)" in found
+    assert "{{ 7 * 7 }}" in found
+
+
+def test_the_check_stands_there_only_if_it_was_made(model, page):
+    assert "Check against" not in page
+    found = part(report(model, check=CHECKED), "Check against numerical gradients")
+    assert found.count("FAILED") == 1
+    assert "gradients of &lt;m&gt; at d = 2" in found
+    assert "dW = &lt;x&gt;" in found
+
+
+def test_the_command_writes_the_page_and_says_whether_the_check_holds(tmp_path, capsys):
+    out = tmp_path / "a.html"
+    assert cli.run(["report", str(EXAMPLES / "linear_regression.gc"), "-o", str(out), "--size", "d=3"]) == 0
+    assert "complex step" in out.read_text(encoding="utf-8")
+    assert cli.run(["report", str(EXAMPLES / "linear_regression.gc"), "-o", str(out), "--no-check"]) == 0
+    assert "complex step" not in out.read_text(encoding="utf-8")
+    assert cli.run(["report", str(EXAMPLES / "absent.gc"), "-o", str(out)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named(monkeypatch, model):
+    monkeypatch.setattr(drawing, "Latex", None)
+    with pytest.raises(GradcError, match="ziamath"):
+        report(model)
+
+
+def test_what_cannot_be_drawn_is_written():
+    assert drawing.Drawings().formula(r"\frac{", "a < b") == "<code>a &lt; b</code>"
+
+
+def test_every_formula_of_the_zoo_is_drawn(zoo, numeric):
+    program = numeric.derived(zoo).program
+    for e in program.equations:
+        drawn = drawing.Drawings().formula(numeric.derived(zoo).notation.latex(e), "text")
+        assert "<svg" in drawn
+
+
+def test_layers_go_down_and_boxes_lie_apart(zoo, numeric):
+    program = numeric.parsed(zoo).program
+    edges = graph.edges_of(program)
+    layer = graph.layers_of(edges)
+    assert all(layer[a] < layer[b] for a, b in edges)
+    rows, ways = graph.rows_of(layer, edges)
+    assert [(w[0], w[-1]) for w in ways] == edges
+    assert sorted(map(id, layer)) == sorted(id(n) for row in rows for n in row if n in layer)
+    assert all(t in layer for t in program.parameters)
+    boxes = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"', graph.graph_svg(program))
+    for x, y, w in (map(float, b) for b in boxes):
+        others = [float(b[0]) for b in boxes if float(b[1]) == y and float(b[0]) > x]
+        assert all(other > x + w for other in others)
+
+
+def pixels(png: bytes) -> tuple[int, int, int]:
+    """Width, height, and how many different bytes the picture holds."""
+    width, height = struct.unpack(">II", png[16:24])
+    data, at = b"", 8
+    while at < len(png):
+        length = struct.unpack(">I", png[at : at + 4])[0]
+        if png[at + 4 : at + 8] == b"IDAT":
+            data += png[at + 8 : at + 8 + length]
+        at += length + 12
+    return width, height, len(set(zlib.decompress(data)))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_shows_it(page, tmp_path, scheme):
+    (tmp_path / "a.html").write_text(page, encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path}/profile"]
+    flags += ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
+    flags += ["--window-size=900,1400", f"--screenshot={tmp_path}/a.png", f"{tmp_path}/a.html"]
+    subprocess.run([str(CHROMIUM), *flags], check=True, capture_output=True, timeout=120)
+    width, height, colours = pixels((tmp_path / "a.png").read_bytes())
+    assert (width, height) == (900, 1400)
+    assert colours > 50

@@ -99,12 +99,26 @@ def close(a: Array, b: Array) -> bool:
 
 
 def agrees(claim: Claim, points: Iterable[Trial]) -> bool:
-    """Whether both sides agree at every point."""
+    """Whether both sides agree at every point at which they have values, and have some."""
+    seen = False
     for trial in points:
         a, b = trial.value(claim.left, claim.letters), trial.value(claim.right, claim.right_letters)
-        if a is None or b is None or a.shape != b.shape or not close(a, b):
+        if a is None or b is None or a.shape != b.shape:
             return False
-    return True
+        if np.any(np.isfinite(a) & np.isfinite(b)):
+            if not close(a, b):
+                return False
+            seen = True
+    return seen
+
+
+def has_values(claim: Claim, points: Iterable[Trial]) -> tuple[bool, bool]:
+    """Whether the left side has a finite entry at some point, and whether the right side has."""
+    pairs = [(t.value(claim.left, claim.letters), t.value(claim.right, claim.right_letters)) for t in points]
+    left, right = (
+        any(x is not None and bool(np.any(np.isfinite(x))) for x in side) for side in zip(*pairs, strict=True)
+    )
+    return left, right
 
 
 def witness(claim: Claim, points: Iterable[Trial]) -> Witness | None:

@@ -13,9 +13,9 @@ from itertools import count, islice
 
 from derive.claims.line import Claim, Line, Reader, cotangents_named, read_line, scalars_of
 from derive.claims.locate import Case, Reason, locate, mended_by_edit
-from derive.claims.numbers import POINTS, Trial, Witness, agrees, at_zero, trial, trials, witness
+from derive.claims.numbers import POINTS, Trial, Witness, agrees, at_zero, has_values, trial, trials, witness
 from derive.claims.truth import DEPTHS, Truth, with_promise
-from derive.errors import NotSupportedYet, SourceError
+from derive.errors import GradcError, NotSupportedYet, SourceError
 from derive.points import Point, points, small_sizes
 from derive.program import Program, Property, Tensor
 
@@ -113,6 +113,13 @@ class _Session:
 
     def _verdict(self, claim: Claim) -> Verdict:
         text = claim.line.text
+        left, right = has_values(claim, self.trials)
+        if not left:
+            raise GradcError(f"{claim.line.name} is finite at none of the points tried: nothing can be said of it")
+        if not right:
+            return Verdict(
+                text, REFUTED, "undefined: the right side is finite at none of the points tried", "undefined"
+            )
         if claim.fits and agrees(claim, self.trials):
             depth = self.truth.depth_of_proof(claim.left, claim.right)
             if depth is not None:

@@ -214,3 +214,13 @@ def test_derivatives_of_functions_have_names():
     model = "dims k\ninput G : [k]\nparam z : [k]\na = elu(z)\nminimize sum(G * a)"
     assert [v.status for v in verdicts(model, "dz = G ⊙ elu′(z)", "dz = G * elu_prime(z)")] == [PROVED] * 2
     assert kinds(model, "dz = G ⊙ elu(z)") == ["differs"]
+
+
+def test_what_is_nowhere_defined_is_refuted_without_a_witness():
+    (found,) = verdicts("dims n\nparam x : [n]\nminimize sum(x^2)", "dx = log(-1 - x^2)")
+    assert (found.status, found.kind, found.witness) == (REFUTED, "undefined", None)
+
+
+def test_a_model_that_asks_for_positive_data_is_judged_where_it_has_values():
+    model = "dims n\nparam x : [n]\nminimize sum(log(x))"
+    assert [v.status for v in verdicts(model, "dx = 1 / x", "dx = -1 / x")] == [PROVED, REFUTED]

@@ -42,12 +42,13 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
     """
     text = re.sub("[" + "".join(_RAISED) + "]+", lambda m: "^" + "".join(_RAISED[c] for c in m[0]), text)
     text = re.sub(r"([A-Za-z0-9_])′(?=\()", r"\1_prime", text)
+    text = re.sub("′+", lambda m: "_" * len(m[0]), text)  # a letter beside another over the same axis
     text = re.sub("1[" + _LOWERED + "]", "1", text)
-    text = re.sub(r"Σ_\{([^{}]*)\}|Σ_([A-Za-z])", lambda m: f"sum[{m[1] or m[2]}]", text)
+    text = re.sub(r"Σ_\{([^{}]*)\}|Σ_([A-Za-z]_*)", lambda m: f"sum[{m[1] or m[2]}]", text)
     text = re.sub(r"Σ(?=\()", "sum", text)
     text = re.sub(r"√([A-Za-z0-9_]+(?:\[[^\[\]]*\])?)", r"sqrt(\1)", text).replace("√", "sqrt")
     text = "".join(_SIGNS.get(c, c) for c in text)
-    indexed = "[" in text.partition("=")[0]
+    indexed = "[" in text.partition("=")[0] or _REDUCTION.search(text) is not None
     rewritten = _Products(text, "*" if indexed else "@", scalars)
     line = rewritten.level("")
     return line if rewritten.changed else text
@@ -78,8 +79,13 @@ class _Products:
             if operand is not None:
                 run.append(operand)
                 continue
+            beside = bool(run)
             out += self.product(run)
-            between = self.found(_REDUCTION) or self.found(_WORD)
+            between = self.found(_REDUCTION)
+            if between and beside:
+                self.changed = True
+                out.append("* ")
+            between = between or self.found(_WORD)
             out.append(f"{between or sign}")
             self.at += 0 if between else 1
         return "".join([*out, *self.product(run)])
@@ -104,7 +110,8 @@ class _Products:
             return None
         if number and self.text[self.at : self.at + 1] == "[":  # 1[condition]
             self.at, self.changed = self.at + 1, True
-            out = f"({self.level(']')})"
+            condition = re.sub(r"(?<![<>=!])=(?!=)", "==", self.level("]"))
+            out = f"({condition})"
         if word is not None and self.text[self.at : self.at + 1] == "(":
             out += self.brackets() or ""
         while self.at < len(self.text):
@@ -139,11 +146,15 @@ class _Products:
         return [self.joined(factors), " " if self.text[self.at - 1 : self.at].isspace() else ""]
 
     def joined(self, factors: list[str]) -> str:
-        """The product; a vector of ones beside a matrix is a sum."""
+        """The product; a vector of ones beside a matrix is a sum, or repeats a vector along an axis."""
         if len(factors) > 1 and factors[0] == "1'":
             return f"sum({self.joined(factors[1:])}, axis=0)"
         if len(factors) > 1 and factors[-1] == "1":
             return f"sum({self.joined(factors[:-1])}, axis=1)"
+        if len(factors) > 1 and factors[-1] == "1'":
+            return f"col({self.joined(factors[:-1])})"
+        if len(factors) > 1 and factors[0] == "1" and factors[1].endswith("'"):
+            return self.joined(factors[1:])
         out = factors[0]
         for before, factor in pairwise(factors):
             scalar = self.is_scalar(before) or self.is_scalar(factor)

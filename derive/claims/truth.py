@@ -13,7 +13,7 @@ from math import prod
 from typing import Any
 
 from derive.errors import GradcError
-from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Num, Reduce, Select, add, mul, num
+from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Num, Reduce, Select, add, mul, num, sum_over
 from derive.facts import Facts
 from derive.functions import expand_calls
 from derive.normal import Normalizer, TooLargeError
@@ -166,11 +166,12 @@ def _length(letter: Letter) -> int | None:
 
 def _written_out(e: Expr) -> Expr:
     e = map_children(e, _written_out)
-    if isinstance(e, Reduce) and e.op == "sum" and len(e.binders) == 1:
-        (binder,) = e.binders
-        length = _length(binder)
-        if length is not None:
-            return add(*(_written_out(substitute(e.body, {binder: num(k)})) for k in range(length)))
+    if isinstance(e, Reduce) and e.op == "sum":
+        for binder in e.binders:
+            length = _length(binder)
+            if length is not None:
+                whole = add(*(substitute(e.body, {binder: num(k)}) for k in range(length)))
+                return _written_out(sum_over(tuple(b for b in e.binders if b != binder), whole))
     if isinstance(e, Access) and e.tensor.kind == "const" and all(isinstance(p, Num) for p in e.places):
         values = e.tensor.values
         for p in e.places:

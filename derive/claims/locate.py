@@ -61,7 +61,6 @@ class Case:
     truth: Truth
     reader: Reader
     trials: list[Trial]
-    kinks: list[Trial]
     promised: Callable[[Tensor, Property], Iterator[Trial]]
 
 

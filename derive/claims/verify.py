@@ -129,5 +129,5 @@ class _Session:
                 return Verdict(text, AGREES, f"at {len(self.trials)} points to nine digits")
         else:
             found = witness(claim, self.trials) if claim.fits else None
-        reason: Reason = locate(Case(claim, self.truth, self.reader, self.trials, self.kinks, self._promised))
+        reason: Reason = locate(Case(claim, self.truth, self.reader, self.trials, self._promised))
         return Verdict(text, REFUTED, str(reason), reason.kind, found)

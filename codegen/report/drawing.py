@@ -7,6 +7,7 @@ a whole page: `Drawings.outlines` is to stand in front of the formulas.
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
 
@@ -14,12 +15,15 @@ from derive.errors import GradcError
 from derive.notation.wrapping import wrapped
 
 try:
-    from ziamath.zmath import Latex
+    from ziamath.tex import tex2mml
+    from ziamath.zmath import Math
 except ImportError:  # an extra: said when a formula is to be drawn
-    Latex = None  # type: ignore[assignment, misc]
+    Math = None  # type: ignore[assignment, misc]
 
 SIZE = 19
-_WIDTH = 150  # characters of LaTeX, about one line of the page
+WIDEST = 860  # of a line of the page
+_WIDTH = re.compile(r'width="([\d.]+)"')
+_LARGE = re.compile(r"<mo>(&#x02211;|&#x0220F;)</mo>")
 _SYMBOL = re.compile(r'<symbol id="([^"]*)"([^>]*/>|.*?</symbol>)', re.DOTALL)
 _LINK = re.compile(r'href="#([^"]*)"')
 _BOLD_DIGIT = re.compile(r"\\mathbf\{(\d)\}")
@@ -30,14 +34,16 @@ class Drawings:
     """Draws the formulas of one page."""
 
     def __init__(self) -> None:
-        if Latex is None:
+        if Math is None:
             raise GradcError("formulas are drawn by the package ziamath: pip install 'gradc[report]'")
         self._known: dict[str, str] = {}
 
     def formula(self, tex: str, text: str) -> Markup:
         """The formula in as many lines as it needs; as text where it cannot be drawn."""
         try:
-            lines = [Latex(drawable(t), size=SIZE, color="currentColor").svg() for t in wrapped(tex, _WIDTH)]
+            lines = [picture(tex)]
+            if (width := float(_WIDTH.findall(lines[0])[0])) > WIDEST:
+                lines = [picture(t) for t in wrapped(tex, int(len(tex) * WIDEST / width))]
         except Exception:  # whatever the library has against it, the text says the same
             return Markup("<code>{}</code>").format(text)
         lines = [self._shared(line, text if k == 0 else None) for k, line in enumerate(lines)]
@@ -55,6 +61,14 @@ class Drawings:
         drawn = drawn.replace('xmlns="http://www.w3.org/2000/svg"', about, 1)
         names = {own: self._known.setdefault(rest, f"g{len(self._known)}") for own, rest in _SYMBOL.findall(drawn)}
         return _LINK.sub(lambda m: f'href="#{names[m[1]]}"', _SYMBOL.sub("", drawn))
+
+
+def picture(tex: str) -> str:
+    """The SVG of one line of LaTeX."""
+    # A sign of a sum or product takes its own size: told to stretch it would have its parentheses grow without end.
+    markup = ElementTree.fromstring(_LARGE.sub(r'<mo stretchy="false">\1</mo>', tex2mml(drawable(tex))))
+    markup.set("mathcolor", "currentColor")
+    return str(Math(markup, size=SIZE).svg())
 
 
 def drawable(tex: str) -> str:

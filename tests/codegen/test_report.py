@@ -137,7 +137,7 @@ def test_the_command_writes_the_page_and_says_whether_the_check_holds(tmp_path, 
 
 
 def test_a_missing_package_is_named(monkeypatch, model):
-    monkeypatch.setattr(drawing, "Latex", None)
+    monkeypatch.setattr(drawing, "Math", None)
     with pytest.raises(GradcError, match="ziamath"):
         report(model)
 
@@ -150,7 +150,21 @@ def test_every_formula_of_the_zoo_is_drawn(zoo, numeric):
     program = numeric.derived(zoo).program
     for e in program.equations:
         drawn = drawing.Drawings().formula(numeric.derived(zoo).notation.latex(e), "text")
-        assert "<svg" in drawn
+        sizes = re.findall(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', drawn)
+        assert sizes
+        assert all(float(high) < 150 for _, high in sizes)
+
+
+def test_parentheses_around_a_sum_are_as_high_as_it():
+    high = re.findall(r' height="([\d.]+)"', drawing.picture(r"\left(Q - \sum_{j} P_{j}\right)"))[0]
+    assert 30 < float(high) < 90
+
+
+def test_long_formulas_take_several_lines():
+    drawn = drawing.Drawings().formula(" + ".join(f"x_{{{k}}}" for k in range(60)), "text")
+    assert drawn.count("<svg") > 1
+    assert drawn.count('aria-label="text"') == 1
+    assert all(float(w) <= 1.3 * drawing.WIDEST for w in re.findall(r'<svg[^>]* width="([\d.]+)"', drawn))
 
 
 def test_layers_go_down_and_boxes_lie_apart(zoo, numeric):

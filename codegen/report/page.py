@@ -82,6 +82,7 @@ def report(model: Differentiable, wrt: Sequence[str] = (), check: CheckResult | 
         "graph": graph_svg(program),
         "forward": page.forward(),
         "backward": page.backward(),
+        "untold": page.untold,
         "names": page.names(),
         "savings": page.savings(),
         "kept": page.gradient.report.kept,
@@ -104,6 +105,7 @@ class _Page:
         equations = [e for e in needed(self.program, roots) if e.out.kind != "cotangent"]
         self.shown_forward = [readable(e, self.program) for e in equations if not e.out.hidden]
         self.wanted = set(wanted)
+        self.steps, self.untold = self.told()
 
     def drawn(self, equation: Equation) -> Markup:
         return self.drawings.formula(self.notation.latex(equation), self.notation.formula(equation))
@@ -119,8 +121,7 @@ class _Page:
 
     def backward(self) -> list[Line]:
         """The cotangents in order, each with its derivation."""
-        steps = self.told()
-        return [self._backward(f, steps) for f in self.gradient.formulas]
+        return [self._backward(f, self.steps) for f in self.gradient.formulas]
 
     def _backward(self, formula: Formula, steps: Steps) -> Line:
         e = formula.equation
@@ -133,12 +134,12 @@ class _Page:
         told = tuple(self._steps(own))
         return Line(self.drawn(e), _shape(e.out), None, e.out in self.wanted, shapes, told, places)
 
-    def told(self) -> Steps:
-        """The steps of all gradients; none where the model has no point to test them at."""
+    def told(self) -> tuple[Steps, str | None]:
+        """The steps of all gradients; where the model has no point to test them at, why there are none."""
         try:
-            return self.gradient.steps()
-        except GradcError:
-            return Steps()
+            return self.gradient.steps(), None
+        except GradcError as e:
+            return Steps(), str(e)
 
     def _steps(self, steps: Iterable[Step]) -> Iterable[StepLine]:
         last: Step | None = None

@@ -97,6 +97,13 @@ def test_the_steps_of_each_gradient_unfold_under_it(model, page):
         assert f"<tr><td>{escape(rule)}</td>" in page
 
 
+def test_a_model_without_a_point_to_test_steps_at_says_so():
+    found = report(derive.parse("dims d\nparam w : [d]\nminimize sum(log(-1 - w^2))\n"))
+    assert "No steps are told: " in found
+    assert "how it is found" not in found
+    Tags(found)
+
+
 def test_what_simplification_did_stands_there_with_its_saving(page):
     digits = report(derive.load(EXAMPLES / "digits_rows.gc"))
     assert "Σ Y = 1 (one_hot)</td><td>5 s² + 2 s + 1</td><td>2 s + 1</td>" in part(digits, "What simplified them")

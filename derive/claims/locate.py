@@ -6,7 +6,7 @@ mended line agrees at every point.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice, product
@@ -15,10 +15,10 @@ import numpy as np
 
 from derive.claims.edits import KINDS, Edit, edits
 from derive.claims.line import Claim, Line, Reader
-from derive.claims.numbers import Trial, agrees
-from derive.claims.truth import Truth
+from derive.claims.numbers import Trial, Trials, agrees
+from derive.claims.truth import Kinks, Truth
 from derive.errors import GradcError
-from derive.expr import Access, Call, Expr, Mask, add, mul, num, power
+from derive.expr import Access, Call, Expr, Mask, Num, add, mul, num, power
 from derive.extract import extract
 from derive.language.tensors import Value
 from derive.language.text import expression_text
@@ -60,8 +60,9 @@ class Case:
     claim: Claim
     truth: Truth
     reader: Reader
-    trials: list[Trial]
+    trials: Trials
     promised: Callable[[Tensor, Property], Iterator[Trial]]
+    kinks: Kinks | None = None
 
 
 def locate(case: Case) -> Reason:
@@ -85,9 +86,24 @@ def _shape(case: Case) -> Reason:
 
 
 def _kink(case: Case) -> Reason | None:
-    if agrees(case.claim, case.trials):
-        return Reason("kink", "it differs only where an argument is exactly 0: the value that is chosen at a kink")
-    return None
+    """Both sides agree at every random point."""
+    if not agrees(case.claim, case.trials):
+        return None
+    if case.kinks is None:
+        return Reason("kink", "at a kink only: it differs where numbers meet exactly (0, or a maximum reached twice)")
+    return Reason("kink", f"at the kink only: both sides are equal except where {kink_text(case)}")
+
+
+def kink_text(case: Case) -> str:
+    """``Z[i,j] = 0; there gradc takes 0, the line dA[i,j]``."""
+    assert case.kinks is not None
+    mask = case.kinks.masks[0]
+    number, x = (mask.left, mask.right) if isinstance(mask.left, Num) else (mask.right, mask.left)
+    where = f"{_show(x, case)} = {_show(number, case)}"
+    right, given = case.kinks.right, case.kinks.given
+    if right is None or given is None or not (mask.letters | right.letters | given.letters) <= set(case.claim.letters):
+        return where
+    return f"{where}; there gradc takes {_show(extract(right), case)}, the line {_show(extract(given), case)}"
 
 
 def _sign(case: Case) -> Reason | None:
@@ -97,7 +113,7 @@ def _sign(case: Case) -> Reason | None:
 
 def _factor(case: Case) -> Reason | None:
     """A ratio free of axes: which number times which extents."""
-    claim, trial = case.claim, case.trials[0]
+    claim, trial = case.claim, case.trials.first
     a, b = trial.value(claim.left, claim.letters), trial.value(claim.right, claim.right_letters)
     if a is None or b is None:
         return None
@@ -111,7 +127,7 @@ def _factor(case: Case) -> Reason | None:
     if not right:
         return None
     # A number may be the size of an extent by chance; a proof tells them apart.
-    proved = (f for f in right if case.truth.depth_of_proof(claim.left, mul(f, claim.right)) is not None)
+    proved = (f for f in right if case.truth.proof(claim.left, mul(f, claim.right)) is not None)
     return Reason("factor", f"the factor {_show(next(proved, right[0]), case)} is missing")
 
 
@@ -122,7 +138,7 @@ def _readings(ratio: float, case: Case) -> Iterator[Expr]:
     if case.truth.program.batch is not None:
         symbols.insert(0, case.truth.program.batch)
     options: list[tuple[int, Expr]] = []
-    sizes = case.trials[0].sizes
+    sizes = case.trials.first.sizes
     for exponents in product((0, 1, -1), repeat=min(len(symbols), 4)):
         scale = 1.0
         for e, x in zip(symbols, exponents, strict=False):
@@ -149,7 +165,7 @@ def _late_edits(case: Case) -> Reason | None:
 
 
 def mended_by_edit(
-    line: Line, reader: Reader, points: list[Trial], wanted: Callable[[Edit], bool] = lambda e: True
+    line: Line, reader: Reader, points: Iterable[Trial], wanted: Callable[[Edit], bool] = lambda e: True
 ) -> Reason | None:
     """The first single edit of the right side with which the line agrees at every point."""
     entries = reader.elab.names.entries

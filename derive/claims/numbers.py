@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from derive.program import Equation, Program, Tensor
 Array = NDArray[Any]
 
 POINTS = 3
+MOST = 16  # agreement is looked for at so many points: small arrays agree at a few by chance
 TOLERANCE = 1e-9
 
 
@@ -67,26 +69,34 @@ def trial(program: Program, equations: Iterable[Equation], point: Point, sizes: 
     return Trial(arrays, extents)
 
 
-def trials(
-    program: Program,
-    equations: tuple[Equation, ...],
-    points: Iterable[Point],
-    sizes: Mapping[str, int],
-    most: int = POINTS,
-) -> list[Trial]:
-    """The derivation at a few of the points, those first at which all is finite."""
-    found = [trial(program, equations, point, sizes) for point in points]
-    return sorted(found, key=lambda t: sum(not np.all(np.isfinite(a)) for a in t.arrays.values()))[:most]
+class Trials:
+    """The derivation at many points, each made when it is first asked for; those at which all is finite come first."""
 
+    def __init__(
+        self, program: Program, equations: tuple[Equation, ...], drawn: Iterable[Point], sizes: Mapping[str, int]
+    ) -> None:
+        self._points = iter(drawn)
 
-def at_zero(program: Program, point: Point) -> Iterator[Point]:
-    """The point with data and parameters set to zero, one more each time: where kinks are."""
-    free = [t for t in program.declared if t.dtype == "real" and t.kind in ("input", "param")]
-    plain = [t.name for t in free if not t.properties and t.bounds is None]
-    for k in range(len(plain)):
-        yield {**point, **{name: np.zeros_like(point[name]) for name in plain[: k + 1]}}
-        if k:
-            yield {**point, plain[k]: np.zeros_like(point[plain[k]])}
+        def make(point: Point) -> Trial:
+            return trial(program, equations, point, sizes)
+
+        self._make = make
+        first = [self._make(point) for point in islice(self._points, 2 * POINTS)]
+        self.known = sorted(first, key=lambda t: sum(not np.all(np.isfinite(a)) for a in t.arrays.values()))
+
+    def __iter__(self) -> Iterator[Trial]:
+        yield from self.known
+        while len(self.known) < MOST:
+            point = next(self._points, None)
+            if point is None:
+                return
+            self.known.append(self._make(point))
+            yield self.known[-1]
+
+    @property
+    def first(self) -> Trial:
+        """The first of them."""
+        return self.known[0]
 
 
 def close(a: Array, b: Array) -> bool:
@@ -114,7 +124,8 @@ def agrees(claim: Claim, points: Iterable[Trial]) -> bool:
 
 def has_values(claim: Claim, points: Iterable[Trial]) -> tuple[bool, bool]:
     """Whether the left side has a finite entry at some point, and whether the right side has."""
-    pairs = [(t.value(claim.left, claim.letters), t.value(claim.right, claim.right_letters)) for t in points]
+    some = list(islice(points, 2 * POINTS))
+    pairs = [(t.value(claim.left, claim.letters), t.value(claim.right, claim.right_letters)) for t in some]
     left, right = (
         any(x is not None and bool(np.any(np.isfinite(x))) for x in side) for side in zip(*pairs, strict=True)
     )

@@ -7,13 +7,14 @@ as they are given; cotangents unfolded; everything unfolded), and whether two ex
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Any
 
+from derive.claims.cases import Cases, at_kinks
 from derive.errors import GradcError
-from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Num, Reduce, Select, add, mul, num, sum_over
+from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Mask, Num, Reduce, Select, add, mul, num, sum_over
 from derive.facts import Facts
 from derive.functions import expand_calls
 from derive.normal import Normalizer, TooLargeError
@@ -32,6 +33,15 @@ DEPTHS = (
     "with the cotangents behind it unfolded",
     "with everything unfolded",
 )
+
+
+@dataclass(frozen=True)
+class Kinks:
+    """Conditions under which alone two sides differ; what each side is under the first of them, where that is known."""
+
+    masks: list[Compare]
+    right: Expr | None = None
+    given: Expr | None = None
 
 
 class Truth:
@@ -78,16 +88,36 @@ class Truth:
                 hidden = {t: e for t, e in table.items() if t.hidden and table is not self.forward}
                 yield unfold(inline(left, table[left.tensor]), hidden)
 
-    def depth_of_proof(self, left: Expr, right: Expr) -> int | None:
-        """The first of `DEPTHS` at which both sides have one normal form; None where there is none."""
+    def proof(self, left: Expr, right: Expr) -> str | None:
+        """How both sides are found to have one normal form, by the first of `DEPTHS`; None where they are not."""
+        for depth, a, b, normal in self._depths(left, right):
+            if _same(a, b, normal):
+                return DEPTHS[depth]
+            if _by_cases(a, b, normal) == ZERO:
+                return f"{DEPTHS[depth]}, case by case"
+        return None
+
+    def kinks(self, left: Expr, right: Expr) -> Kinks | None:
+        """Where alone both sides differ, if that is where numbers meet exactly."""
+        for _, a, b, normal in self._depths(left, right):
+            apart = _by_cases(a, b, normal)
+            found = None if apart is None else at_kinks(apart)
+            if found:
+                try:
+                    right_there, given = (Cases(normal).at(found[0], expand_calls(e)) for e in (a, b))
+                except TooLargeError:
+                    return Kinks(found)
+                return Kinks(found, right_there, given)
+        return None
+
+    def _depths(self, left: Expr, right: Expr) -> Iterator[tuple[int, Expr, Expr, Normalizer]]:
+        """Both sides at each depth: the left side by its definitions, then with more and more unfolded."""
         for own in self.definitions(left):
-            if _same(own, right, self._facts):
-                return 0
+            yield 0, own, right, self._facts
         left, right = (unfold(e, self.short) for e in (left, right))
-        if _same(left, right, self._facts):
-            return 1
+        yield 1, left, right, self._facts
         left, right = (expand_calls(unfold(e, self.forward)) for e in (left, right))
-        return 2 if _same(left, right, self._promises) else None
+        yield 2, left, right, self._promises
 
     def normal(self, e: Expr) -> Expr | None:
         """The normal form by the facts of the program; None where it is too large."""
@@ -128,6 +158,17 @@ def _same(a: Expr, b: Expr, normal: Normalizer) -> bool:
         return bool(cases) and all(normal(c) == ZERO for c in cases)
     except TooLargeError:
         return False
+
+
+def _by_cases(a: Expr, b: Expr, normal: Normalizer) -> Expr | None:
+    """What is left of a − b when it is split by its conditions; None where that is too large, or there are none."""
+    apart = expand_calls(add(a, mul(-1, b)))
+    if not any(isinstance(n, (Mask, Select)) for n in walk(apart)):
+        return None
+    try:
+        return Cases(normal)(apart)
+    except TooLargeError:
+        return None
 
 
 def _one_place(e: Expr) -> Expr:

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count, islice
 
+from derive.claims.kinks import points_at_kinks
 from derive.claims.line import Claim, Line, Reader, cotangents_named, read_line, scalars_of
 from derive.claims.locate import Case, Reason, locate, mended_by_edit
-from derive.claims.numbers import POINTS, Trial, Witness, agrees, at_zero, has_values, trial, trials, witness
-from derive.claims.truth import DEPTHS, Truth, with_promise
+from derive.claims.numbers import Trial, Trials, Witness, agrees, has_values, trial, witness
+from derive.claims.truth import Kinks, Truth, with_promise
 from derive.errors import GradcError, NotSupportedYet, SourceError
-from derive.points import Point, points, small_sizes
+from derive.points import points, small_sizes
 from derive.program import Program, Property, Tensor
 
 MORE = 12
@@ -75,17 +76,12 @@ class _Session:
     def verdicts(self) -> list[Verdict]:
         claims = [self._claim(line) for line in self.lines]
         self.truth.learn(self.reader.added)
-        drawn = self._draw(self.program)
-        self.trials = self._trials(drawn)
-        self.kinks = self._trials([z for p in drawn[:1] for z in at_zero(self.program, p)], 12)
+        drawn = points(self.program, self.sizes, self.seed, lambda point: True)
+        self.trials = Trials(self.program, self.truth.equations, drawn, self.sizes)
         return [
             self._misfit(line, c) if isinstance(c, SourceError) else self._verdict(c)
             for line, c in zip(self.lines, claims, strict=True)
         ]
-
-    def _draw(self, program: Program) -> list[Point]:
-        """Random values for all declarations, every promise kept; every second point is positive where it may be."""
-        return list(islice(points(program, self.sizes, self.seed, lambda point: True), 2 * POINTS))
 
     def _claim(self, line: Line) -> Claim | SourceError:
         try:
@@ -93,8 +89,11 @@ class _Session:
         except SourceError as error:
             return error
 
-    def _trials(self, points: list[Point], most: int = POINTS) -> list[Trial]:
-        return trials(self.program, self.truth.equations, points, self.sizes, most)
+    def _at_kinks(self, kinks: Kinks | None) -> Iterator[Trial]:
+        """Trials where numbers meet exactly, those first that the difference of both sides asks for."""
+        masks = [] if kinks is None else kinks.masks
+        for point in points_at_kinks(masks, self.truth, self.program, self.trials.first):
+            yield trial(self.program, self.truth.equations, point, self.sizes)
 
     def _promised(self, tensor: Tensor, promise: Property) -> Iterator[Trial]:
         """Many points, for small arrays may keep another promise by chance; drawn as far as they are asked for."""
@@ -112,7 +111,7 @@ class _Session:
         return Verdict(line.text, REFUTED, str(replace(found, words=words)), found.kind)
 
     def _verdict(self, claim: Claim) -> Verdict:
-        text = claim.line.text
+        text, kinks = claim.line.text, None
         left, right = has_values(claim, self.trials)
         if not left:
             raise GradcError(f"{claim.line.name} is finite at none of the points tried: nothing can be said of it")
@@ -121,13 +120,14 @@ class _Session:
                 text, REFUTED, "undefined: the right side is finite at none of the points tried", "undefined"
             )
         if claim.fits and agrees(claim, self.trials):
-            depth = self.truth.depth_of_proof(claim.left, claim.right)
-            if depth is not None:
-                return Verdict(text, PROVED, DEPTHS[depth])
-            found = witness(claim, self.kinks)
+            proof = self.truth.proof(claim.left, claim.right)
+            if proof is not None:
+                return Verdict(text, PROVED, proof)
+            kinks = self.truth.kinks(claim.left, claim.right)
+            found = witness(claim, self._at_kinks(kinks))
             if found is None:
-                return Verdict(text, AGREES, f"at {len(self.trials)} points to nine digits")
+                return Verdict(text, AGREES, f"at {len(self.trials.known)} points to nine digits")
         else:
             found = witness(claim, self.trials) if claim.fits else None
-        reason: Reason = locate(Case(claim, self.truth, self.reader, self.trials, self._promised))
+        reason: Reason = locate(Case(claim, self.truth, self.reader, self.trials, self._promised, kinks))
         return Verdict(text, REFUTED, str(reason), reason.kind, found)

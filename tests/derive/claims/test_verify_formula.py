@@ -201,7 +201,7 @@ def test_what_gradc_prints_is_read(written, text):
     assert plain(written, frozenset({"n"})) == text
 
 
-MODELS = Path(__file__).resolve().parents[2] / "examples"
+MODELS = Path(__file__).resolve().parents[3] / "examples"
 
 
 @pytest.mark.parametrize("form", ["matrix", "index"])

@@ -118,11 +118,17 @@ def decided(e: Compare) -> Expr:
     >>> from derive.expr import Dim, fresh
     >>> i = fresh(Dim("n"), "i"); decided(Compare("<", i, Dim("n"))), decided(Compare("<=", i + 1, i))
     (1, 0)
+    >>> k = fresh(num(1), "k"); decided(Compare("==", num(0), k)), decided(Compare("==", i, Dim("n")))
+    (1, 0)
     """
-    if e.op not in ("<", "<=") or not all(_is_integer(side) for side in (e.left, e.right)):
+    if not all(_is_integer(side) for side in (e.left, e.right)):
         return e
-    slack = add(e.right, mul(-1, e.left), -1 if e.op == "<" else 0)
-    low, high = _bounds(slack)
+    low, high = _bounds(add(e.right, mul(-1, e.left), -1 if e.op == "<" else 0))
+    if e.op in ("==", "!="):
+        if low == high == ZERO:  # an axis of one place: [0 == i]
+            return ONE if e.op == "==" else ZERO
+        apart = never_negative(add(low, -1)) or never_negative(add(mul(-1, high), -1))
+        return (ZERO if e.op == "==" else ONE) if apart else e
     if never_negative(low):
         return ONE
     return ZERO if never_negative(add(mul(-1, high), -1)) else e

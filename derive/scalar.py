@@ -196,6 +196,8 @@ def _candidates(g: Any, d: Any, x: Any, o: Any) -> Iterator[Any]:
             continue
         solution = -equation.coeff(u, 0) / equation.coeff(u, 1)
         short = sp.cancel(du.subs(u, solution))
+        if not short.free_symbols <= d.free_symbols | {o}:  # e^y from o = e^y − 13x would bring x in, and cancellation
+            continue
         for answer in (short, sp.expand(short)):
             if _admissible(answer, o, g, old):
                 yield answer

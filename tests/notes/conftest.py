@@ -1,28 +1,51 @@
 """What the tests of the lecture notes share: a statement of theirs is proved to be what gradc derives.
 
 A statement is a line of the model language. It is read apart from the model, so that nothing is shared but the names,
-and compared twice: as mathematics (the normal form of the difference is 0) and by number (complex steps).
+and compared twice: as mathematics (the normal form of the difference is 0) and by number (complex steps). Unless a
+test says otherwise, what gradc prints must also have no more operations than the statement.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
 import derive
-from derive import pipeline
 from derive.contract import is_delta
+from derive.display import definitions
 from derive.evaluate import evaluate, evaluate_expr, find_sizes
-from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, fresh_like, mul, negate, sum_over
+from derive.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Letter,
+    Mul,
+    Num,
+    Pow,
+    fresh_like,
+    mul,
+    negate,
+    num,
+    power,
+    split_coefficient,
+    split_power,
+    sum_over,
+)
 from derive.facts import Facts
+from derive.lift import without_units
 from derive.normal import Normalizer
 from derive.pipeline import Derivation
 from derive.program import Equation, Program
-from derive.rewrite import map_children, substitute, walk
+from derive.rewrite import factors, map_children, substitute, walk
 from derive.simplify import inline
 
 
@@ -35,28 +58,85 @@ class Notes:
         self.program = self.model.program
         self.values = numeric.draw(self.program, seed=3)
 
-    def gradient(self, by: str, statement: str) -> None:
-        """The gradient of the objective by a tensor is what the statement says."""
-        done = pipeline.gradient(self.program, (self.model.variable(by),))
-        objective = self.program.objective
-        assert objective is not None
-        self.check(done, statement, self.numerical(objective.name, by))
+    def gradient(self, by: str, statement: str, shortest: bool = True) -> None:
+        """The gradient of the objective by a tensor is what the statement says.
 
-    def jacobian(self, y: str, x: str, statement: str) -> derive.DerivedModel:
+        A statement may have lines before it that name parts of it, as ``dz = …`` before ``dW = dz @ x'``.
+        """
+        found = self.model.gradient(by)
+        self.check(found.derivation, statement, [self.slope(by)])
+        if shortest:
+            self.compare_sizes(found.formulas, statement)
+
+    def backward(self, statements: str, shortest: bool = True) -> derive.Gradient:
+        """A whole backward pass: each line ``dT = …`` is the gradient by T, with the lines before it as given."""
+        names = [line.partition("=")[0].partition("[")[0].strip()[1:] for line in statements.splitlines()]
+        found = self.model.gradient(*names)
+        self.check(found.derivation, statements, [self.slope(n) for n in names])
+        if shortest:
+            self.compare_sizes(found.formulas, statements)
+        return found
+
+    def jacobian(self, y: str, x: str, statement: str, shortest: bool = True) -> derive.DerivedModel:
         """∂y/∂x, the axes of y first, is what the statement says."""
         done = self.model.jacobian(y, x)
-        self.check(done.derivation, statement, self.numerical(y, x))
+        self.check(done.derivation, statement, [self.numerical(y, x)])
+        if shortest:
+            self.compare_sizes([done.formula], statement)
         return done
 
-    def check(self, done: Derivation, statement: str, want: np.ndarray) -> None:
+    def written_out(self, y: str, x: str, matrix: list[list[str]]) -> None:
+        """The Jacobian ∂y/∂x, written out in full, has these entries; none of ours is longer."""
+        jacobian = self.model.jacobian(y, x)
+        values = evaluate(jacobian.program, self.values)
+        arrays = {t: values[t.name] for t in jacobian.program.tensors if t.name in values}
+        entries = jacobian.expanded(size=find_sizes(self.program, {})).entries
+        assert [len(line) for line in entries] == [len(line) for line in matrix]
+        want = self.numerical(y, x).reshape(len(matrix), -1)
+        for i, line in enumerate(matrix):
+            for j, text in enumerate(line):
+                stated = self.stated(f"S = {text}")[1][-1]
+                ours, theirs = entries[i][j], moved(stated, (), jacobian.program)
+                assert ours is not None
+                assert is_zero(ours - theirs, jacobian.derivation.prepared), (ours, theirs)
+                assert size(ours) <= size(theirs), (ours, theirs)
+                np.testing.assert_allclose(evaluate_expr(ours, (), arrays, {}), want[i, j], rtol=1e-12, atol=1e-14)
+
+    def check(self, done: Derivation, statement: str, wanted: list[np.ndarray]) -> None:
+        """The last lines are the results of a derivation, by normal form and by number."""
+        other, lines = self.stated(statement)
+        values = evaluate(other, self.values)
+        for line, out, want in zip(lines[-len(wanted) :], done.results, wanted, strict=True):
+            result = next(e for e in done.formulas.equations if e.out is out)
+            body = inlined(result.body, [e for e in done.derived if e.out is not out])
+            before = lines[: lines.index(line)]
+            same_names = moved(line.with_body(inlined(line.body, before)), result.letters, self.program)
+            assert is_zero(body - same_names, done.prepared), (body, same_names)
+            np.testing.assert_allclose(values[line.out.name], want, rtol=1e-10, atol=1e-12)
+
+    def stated(self, statement: str) -> tuple[Program, list[Equation]]:
+        """The program with some more lines, and their equations; what these hide is put in."""
         other = derive.parse(f"{self.text}\n{statement}\n").program
-        stated = other.equations[-1]
-        result = next(e for e in done.formulas.equations if e.out is done.results[0])
-        body = inlined(result.body, [e for e in done.derived if e.out is not result.out])
-        same_names = moved(stated, result.letters, self.program)
-        assert is_zero(body - same_names, done.prepared), (body, same_names)
-        found = evaluate(other, self.values)[stated.out.name]
-        np.testing.assert_allclose(found, want, rtol=1e-10, atol=1e-12)
+        added = list(other.equations[len(self.program.equations) :])
+        return other, [
+            e.with_body(inlined(e.body, [h for h in added[:k] if h.out.hidden]))
+            for k, e in enumerate(added)
+            if not e.out.hidden
+        ]
+
+    def compare_sizes(self, formulas: Iterable[derive.Formula], statement: str) -> None:
+        """What a reader sees of formulas, with the names that gradc gave, has no more operations than the notes."""
+        shown = [f.equation for f in formulas]
+        names = {e.out: e for f in formulas for e in definitions(f.equation, f.notation.program)}
+        ours = sum(size(without_units(e.body)) for e in (*shown, *names.values()))
+        theirs = sum(size(without_units(e.body)) for e in self.stated(statement)[1])
+        assert ours <= theirs, f"{ours} operations, not {theirs}: " + "; ".join(map(str, formulas))
+
+    def slope(self, by: str) -> np.ndarray:
+        """The gradient of the objective by complex steps."""
+        objective = self.program.objective
+        assert objective is not None
+        return self.numerical(objective.name, by).sum(tuple(range(objective.rank)))
 
     def numerical(self, y: str, x: str) -> np.ndarray:
         """∂y/∂x by complex steps, also by a tensor in the middle of the model."""
@@ -100,6 +180,34 @@ class Notes:
             np.testing.assert_allclose(np.array(found, dtype=float), want.reshape(shape), rtol=1e-10, atol=1e-12)
 
 
+def size(e: Expr) -> int:
+    """The operations of a formula as one writes it: signs, sums, products, quotients, powers, functions, conditions.
+
+    A matrix product and its sum over indices are the same here, for both are read into the same expression. A number
+    that all terms of a sum share counts once.
+    """
+    match e:
+        case Add():
+            scales = [split_coefficient(t)[0] for t in e.args]
+            shared = abs(scales[0]) if len({abs(c) for c in scales}) == 1 else Fraction(1)
+            inside = [mul((1 if c > 0 else -1) / shared, t) for c, t in zip(scales, e.args, strict=True)]
+            outside = (shared.numerator != 1) + (shared.denominator != 1) + all(c < 0 for c in scales)
+            return outside + len(inside) - 1 + sum(map(size, inside))
+        case Mul() | Pow():
+            scale, rest = split_coefficient(e)
+            above, below = [num(abs(scale.numerator))], [num(scale.denominator)]
+            for base, exponent in map(split_power, factors(rest)):
+                inverse = isinstance(exponent, Num) and exponent.value < 0
+                (below if inverse else above).append(power(base, -exponent if inverse else exponent))
+            above, below = ([f for f in fs if f != ONE] for fs in (above, below))
+            if e in above:  # a power by itself
+                return 1 + size(split_power(e)[0]) + size(split_power(e)[1])
+            return (scale < 0) + max(len(above) - 1, 0) + len(below) + sum(map(size, (*above, *below)))
+        case Access() | Num() | Letter():
+            return sum(map(size, e.children))
+    return (0 if not e.children else 1) + sum(map(size, e.children))
+
+
 class Letters:
     """The equation of a Jacobian, its derived parts put in."""
 
@@ -137,9 +245,18 @@ def moved(stated: Equation, letters: tuple[Letter, ...], program: Program) -> Ex
 
 
 def is_zero(difference: Expr, program: Program) -> bool:
-    """Whether it is 0 by the normal form, if need be after the model's equations are put in."""
+    """Whether it is 0 by the normal form, if need be after the model's equations and functions are put in."""
     normal = Normalizer(Facts(program))
-    return any(vanishes(e, normal) for e in (difference, inlined(difference, list(program.equations))))
+    unfolded = inlined(difference, list(program.equations))
+    return any(vanishes(without_units(e), normal) for e in (difference, unfolded, defined(unfolded)))
+
+
+def defined(e: Expr) -> Expr:
+    """Functions written out as far as they are defined by others."""
+    e = map_children(e, defined)
+    if isinstance(e, Call) and e.function.definition is not None:
+        return defined(e.function.expand(*e.arguments))
+    return e
 
 
 def vanishes(e: Expr, normal: Normalizer) -> bool:

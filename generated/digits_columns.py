@@ -32,13 +32,11 @@ What is computed:
     loss = −(1/n) Σ(Y ⊙ (Z2 − lse))
     dZ2 = (P − Y)/n
     dW2 = dZ2 A1ᵀ
-    S_2 = dZ2 1
-    db2 = S_2
+    db2 = dZ2 1
     dA1 = W2ᵀ dZ2
     dZ1 = dA1 ⊙ relu′(Z1)
     dW1 = dZ1 Xᵀ
-    S_3 = dZ1 1
-    db1 = S_3
+    db1 = dZ1 1
 """
 
 import math
@@ -458,17 +456,16 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     # P = E ⊘ S    (line 16: P = softmax(Z2, axis=0))
     # loss = −(1/n) Σ(Y ⊙ (Z2 − lse))    (line 17: minimize cross_entropy(Y, P))
     # dZ2 = (P − Y)/n
-    # S_2 = dZ2 1
-    # db2 = S_2
+    # db2 = dZ2 1
     loss_sum = 0.0
     for i in range(c):
-        S_2 = 0.0
+        db2_sum = 0.0
         for j in range(n):
             P = E[i, j] / S[j]
             loss_sum += Y[i, j] * (Z2[i, j] - lse[j])
             dZ2[i, j] = (P - Y[i, j]) / n
-            S_2 += dZ2[i, j]
-        db2[i, 0] = S_2
+            db2_sum += dZ2[i, j]
+        db2[i, 0] = db2_sum
     loss = -loss_sum / n
 
     # dW2 = dZ2 A1ᵀ
@@ -478,14 +475,13 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     np.dot(W2.T, dZ2, dA1)
 
     # dZ1 = dA1 ⊙ relu′(Z1)
-    # S_3 = dZ1 1
-    # db1 = S_3
+    # db1 = dZ1 1
     for i in range(h):
-        S_3 = 0.0
+        db1_sum = 0.0
         for j in range(n):
             dZ1[i, j] = dA1[i, j] if Z1[i, j] > 0.0 else 0.0
-            S_3 += dZ1[i, j]
-        db1[i, 0] = S_3
+            db1_sum += dZ1[i, j]
+        db1[i, 0] = db1_sum
 
     # dW1 = dZ1 Xᵀ
     np.dot(dZ1, X.T, dW1)

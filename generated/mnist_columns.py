@@ -34,13 +34,11 @@ What is computed:
     loss = −(1/m) Σ(Y ⊙ (Z2 − lse))
     dZ2 = (A2 − Y)/m
     dW2 = dZ2 A1ᵀ
-    S_2 = dZ2 1
-    db2 = S_2
+    db2 = dZ2 1
     dA1 = W2ᵀ dZ2
     dZ1 = dA1 ⊙ relu′(Z1)
     dW1 = dZ1 A0ᵀ
-    S_3 = dZ1 1
-    db1 = S_3
+    db1 = dZ1 1
 """
 
 import math
@@ -478,17 +476,16 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     # A2 = E ⊘ S    (line 17: A2 = softmax(Z2, axis=0))
     # loss = −(1/m) Σ(Y ⊙ (Z2 − lse))    (line 18: minimize cross_entropy(Y, A2))
     # dZ2 = (A2 − Y)/m
-    # S_2 = dZ2 1
-    # db2 = S_2
+    # db2 = dZ2 1
     loss_sum = 0.0
     for i in range(c):
-        S_2 = 0.0
+        db2_sum = 0.0
         for j in range(m):
             A2 = E[i, j] / S[j]
             loss_sum += Y[i, j] * (Z2[i, j] - lse[j])
             dZ2[i, j] = (A2 - Y[i, j]) / m
-            S_2 += dZ2[i, j]
-        db2[i, 0] = S_2
+            db2_sum += dZ2[i, j]
+        db2[i, 0] = db2_sum
     loss = -loss_sum / m
 
     # dW2 = dZ2 A1ᵀ
@@ -498,14 +495,13 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     np.dot(W2.T, dZ2, dA1)
 
     # dZ1 = dA1 ⊙ relu′(Z1)
-    # S_3 = dZ1 1
-    # db1 = S_3
+    # db1 = dZ1 1
     for i in range(h):
-        S_3 = 0.0
+        db1_sum = 0.0
         for j in range(m):
             dZ1[i, j] = dA1[i, j] if Z1[i, j] > 0.0 else 0.0
-            S_3 += dZ1[i, j]
-        db1[i, 0] = S_3
+            db1_sum += dZ1[i, j]
+        db1[i, 0] = db1_sum
 
     # dW1 = dZ1 A0ᵀ
     np.dot(dZ1, A0.T, dW1)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 
 from derive.differentiable import Differentiable, Gradient
-from derive.display import readable
+from derive.display import definitions, readable
 from derive.notation import Notation, source_line
+from derive.notation.latex import aligned
 from derive.program import Equation, Program, Tensor, needed, reads
 
 
@@ -28,6 +30,38 @@ def sheet(model: Differentiable) -> str:
         "## What simplified them\n\n```\n" + "\n".join(map(str, gradient.report.firings)) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is shown of a gradient: the author's equations, the derived ones, and names of gradc's in them."""
+
+    notation: Notation
+    forward: tuple[Equation, ...]
+    backward: tuple[Equation, ...]
+    names: tuple[Equation, ...]
+
+
+def parts_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) -> Parts:
+    """The equations of a gradient in the order in which they are shown."""
+    notation = Notation(gradient.program, deltas=deltas, shapes=shapes)
+    program = notation.program
+    forward = tuple(readable(e, program) for e in _forward(program) if not e.out.hidden)
+    backward = tuple(f.equation for f in gradient.formulas)
+    if deltas:
+        backward = tuple(e for e in program.equations if e.out.kind == "cotangent")
+    shown = {e.out for e in (*forward, *backward)}
+    found = dict.fromkeys(d.out for e in (*forward, *backward) for d in definitions(e, program))
+    names = tuple(readable(program.defined[t], program) for t in found if t not in shown)
+    return Parts(notation, forward, backward, names)
+
+
+def latex_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) -> str:
+    """The formulas in LaTeX, a display for each part, to be pasted into a document of one's own."""
+    parts = parts_of(gradient, deltas=deltas, shapes=shapes)
+    groups = [("forward", parts.forward), ("backward", parts.backward), ("with", parts.names)]
+    shown = [f"% {title}\n{aligned([parts.notation.latex(e) for e in group])}" for title, group in groups if group]
+    return "\n\n".join([heading(gradient.program).replace("#", "%", 1), *shown])
 
 
 def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) -> str:
@@ -85,6 +119,14 @@ def heading(program: Program) -> str:
     sizes = [d.name if d.default is None else f"{d.name} = {d.default}" for d in program.dims]
     batch = [f"batch {program.batch.name}"] if program.batch else []
     return f"# {program.name}: {', '.join([*batch, *sizes]) or 'no extents'}"
+
+
+def sources_of(program: Program) -> list[list[str]]:
+    """The lines of the texts that the model was read from, as their author wrote them."""
+    spans = [*(t.span for t in program.declared), *(e.span for e in program.equations)]
+    found = dict.fromkeys(s.source for s in spans if s is not None)
+    texts = [s.text for s in found] or [program.text]
+    return [re.split(r"\r\n|\r|\n", text.rstrip()) for text in texts]
 
 
 def shape_of(t: Tensor) -> str:

@@ -6,7 +6,6 @@ the template gives it its shape and escapes what comes from the model.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,13 @@ from markupsafe import Markup
 
 from codegen.report.drawing import Drawings
 from codegen.report.graph import graph_svg
-from codegen.sheets import heading, shape_of
+from codegen.sheets import heading, parts_of, shape_of, sources_of
 from codegen.verify import CheckResult
 from derive.cost import Cost
 from derive.differentiable import Differentiable, Formula, Gradient
-from derive.display import definitions, readable
 from derive.errors import GradcError
 from derive.notation import Notation, source_line
-from derive.program import Equation, Program, Tensor, needed
+from derive.program import Equation, Tensor
 from derive.steps import Step, Steps
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -78,7 +76,7 @@ def report(model: Differentiable, wrt: Sequence[str] = (), check: CheckResult | 
     content = {
         "name": program.name,
         "sizes": heading(program).partition(": ")[2],
-        "sources": _sources(program),
+        "sources": sources_of(program),
         "graph": graph_svg(program),
         "forward": page.forward(),
         "backward": page.backward(),
@@ -100,11 +98,8 @@ class _Page:
         self.program = gradient.program
         self.notation = gradient.notation
         self.with_shapes = Notation(self.program, shapes=True)
-        wanted = [bar for _, bar in self.program.gradients]
-        roots = [*wanted, *([self.program.objective] if self.program.objective else [])]
-        equations = [e for e in needed(self.program, roots) if e.out.kind != "cotangent"]
-        self.shown_forward = [readable(e, self.program) for e in equations if not e.out.hidden]
-        self.wanted = set(wanted)
+        self.parts = parts_of(gradient)
+        self.wanted = {bar for _, bar in self.program.gradients}
         self.steps, self.untold = self.told()
 
     def drawn(self, equation: Equation) -> Markup:
@@ -112,7 +107,7 @@ class _Page:
 
     def forward(self) -> list[Line]:
         """The model's equations, beside the lines that they come from."""
-        return [Line(self.drawn(e), _shape(e.out), self.source(e)) for e in self.shown_forward]
+        return [Line(self.drawn(e), _shape(e.out), self.source(e)) for e in self.parts.forward]
 
     def source(self, equation: Equation) -> str | None:
         """The author's line, where it says what the formula does not."""
@@ -152,22 +147,11 @@ class _Page:
 
     def names(self) -> list[Markup]:
         """What the names that gradc gave stand for, each once."""
-        shown = [*self.shown_forward, *(f.equation for f in self.gradient.formulas)]
-        found = dict.fromkeys(d.out for e in shown for d in definitions(e, self.program))
-        visible = {e.out for e in shown}
-        return [self.drawn(readable(self.program.defined[t], self.program)) for t in found if t not in visible]
+        return [self.drawn(e) for e in self.parts.names]
 
     def savings(self) -> list[Saving]:
         """The rewrites that fired, in order."""
         return [Saving(f.tensor, f.rule, _cost(f.before), _cost(f.after)) for f in self.gradient.report.firings]
-
-
-def _sources(program: Program) -> list[list[str]]:
-    """The lines of the texts that the model was read from, as their author wrote them."""
-    spans = [*(t.span for t in program.declared), *(e.span for e in program.equations)]
-    found = dict.fromkeys(s.source for s in spans if s is not None)
-    texts = [s.text for s in found] or [program.text]
-    return [re.split(r"\r\n|\r|\n", text.rstrip()) for text in texts]
 
 
 def _shape(t: Tensor) -> str:

@@ -8,7 +8,7 @@ from derive.notation.names import Names
 from derive.notation.notation import FORMS, Notation, source_line
 from derive.program import Equation, Program, Tensor
 
-__all__ = ["FORMS", "Names", "Notation", "formula", "formulas", "latex_document", "source_line", "to_json"]
+__all__ = ["FORMS", "Names", "Notation", "formula", "formulas", "source_line", "to_json"]
 
 
 def formula(equation: Equation, program: Program, form: str = "matrix") -> str:
@@ -19,8 +19,3 @@ def formula(equation: Equation, program: Program, form: str = "matrix") -> str:
 def formulas(program: Program, form: str = "matrix") -> list[tuple[Tensor, str]]:
     """Every equation of a program in the notation of that name, in order."""
     return Notation(program).formulas(form)
-
-
-def latex_document(program: Program) -> str:
-    """A complete LaTeX article with the formulas of a program."""
-    return Notation(program).document()

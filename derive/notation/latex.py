@@ -15,11 +15,6 @@ from derive.program import Tensor
 
 _WIDTH = 140  # characters of source, about one line of print
 _OPERATORS = {"sum": r"\sum", "max": r"\max", "min": r"\min", "prod": r"\prod"}
-_PREAMBLE = r"""\documentclass{article}
-\usepackage{amsmath,amssymb}
-\allowdisplaybreaks
-\begin{document}
-"""
 
 
 class LatexStyle(Style):
@@ -127,12 +122,3 @@ def aligned(formulas: list[str]) -> str:
 def _lines(formula: str) -> list[str]:
     first, *rest = wrapped(formula, _WIDTH)
     return [first.replace(" = ", " &= ", 1), *(rf"&\quad {line}" for line in rest)]
-
-
-def document(title: str, sections: list[tuple[str, list[str]]]) -> str:
-    """A complete article: a title and groups of formulas under their headings."""
-    parts = [_PREAMBLE + rf"\section*{{{_escaped(title)}}}"]
-    for heading, formulas in sections:
-        if formulas:
-            parts += [rf"\subsection*{{{_escaped(heading)}}}", aligned(formulas)]
-    return "\n".join([*parts, r"\end{document}", ""])

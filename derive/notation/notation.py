@@ -10,7 +10,7 @@ from derive import forms
 from derive.lift import lift
 from derive.notation.deltas import with_deltas
 from derive.notation.index_text import IndexPrinter
-from derive.notation.latex import LatexStyle, document
+from derive.notation.latex import LatexStyle
 from derive.notation.matrix_text import MatrixPrinter
 from derive.notation.names import Names
 from derive.notation.python_text import PythonPrinter
@@ -114,17 +114,6 @@ class Notation:
     def formulas(self, form: str = "matrix") -> list[tuple[Tensor, str]]:
         """Every equation of the program, in order."""
         return [(e.out, self.formula(e, form)) for e in self.program.equations]
-
-    def document(self) -> str:
-        """A complete LaTeX article: the model, its gradients, and both in indices."""
-        forward = [e for e in self.program.equations if e.out.kind != "cotangent"]
-        backward = [e for e in self.program.equations if e.out.kind == "cotangent"]
-        sections = [
-            ("Model", [self.latex(e) for e in forward]),
-            ("Gradients", [self.latex(e) for e in backward]),
-            ("Gradients in index notation", [self.latex_index(e) for e in backward]),
-        ]
-        return document(self.program.name or "model", sections)
 
 
 def source_line(equation: Equation) -> str | None:

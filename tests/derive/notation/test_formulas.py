@@ -10,7 +10,7 @@ import pytest
 from derive.evaluate import evaluate
 from derive.language.parse import parse
 from derive.language.read import read
-from derive.notation import Notation, formula, formulas, latex_document, source_line, to_json
+from derive.notation import Notation, formula, formulas, source_line, to_json
 from derive.pipeline import gradient
 from derive.program import Program
 
@@ -234,7 +234,6 @@ def test_public_functions():
     assert formula(equation, program, "python") == "dW1 = X.T @ dZ1"
     with pytest.raises(ValueError, match="matrix, index"):
         formula(equation, program, "braille")
-    assert latex_document(program).rstrip().endswith(r"\end{document}")
 
 
 def test_source_line():

@@ -1,0 +1,189 @@
+r"""A derivation as a LaTeX article: the model, its formulas, their gradients, and the steps where they are asked for.
+
+In: a gradient. Out: a whole document that compiles with any TeX Live. LaTeX itself measures what fits: a formula is
+given as pieces between which a line may end, and a piece wider than the page is made smaller.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+
+from codegen.sheets import heading, parts_of, sources_of
+from derive.differentiable import Gradient
+from derive.notation.wrapping import wrapped
+from derive.program import Equation, Program, Tensor
+from derive.steps import Steps
+
+_PREAMBLE = r"""\documentclass[11pt]{article}
+\usepackage[a4paper,margin=2.2cm]{geometry}
+\usepackage[utf8]{inputenc}
+\usepackage[T1]{fontenc}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
+\usepackage{amsmath,amssymb,graphicx,textcomp}
+\setlength{\parindent}{0pt}
+\setcounter{secnumdepth}{0}
+\setcounter{MaxMatrixCols}{40}
+% A line of a group is \formula{left side}{pieces of the right side}{shape}; a step has its rule in front. The left
+% sides of a group are as wide as the widest, which \widest finds.
+\newlength{\before}\newlength{\behind}\newlength{\leftside}\newlength{\rightside}
+\newsavebox{\formulabox}
+\newenvironment{formulas}[2]{\par\setlength{\before}{#1}\setlength{\behind}{#2}\setlength{\leftside}{0pt}}{\par}
+\newcommand{\widest}[1]{\sbox{\formulabox}{$\displaystyle #1$}%
+  \ifdim\wd\formulabox>\leftside \setlength{\leftside}{\wd\formulabox}\fi}
+\newcommand{\formula}[3]{\row{}{#1}{#2}{\hfill\footnotesize$#3$}}
+\newcommand{\row}[4]{\par\smallskip
+  \setlength{\rightside}{\dimexpr\linewidth-\before-\behind-\leftside\relax}%
+  \makebox[\before][l]{\small\itshape #1}\makebox[\leftside][r]{$\displaystyle #2$}%
+  \parbox[t]{\rightside}{\raggedright\hangindent=1.6em\hangafter=1 #3\strut}\makebox[\behind][r]{#4}\par}
+\newcommand{\piece}[1]{\sbox{\formulabox}{$\displaystyle {}#1$}%
+  \ifdim\wd\formulabox>\dimexpr\rightside-1.6em\relax
+    \resizebox{\dimexpr\rightside-1.6em\relax}{!}{\usebox{\formulabox}}\else\usebox{\formulabox}\fi\allowbreak}
+\newcommand{\step}[4]{\row{#1}{#2}{#3 \ifx\relax#4\relax\else\enspace{\small(#4)}\fi}{}}
+\newcommand{\code}[2]{{\raggedright\small\ttfamily\hangindent=4em\hangafter=1
+  \makebox[2.2em][l]{\normalfont\scriptsize#1}#2\strut\par}}
+\newcommand{\unknown}[1]{{\tiny U+#1}}
+\let\under\underset % what stands under the factors of a product stands on one line, and apart
+\renewcommand{\underset}[2]{\mskip3mu\under{#1}{\mathstrut#2}\mskip3mu}
+\begin{document}
+"""
+_SPECIAL = {c: rf"\{c}" for c in "#$%&_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}",
+    '"': r"\textquotedbl{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "-": "-{}",
+    "|": r"\textbar{}",
+}
+_SIGNS = {
+    "′": "'", "″": "''", "−": "-", "·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "×": r"\times", "÷": r"\div",
+    "∂": r"\partial", "∇": r"\nabla", "√": r"\surd", "∞": r"\infty", "∈": r"\in", "≠": r"\ne", "≤": r"\le", "≥": r"\ge",
+    "≈": r"\approx", "→": r"\to", "←": r"\leftarrow", "⇒": r"\Rightarrow", "‖": r"\Vert", "∘": r"\circ", "∑": r"\sum",
+    "…": r"\dots", "⋯": r"\cdots", "–": r"\text{--}", "—": r"\text{---}", "⟨": r"\langle", "⟩": r"\rangle",
+}  # fmt: skip
+_LATIN_GREEK = "ABEHIKMNOPTXYZo"  # Greek letters that LaTeX has as Latin ones, in the order of the names below
+_ALIKE = dict(zip("ΑΒΕΗΙΚΜΝΟΡΤΧΥΖο", _LATIN_GREEK, strict=True))
+_VARIANTS = {"LAMDA": "lambda", "FINAL SIGMA": "varsigma"}
+
+
+def article(gradient: Gradient, *, steps: bool = False, shapes: bool = False, deltas: bool = False) -> str:
+    """The document; ``shapes`` writes them under the factors, ``deltas`` writes δ for layers."""
+    parts = parts_of(gradient, deltas=deltas, shapes=shapes)
+    notation, program = parts.notation, gradient.program
+
+    def group(equations: Iterable[Equation], *, index: bool = False) -> str:
+        printed = [(e.out, notation.latex_index(e) if index else notation.latex(e)) for e in equations]
+        return formulas([(tex, "" if shapes or index else _shape(t, notation.tex.word)) for t, tex in printed])
+
+    sections = [
+        ("Model", "\n\n".join(map(listing, sources_of(program)))),
+        ("Forward", group(parts.forward)),
+        ("Gradients", group(parts.backward)),
+        ("Names within these formulas", group(parts.names)),
+        ("Gradients in indices", group(parts.backward, index=True)),
+    ]
+    if steps:
+        sections.append(("Steps", story(gradient.steps(), notation.tex.tensor)))
+    return document(program, sections)
+
+
+def document(program: Program, sections: Sequence[tuple[str, str]]) -> str:
+    """A whole article about a program, its sections given as LaTeX; empty ones are left out."""
+    name, _, sizes = heading(program).removeprefix("# ").partition(": ")
+    parts = [rf"\section{{{plain(name)}}}", plain(sizes)]
+    parts += [f"\\subsection{{{plain(title)}}}\n{body}" for title, body in sections if body]
+    return _PREAMBLE + "\n\n".join(parts) + "\n\n\\end{document}\n"
+
+
+def formulas(lines: Sequence[tuple[str, str]]) -> str:
+    """Formulas in LaTeX, aligned at their equals signs, what stands beside each at the right margin."""
+    if not lines:
+        return ""
+    split = [(tex.partition(" = "), beside) for tex, beside in lines]
+    widest = [rf"\widest{{{left}}}" for left in dict.fromkeys(t[0] for t, _ in split)]
+    rows = [rf"\formula{{{left}}}{{{pieces(right)}}}{{{beside}}}" for (left, _, right), beside in split]
+    behind = "4em" if any(beside for _, beside in lines) else "0pt"
+    return "\n".join([rf"\begin{{formulas}}{{0pt}}{{{behind}}}", *widest, *rows, r"\end{formulas}"])
+
+
+def pieces(right: str) -> str:
+    r"""A right side as pieces between which a line may end.
+
+    >>> print(pieces("a + b"))
+    \piece{ = a}\piece{+ b}
+    """
+    first, *rest = wrapped(right, 1)
+    return "".join(rf"\piece{{{piece}}}" for piece in (f" = {first}", *rest))
+
+
+def story(steps: Steps, name: Callable[[Tensor], str]) -> str:
+    """The steps, target by target, each with its rule in front and its reason behind."""
+    blocks = []
+    for target in dict.fromkeys(s.target for s in steps):
+        own = [s for s in steps if s.target is target]
+        spans = dict.fromkeys(s.span for s in own if s.span is not None)
+        places = [_line(s.line, s.source.line(s.line).partition("#")[0].strip()) for s in spans]
+        follows = [False, *(a.tex[1] == b.tex[0] for a, b in pairwise(own))]
+        lefts = ["" if same else s.tex[0] for s, same in zip(own, follows, strict=True)]
+        widest = [rf"\widest{{{left}}}" for left in dict.fromkeys(lefts)]
+        rows = [
+            rf"\step{{{plain(s.rule)}}}{{{left}}}{{{pieces(s.tex[1])}}}{{{plain(s.note or '')}}}"
+            for left, s in zip(lefts, own, strict=True)
+        ]
+        blocks.append("\n".join([
+            rf"\subsubsection{{By ${name(target)}$}}", *places,
+            r"\begin{formulas}{3.3cm}{0pt}", *widest, *rows, r"\end{formulas}",
+        ]))  # fmt: skip
+    return "\n\n".join(blocks)
+
+
+def listing(lines: Sequence[str]) -> str:
+    """A model text as its author wrote it, its lines numbered."""
+    return "\n".join(_line(k, line.expandtabs(4)) for k, line in enumerate(lines, 1))
+
+
+def _line(number: int, text: str) -> str:
+    """A numbered line; a long word of it may end after any sign."""
+    text = re.sub(r"\S{40,}", lambda word: re.sub(r"\W", "\\g<0>\u200b", word[0]), text)
+    return rf"\code{{{number}}}{{{plain(text).replace(' ', chr(92) + ' ')}}}"
+
+
+def plain(text: str) -> str:
+    r"""Words that LaTeX prints as they are; a sign that it has not is given by its number.
+
+    >>> print(plain("0 where n ≠ n′"))
+    0 where n $\ne$ n$'$
+    """
+    return "".join(map(_sign, text))
+
+
+def _sign(c: str) -> str:
+    if c == "\u200b":  # where a line may end
+        return r"\allowbreak{}"
+    if c.isascii():
+        return _SPECIAL.get(c, c if c.isprintable() else " ")
+    if c in _SIGNS:
+        return f"${_SIGNS[c]}$"
+    kind, _, code = unicodedata.decomposition(c).rpartition(" ")
+    if kind in ("<super>", "<sub>"):
+        return rf"\text{kind[1:-1]}script{{{_sign(chr(int(code, 16)))}}}"
+    if "\u00a1" <= c <= "\u00ff" and c.isprintable():
+        return c
+    if c in _ALIKE:
+        return rf"$\mathrm{{{_ALIKE[c]}}}$"
+    greek = re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER (\w+)", unicodedata.name(c, ""))
+    if greek:
+        word = _VARIANTS.get(greek[2], greek[2].lower())
+        return rf"$\{word if greek[1] == 'SMALL' else word.capitalize()}$"
+    return rf"\unknown{{{ord(c):04X}}}"
+
+
+def _shape(t: Tensor, word: Callable[[str], str]) -> str:
+    r"""``n \times h``; a number has none."""
+    return r" \times ".join(word(repr(a)) if repr(a).isidentifier() else repr(a) for a in t.axes)

@@ -48,7 +48,7 @@ class Tensor:
     ``tangent`` (of ``primal``). ``axes`` are extents: integer polynomials in dims. ``dtype`` is ``real`` or
     ``int``. ``values`` are the exact entries of a const, nested lists. ``bounds`` are a parameter's. ``hidden``
     tensors were named by gradc, not by the user. ``range`` is the extent below which the entries of an integer
-    tensor stay, where that is known.
+    tensor stay, where that is known. A member of a family has the ``family``'s name and the ``index`` of its layer.
     """
 
     name: str
@@ -64,6 +64,8 @@ class Tensor:
     hidden: bool = False
     span: Span | None = field(default=None, repr=False)
     latex: str | None = None
+    family: str | None = None
+    index: Expr | None = None
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __repr__(self) -> str:
@@ -86,6 +88,10 @@ class Tensor:
     def at(self, letters: Iterable[Expr]) -> Access:
         """The access at these places."""
         return Access(self, tuple(letters))
+
+    def like(self, **changes: Any) -> Tensor:
+        """Another tensor, the same but for the changes."""
+        return replace(self, number=next(_numbers), **changes)
 
     def property(self, name: str) -> Property | None:
         """The promise of that name, if it was made."""

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from derive.errors import NotSupportedYet, SourceError, Span
-from derive.expr import Dim, Expr, Num
+from derive.errors import SourceError, Span
+from derive.expr import ZERO, Dim, Expr, Num
 from derive.language import tree
 from derive.language.arguments import axis_of, bind
 from derive.language.expressions import Elaborator
+from derive.language.families import full_name
 from derive.language.names import suggest
 from derive.language.tensors import element, of_tensor
 from derive.language.vocabulary import exact
 from derive.library.initializers import INITIALIZERS
 from derive.program import DimDecl, Initializer, Property, Tensor, reads
+from derive.repeat.members import base_and_offset
+from derive.repeat.scheme import DimFamily
 from derive.shapes import show_axes, show_extent, size
 
 
@@ -45,18 +48,36 @@ PROMISES = {
 }
 
 
-def plain_name(name: tree.Name) -> str:
-    """The name, which must not be a family member."""
+def plain_name(name: tree.Name, what: str) -> str:
+    """The name, which must not be that of a family's member."""
     if name.index is not None:
-        raise NotSupportedYet(f"a family ({name.name}{{…}})", name.span)
+        raise SourceError(f"{what} is no member of a family ({name.name}{{…}})", name.span)
     return name.name
+
+
+def declare_widths(elab: Elaborator, item: tree.DimItem) -> DimFamily:
+    """A family of dims: ``n{0..L} = [784, 30, 10]``, independent extents, one for each layer."""
+    assert item.family is not None
+    name, span = item.name.name, item.span or item.name.span
+    first, last = (elab.extent(e) for e in item.family)
+    for index, node in zip((first, last), item.family, strict=True):
+        if base_and_offset(index) is None:
+            raise SourceError(f"{show_extent(index)} is no layer", node.span or span)
+    if not isinstance(item.value, tree.ListExpr):
+        raise SourceError(f"the widths {name} are a list", span, hint=f"write {name}{{0..L}} = [784, 30, 10]")
+    sizes = [exact(i, elab.names) for i in item.value.items]
+    bad = next((i for i, v in zip(item.value.items, sizes, strict=True) if v.denominator != 1 or v < 1), None)
+    if bad is not None:
+        raise SourceError("a width is an integer, at least 1", bad.span or span)
+    elab.names.check_new(name, span)
+    elab.names.define(name, ZERO, span)
+    elab.names.widths.add(name)
+    return DimFamily(name, first, last, tuple(int(v) for v in sizes), span)
 
 
 def declare_dim(elab: Elaborator, item: tree.DimItem) -> DimDecl:
     """One entry of ``dims``: independent, or derived from others."""
-    if item.family is not None:
-        raise NotSupportedYet(f"a family of dims ({item.name.name}{{…}})", item.span)
-    name, span = plain_name(item.name), item.span or item.name.span
+    name, span = plain_name(item.name, "an extent"), item.span or item.name.span
     elab.names.check_new(name, span)
     extent = None if item.value is None else elab.extent(item.value)
     value = None if extent is None else size(extent, elab.sizes)
@@ -88,10 +109,10 @@ def shape(elab: Elaborator, nodes: tuple[tree.Expr, ...] | None) -> tuple[Expr, 
 
 def declare(elab: Elaborator, node: tree.Declaration) -> Tensor:
     """An ``input``, ``target`` or ``param``."""
-    name, span = plain_name(node.name), node.name.span or node.span
+    name, span = full_name(elab.names, node.name), node.name.span or node.span
     elab.names.check_new(name, span)
     axes = shape(elab, node.shape)
-    tensor = Tensor(name, axes, node.kind, span=span)
+    tensor = elab.families.define(name, Tensor(name, axes, node.kind, span=span))
     if node.kind == "param" and elab.batch is not None and any(_mentions(a, elab.batch) for a in axes):
         raise SourceError(
             f"the parameter {name} {show_axes(axes, elab.dims)} has the batch axis {elab.batch.name}",

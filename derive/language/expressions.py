@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from derive.errors import NotSupportedYet, SourceError, Span
+from derive.errors import SourceError, Span
 from derive.expr import ONE, Dim, Expr, Num, add, compare, mul, negate, num, power, reduce_, select
 from derive.language import calls, tree
 from derive.language.accesses import access, cut
 from derive.language.extents import extent
+from derive.language.families import Families, full_name
 from derive.language.indices import Range, Scope, check_used
 from derive.language.matrices import matmul, transpose
 from derive.language.names import Names
@@ -65,6 +66,7 @@ class Elaborator:
     ) -> None:
         self.names, self.functions = names, functions
         self.dims: list[DimDecl] = [] if dims is None else dims
+        self.families = Families(names, self.dims)
         self.notices: list[str] = [] if notices is None else notices
         self.letters: set[str] = set()
         self.batch: Dim | None = None
@@ -129,14 +131,15 @@ class Elaborator:
     # --- names and operators -----------------------------------------------------------------------------
 
     def _name(self, node: tree.Name, scope: Scope | None) -> Value:
-        if node.index is not None:
-            raise NotSupportedYet(f"a family ({node.name}{{…}})", node.span)
+        name = full_name(self.names, node)
         letter = scope.ranges.get(node.name) if scope is not None else None
         if letter is not None and self.names.get(node.name) is None:
             letter.used = True
             found = letter
             return Value((), lambda places, hints: found.place())
-        entry = self.names.find(node.name, node.span, scope or ())
+        if node.index is not None and node.name in self.names.widths:
+            return constant(self.extent(node))
+        entry = self.names.find(name, node.span, scope or ())
         if not isinstance(entry, Value):
             return constant(entry)
         if scope is not None and entry.rank:
@@ -144,7 +147,7 @@ class Elaborator:
             raise SourceError(
                 f"in index notation {entry.show()} carries all its indices",
                 node.span,
-                hint=f"write {node.name}[{places}]",
+                hint=f"write {name}[{places}]",
             )
         return entry
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.errors import NotSupportedYet, SourceError
+from derive.errors import SourceError
 from derive.expr import Add, Dim, Expr, Mul, Num, Pow, add, mul, num, power
 from derive.language import tree
 from derive.language.names import Names
 from derive.language.tensors import Value
-from derive.shapes import polynomial
+from derive.repeat.members import base_and_offset, member
+from derive.shapes import polynomial, show_extent
 
 
 def extent(names: Names, node: tree.Expr) -> Expr:
@@ -42,8 +43,16 @@ def _extent(names: Names, node: tree.Expr) -> Expr:
             if not _is_extent(entry):
                 raise SourceError(f"{name} is not an integer, and an extent is one", node.span)
             return entry
-        case tree.Name(name):
-            raise NotSupportedYet(f"a family ({name}{{…}})", node.span)
+        case tree.Name(name, index):
+            if name not in names.widths:
+                raise SourceError(
+                    f"{name} is no family of dims", node.span, hint=f"declare it: dims {name}{{0..L}} = [784, 30, 10]"
+                )
+            assert index is not None
+            layer = _extent(names, index)
+            if base_and_offset(layer) is None:
+                raise SourceError(f"{show_extent(layer)} is no layer", index.span or node.span)
+            return Dim(member(name, layer))
         case tree.Unary("-", operand):
             return mul(-1, _extent(names, operand))
         case tree.Chain(first, rest) if rest[0][0] in "+-":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -63,7 +63,9 @@ class Names:
         self.entries: dict[str, Value | Expr] = {"pi": Const("pi")}
         self._spans: dict[str, Span | None] = {}
         self.later: dict[str, tree.Statement] = {}
-        self._doomed: dict[str, str] = {}
+        self.elsewhere: Callable[[str, Span | None], Value | None] | None = None  # where members of families are found
+        self.widths: set[str] = set()
+        self._families: dict[str, Span | None] = {}
         for s in statements:
             for name in defined_names(s):
                 self.later.setdefault(name, s)
@@ -77,14 +79,27 @@ class Names:
 
     def define(self, name: str, entry: Value | Expr, span: Span | None) -> None:
         """Give ``name`` its one meaning."""
-        check_name(name, span)
+        stem, member, _ = name.partition("{")
+        check_name(stem, span)
         self.check_new(name, span)
+        if member:
+            self._families.setdefault(stem, span)
         self.entries[name] = entry
         self._spans[name] = span
         self.later.pop(name, None)
 
+    def forget(self, entries: Mapping[str, Value | Expr]) -> None:
+        """Go back to what was known before; what was defined since is gone."""
+        self._spans = {name: span for name, span in self._spans.items() if name in entries or name in self.widths}
+        self.entries = dict(entries)
+
     def check_new(self, name: str, span: Span | None) -> None:
-        """Refuse a second definition."""
+        """Refuse a second definition, and a family that is called like something else."""
+        stem, member, _ = name.partition("{")
+        if member and stem in self._spans:
+            raise SourceError(f"{stem} is defined{line_of(self._spans[stem])}, and {name} would be of a family", span)
+        if not member and name in self._families:
+            raise SourceError(f"{name} is the name of a family{line_of(self._families[name])}", span)
         if name in self._spans:
             first, again = line_of(self._spans[name]), line_of(span)
             raise SourceError(
@@ -104,6 +119,10 @@ class Names:
         entry = self.get(name)
         if entry is not None:
             return entry
+        if "{" in name and self.elsewhere is not None:
+            member = self.elsewhere(name, span)
+            if member is not None:
+                return member
         if name in self.later:
             cycle = self._cycle(name)
             where = line_of(self.later[name].span)
@@ -140,6 +159,6 @@ def defined_names(statement: tree.Statement) -> list[str]:
             return [i.name.name for i in items]
         case tree.Batch(name) | tree.ConstDecl(name):
             return [name]
-        case tree.Declaration(_, name) | tree.Assignment(name):
+        case tree.Declaration(_, name) | tree.Assignment(name) if name.index is None:
             return [name.name]
     return []

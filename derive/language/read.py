@@ -13,8 +13,16 @@ from derive.errors import NotSupportedYet, SourceError, Span
 from derive.expr import ONE, ZERO, Dim, Expr, Letter, num
 from derive.inner import derivative_of
 from derive.language import tree
-from derive.language.declarations import declare, declare_const, declare_dim, exact_arguments, plain_name
+from derive.language.declarations import (
+    declare,
+    declare_const,
+    declare_dim,
+    declare_widths,
+    exact_arguments,
+    plain_name,
+)
 from derive.language.expressions import Elaborator
+from derive.language.families import Loop, full_name
 from derive.language.indices import Range, Scope
 from derive.language.names import Names, check_name, defined_names, line_of, suggest
 from derive.language.tensors import Hints, Value, check_numbers, of_tensor
@@ -23,12 +31,24 @@ from derive.language.vocabulary import Vocabulary
 from derive.library.functions import VARIANTS
 from derive.library.optimizers import OPTIMIZERS
 from derive.program import Equation, OptimizerCall, Program, Tensor
+from derive.repeat.members import base_and_offset
+from derive.repeat.scheme import DimFamily, Item, Repeat, Scheme
+from derive.repeat.unroll import unroll
 from derive.rewrite import walk
 
 
 def read(syntax: tree.Tree, notices: list[str] | None = None) -> Program:
-    """The program that a model text denotes; ``notices`` receives remarks that are no errors."""
-    return _Reader(syntax, notices).program()
+    """The program that a model text denotes; ``notices`` receives remarks that are no errors.
+
+    Repetitions are written out at the default depth.
+    """
+    program, scheme = read_scheme(syntax, notices)
+    return program if scheme is None else unroll(scheme)
+
+
+def read_scheme(syntax: tree.Tree, notices: list[str] | None = None) -> tuple[Program, Scheme | None]:
+    """The program of a text without repetitions; of one with repetitions its frame and the scheme."""
+    return _Reader(syntax, notices).read()
 
 
 class _Reader:
@@ -40,24 +60,40 @@ class _Reader:
         self.vocabulary = Vocabulary(self.options)
         self.elab = Elaborator(Names(syntax.statements), self.vocabulary, notices=notices)
         self.elab.differentiate = self.differentiate
+        self.elab.names.elsewhere = self.elab.families.find
         self.every_name = {n for s in syntax.statements for n in defined_names(s)}
         self.once: dict[str, Span | None] = {}
         self.name = "model"
-        self.declared: list[Tensor] = []
-        self.equations: list[Equation] = []
+        self.items: list[Item] = []
+        self.widths: list[DimFamily] = []
         self.objective: Tensor | None = None
         self.outputs: list[Tensor] = []
         self.optimizer: OptimizerCall | None = None
 
-    def program(self) -> Program:
+    def read(self) -> tuple[Program, Scheme | None]:
         for statement in self.syntax.statements:
             self.take(statement)
+        members = any(t.family is not None for t in self.declared + [e.out for e in self.equations])
+        if not self.widths and not members and not any(isinstance(i, Repeat) for i in self.items):
+            return self.program(self.declared, self.equations), None
+        frame = self.program([], [])
+        return frame, Scheme(frame, tuple(self.items), tuple(self.widths))
+
+    @property
+    def declared(self) -> list[Tensor]:
+        return [i for i in self.items if isinstance(i, Tensor)]
+
+    @property
+    def equations(self) -> list[Equation]:
+        return [i for i in self.items if isinstance(i, Equation)]
+
+    def program(self, declared: list[Tensor], equations: list[Equation]) -> Program:
         return Program(
             name=self.name,
             dims=tuple(self.elab.dims),
             batch=self.elab.batch,
-            declared=tuple(self.declared),
-            equations=tuple(self.equations),
+            declared=tuple(declared),
+            equations=tuple(equations),
             objective=self.objective,
             outputs=tuple(self.outputs),
             optimizer=self.optimizer,
@@ -76,17 +112,20 @@ class _Reader:
                 pass  # read before everything else: it chooses between declarations
             case tree.Dims(items):
                 for item in items:
-                    declare_dim(self.elab, item)
+                    if item.family is None:
+                        declare_dim(self.elab, item)
+                    else:
+                        self.widths.append(declare_widths(self.elab, item))
             case tree.Batch(name):
                 self.only_once("batch", node.span)
                 self.elab.names.define(name, Dim(name), node.span)
                 self.elab.batch = Dim(name)
             case tree.Declaration():
-                self.declared.append(declare(self.elab, node))
+                self.items.append(declare(self.elab, node))
             case tree.ConstDecl():
                 constant = declare_const(self.elab, node)
                 if constant is not None:
-                    self.declared.append(constant)
+                    self.items.append(constant)
             case tree.Function():
                 entries = self.elab.names.entries
                 constants = {
@@ -108,7 +147,7 @@ class _Reader:
             case tree.Include():
                 raise NotSupportedYet("include", node.span)
             case tree.Repeat():
-                raise NotSupportedYet("repeat", node.span)
+                self.repeat(node)
             case tree.Block():
                 raise NotSupportedYet("block", node.span)
 
@@ -117,11 +156,35 @@ class _Reader:
             raise SourceError(f"a model has one {word}; the first is{line_of(self.once[word])}", span)
         self.once[word] = span
 
+    def repeat(self, node: tree.Repeat) -> None:
+        """One round, read with its letter as a symbol."""
+        check_name(node.letter, node.span)
+        bounds = [self.elab.extent(e) for e in (node.start, node.stop)]
+        for index, bound in zip(bounds, (node.start, node.stop), strict=True):
+            if base_and_offset(index) is None:
+                hint = "write 1..L, with a dim or a number on either side"
+                raise SourceError("a repetition runs from layer to layer", bound.span or node.span, hint=hint)
+        for inside in node.body:
+            if not isinstance(inside, tree.Declaration | tree.Assignment | tree.Repeat):
+                raise SourceError(
+                    "a repetition holds declarations and equations",
+                    inside.span,
+                    hint="write this line before `repeat` or after its `end`",
+                )
+        first, last = bounds
+        families = frozenset(s.name.name for s in node.body if isinstance(s, tree.Declaration | tree.Assignment))
+        outside, self.items = self.items, []
+        self.elab.families.begin(Loop(node.letter, first, last, families, node.span))
+        for inside in node.body:
+            self.take(inside)
+        self.elab.families.end()
+        self.items = [*outside, Repeat(node.letter, first, last, tuple(self.items), span=node.span)]
+
     # --- equations ---------------------------------------------------------------------------------------
 
     def assign(self, node: tree.Assignment) -> None:
-        name, span = plain_name(node.name), node.name.span or node.span
-        check_name(name, span)
+        name, span = full_name(self.elab.names, node.name), node.name.span or node.span
+        check_name(node.name.name, span)
         self.elab.names.check_new(name, span)
         if node.places is None:
             value = self.elab.value(node.value)
@@ -130,7 +193,8 @@ class _Reader:
         else:
             equation = self.index_equation(name, node, node.places)
             entry = of_tensor(equation.out)
-        self.equations.append(equation)
+        self.elab.families.define(name, equation.out)
+        self.items.append(equation)
         self.elab.names.define(name, replace(entry, dims=tuple(self.elab.dims)), span)
 
     def tensor_equation(self, name: str, value: Value, span: Span | None) -> Equation:
@@ -172,10 +236,12 @@ class _Reader:
             raise NotSupportedYet(f"a recurrence or a part of {name} on the left", span)
         check_name(letter.name, span)
         extent = None if place.extent is None else self.elab.extent(place.extent)
-        return Range(plain_name(letter), span, extent)
+        return Range(plain_name(letter, "a letter"), span, extent)
 
     def differentiate(self, u: Value, x: Tensor) -> Tensor:
         """The tensor of ∂u/∂x; the equations that lead to it become the model's, under names that nobody uses."""
+        if self.elab.families.open:
+            raise NotSupportedYet("d(u, x) within a repetition", u.span)
         of = u.tensor
         if of is None:
             equation = self.tensor_equation("u", u, u.span)
@@ -192,7 +258,7 @@ class _Reader:
         for e in equations:
             e.out.name = self.unused(e.out.name)
             self.every_name.add(e.out.name)
-            self.equations.append(e)
+            self.items.append(e)
 
     # --- objective, outputs, optimizer -------------------------------------------------------------------
 
@@ -209,7 +275,7 @@ class _Reader:
             return
         scalar = replace(value, axes=(), build=lambda _, hints: value.build((ZERO,) * value.rank, hints))
         equation = self.tensor_equation(self.unused("loss", "objective"), scalar, span)
-        self.equations.append(equation)
+        self.items.append(equation)
         self.objective = equation.out
 
     def unused(self, *wishes: str) -> str:
@@ -219,7 +285,7 @@ class _Reader:
 
     def output(self, names: tuple[tree.Name, ...]) -> None:
         for node in names:
-            entry = self.elab.names.find(plain_name(node), node.span)
+            entry = self.elab.names.find(full_name(self.elab.names, node), node.span)
             if not isinstance(entry, Value) or entry.tensor is None:
                 raise SourceError(f"{node.name} is no tensor, and an output is one", node.span)
             if entry.tensor in self.outputs:

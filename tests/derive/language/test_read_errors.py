@@ -150,10 +150,6 @@ def test_refused(lines):
         "R = inv(S)",
         "R = dense(X, m, relu)",
         'include "x.gc"',
-        "repeat l = 1..2\nR = a\nend",
-        "param W{1} : [n]",
-        "R{1} = a",
-        "dims h{1..2} = [3, 4]",
         "block f(x)\nR = x\nreturn R\nend",
     ],
 )

@@ -41,6 +41,8 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
 \newcommand{\piece}[1]{\sbox{\formulabox}{$\displaystyle {}#1$}%
   \ifdim\wd\formulabox>\dimexpr\rightside-1.6em\relax
     \resizebox{\dimexpr\rightside-1.6em\relax}{!}{\usebox{\formulabox}}\else\usebox{\formulabox}\fi\allowbreak}
+\newcommand{\either}[2]{\sbox{\formulabox}{$\displaystyle {}#1$}% the first if it fits
+  \ifdim\wd\formulabox>\dimexpr\rightside-1.6em\relax #2\else\usebox{\formulabox}\allowbreak\fi}
 \newcommand{\step}[4]{\row{#1}{#2}{#3 \ifx\relax#4\relax\else\enspace{\small(#4)}\fi}{}}
 \newcommand{\code}[2]{{\raggedright\small\ttfamily\hangindent=4em\hangafter=1
   \makebox[2.2em][l]{\normalfont\scriptsize#1}#2\strut\par}}
@@ -67,9 +69,12 @@ _SIGNS = {
     "≈": r"\approx", "→": r"\to", "←": r"\leftarrow", "⇒": r"\Rightarrow", "‖": r"\Vert", "∘": r"\circ", "∑": r"\sum",
     "…": r"\dots", "⋯": r"\cdots", "–": r"\text{--}", "—": r"\text{---}", "⟨": r"\langle", "⟩": r"\rangle",
 }  # fmt: skip
-_LATIN_GREEK = "ABEHIKMNOPTXYZo"  # Greek letters that LaTeX has as Latin ones, in the order of the names below
-_ALIKE = dict(zip("ΑΒΕΗΙΚΜΝΟΡΤΧΥΖο", _LATIN_GREEK, strict=True))
-_VARIANTS = {"LAMDA": "lambda", "FINAL SIGMA": "varsigma"}
+_SMALL = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi"
+_LARGE = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+_GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψΓΔΘΛΞΠΣΥΦΨΩ", re.findall(r"\w+", f"{_SMALL} {_LARGE}"), strict=True))
+_ALIKE = dict(zip("ΑΒΕΗΙΚΜΝΟΡΤΧΥΖο", "ABEHIKMNOPTXYZo", strict=True))  # Greek letters that LaTeX has as Latin ones
+_SIGNS |= {c: rf"\{name}" for c, name in (_GREEK | {"ω": "omega", "ς": "varsigma"}).items()}
+_SIGNS |= {c: rf"\mathrm{{{latin}}}" for c, latin in _ALIKE.items() if c not in _GREEK}
 
 
 def article(gradient: Gradient, *, steps: bool = False, shapes: bool = False, deltas: bool = False) -> str:
@@ -119,7 +124,39 @@ def pieces(right: str) -> str:
     \piece{ = a}\piece{+ b}
     """
     first, *rest = wrapped(right, 1)
-    return "".join(rf"\piece{{{piece}}}" for piece in (f" = {first}", *rest))
+    return "".join(map(_piece, (f" = {first}", *rest)))
+
+
+def _piece(tex: str) -> str:
+    """One piece; should it be too wide its lines may end within its parentheses."""
+    inner = _opened(tex)
+    if len(inner) == 1:
+        return rf"\piece{{{tex}}}"
+    return rf"\either{{{tex}}}{{{''.join(map(_piece, inner))}}}"
+
+
+def _opened(tex: str) -> list[str]:
+    r"""A piece as several, between which its longest parentheses are left open.
+
+    >>> _opened(r"-\sum\left(a + b\right)^{2}")
+    ['-\\sum\\bigl(a', '+ b\\bigr)^{2}']
+    """
+    groups, depth, start = [], 0, 0
+    for k, c in enumerate(tex):
+        if tex.startswith(r"\left(", k) and depth == 0:
+            start = k
+        depth += (c in "([{") - (c in ")]}")
+        if c == "\\":
+            depth += tex.startswith((r"\left", r"\begin"), k) - tex.startswith((r"\right", r"\end"), k)
+        if c == ")" and depth == 0 and tex.startswith(r"\left(", start):
+            groups.append((k - start, start, k))
+    if not groups:
+        return [tex]
+    _, start, end = max(groups)
+    inner = wrapped(tex[start + len(r"\left(") : end - len(r"\right")], 1)
+    inner[0] = tex[:start] + r"\bigl(" + inner[0]
+    inner[-1] += r"\bigr)" + tex[end + 1 :]
+    return inner if len(inner) > 1 else [tex]
 
 
 def story(steps: Steps, name: Callable[[Tensor], str]) -> str:
@@ -175,12 +212,6 @@ def _sign(c: str) -> str:
         return rf"\text{kind[1:-1]}script{{{_sign(chr(int(code, 16)))}}}"
     if "\u00a1" <= c <= "\u00ff" and c.isprintable():
         return c
-    if c in _ALIKE:
-        return rf"$\mathrm{{{_ALIKE[c]}}}$"
-    greek = re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER (\w+)", unicodedata.name(c, ""))
-    if greek:
-        word = _VARIANTS.get(greek[2], greek[2].lower())
-        return rf"$\{word if greek[1] == 'SMALL' else word.capitalize()}$"
     return rf"\unknown{{{ord(c):04X}}}"
 
 

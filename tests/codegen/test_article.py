@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 PDFLATEX = shutil.which("pdflatex")
 HOSTILE = (
     "# \\end{document} \\input{/etc/passwd} $x$ {{ }} % & # _ ^ ~ \" ' ` <> -- ñ ß £\n"
-    "#\ta tab, Greek δ Σ Ο ς λ, signs ∂ ⊙ √ − → ², ᵀ ₁, and those that LaTeX has not: 中 \x7f 😀\n"
+    "#\ta tab, Greek δ Σ Ο ς λ, signs ∂ ⊙ √ − → ², ᵀ ₁, and those that LaTeX has not: 中 Ϝ ά \x7f 😀\n"
     f"# {'word ' * 60}{'x+' * 90}\n"
     "model m_1\ndims d\nparam w : [d]\nminimize sum(w^2)  # \\undefined\n"
 )

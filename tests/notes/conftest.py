@@ -31,6 +31,7 @@ from derive.expr import (
     Mul,
     Num,
     Pow,
+    Reduce,
     fresh_like,
     mul,
     negate,
@@ -42,11 +43,12 @@ from derive.expr import (
 )
 from derive.facts import Facts
 from derive.lift import without_units
-from derive.normal import Normalizer
+from derive.normal import Normalizer, canonical_reduce
 from derive.pipeline import Derivation
 from derive.program import Equation, Program
 from derive.rewrite import factors, map_children, substitute, walk
 from derive.simplify import inline
+from derive.steps import Step, Steps
 
 
 class Notes:
@@ -123,6 +125,18 @@ class Notes:
             for k, e in enumerate(added)
             if not e.out.hidden
         ]
+
+    def told(self, steps: Steps, statement: str) -> Step:
+        """The step whose right side is written like the statement, but for order and the names of letters."""
+        line = self.stated(statement)[1][-1]
+        extents = [a.extent for a in line.letters]
+        for step in steps:
+            if isinstance(step.after, Expr):
+                own = tuple(a for a in step.letters if a in step.after.letters)
+                letters = next((x for x in (own, step.letters) if [a.extent for a in x] == extents), None)
+                if letters is not None and tidy(step.after) == tidy(moved(line, letters, self.program)):
+                    return step
+        raise AssertionError(f"no step ends in {statement}:\n{steps}")
 
     def compare_sizes(self, formulas: Iterable[derive.Formula], statement: str) -> None:
         """What a reader sees of formulas, with the names that gradc gave, has no more operations than the notes."""
@@ -231,6 +245,12 @@ def inlined(e: Expr, equations: list[Equation]) -> Expr:
     for equation in reversed(equations):
         e = inline(e, equation)
     return e
+
+
+def tidy(e: Expr) -> Expr:
+    """Bound letters with canonical names, and nothing else changed."""
+    e = map_children(e, tidy)
+    return canonical_reduce(e.op, e.binders, e.body) if isinstance(e, Reduce) else e
 
 
 def moved(stated: Equation, letters: tuple[Letter, ...], program: Program) -> Expr:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from derive import forms
 from derive.evaluate import evaluate
+from derive.expr import Compare, Reduce
+from derive.notation import Notation
+from derive.program import reads
+from derive.rewrite import walk
+from derive.steps.step import Ratio, RowColumn
 
 COLUMN = "batch n\ntarget Y : [n]\ninput Q : [n]\n"
 CLASSES = "dims k = 5\nbatch n\ntarget Y : [n, k]{promise}\ninput L : [n, k]\n"
@@ -30,17 +36,39 @@ def test_row_0_2_binary_cross_entropy(notes):
 def test_row_0_3_categorical_cross_entropy(notes):
     text = CLASSES.format(promise="").replace("input L", "input Q")
     notes(text + "minimize -sum(Y * log(Q)) / n\n").gradient("Q", "dQ = -1 / n * Y / Q")
+    # The double sum in four steps: over the samples by the total derivative, which all but one do not feel.
+    row = notes(text + "J0 = -sum(Y * log(Q), axis=1)\nminimize sum(J0) / n\n")
+    row.gradient("Q", "dQ = -1 / n * Y / Q")
+    steps = row.model.gradient("Q")["Q"].steps()
+    first = next(k for k, s in enumerate(steps) if s.rule == "total derivative")
+    total, local, collapse, last = steps[first : first + 4]
+    assert (total.rule, local.rule, collapse.rule) == ("total derivative", "local derivative", "collapse")
+    assert isinstance(total.after, Reduce)
+    assert [n.of.name for n in reads(total.after) if isinstance(n, Ratio)] == ["J0"]
+    assert row.told(steps, "S[i, s:n, k] = -(i == s) * Y[i, k] / Q[i, k]") is local
+    assert not any(isinstance(n, Reduce | Compare) for n in walk(collapse.after))
+    assert row.told(steps, "S[i, k] = -Y[i, k] / (n * Q[i, k])") is last
 
 
 def test_row_0_4_total_derivative(notes):
     row = notes("dims k = 5\ntarget y : [k]\ninput l : [k]\np = softmax(l)\nJ = -sum(y * log(p))\n")
     row.chain("J", "p", "l")
+    total = next(
+        s for s in notes(row.text.replace("J =", "minimize")).model.gradient("l").steps() if s.rule[:5] == "total"
+    )
+    assert isinstance(total.after, Reduce)
+    assert [t.name for t in reads(total.after)] == ["dp", "∂p/∂l"]
 
 
 def test_row_0_5_softmax_and_cross_entropy(notes):
     model = "P = softmax(L, axis=1)\nminimize -sum(Y * log(P)) / n\n"
     for promise in (" one_hot", " simplex"):
         notes(CLASSES.format(promise=promise) + model).gradient("L", "dL = -1 / n * (Y - P)")
+    row = notes(CLASSES.format(promise=" one_hot") + model)
+    steps = row.model.gradient("L")["L"].steps()
+    row.told(steps, "S[i, j] = (P[i, j] * (sum[m] Y[i, m]) - Y[i, j]) / n")
+    known = row.told(steps, "S[i, j] = (P[i, j] - Y[i, j]) / n")
+    assert known.rule == "known sums"  # and not before
     # Without the promise Σ y = 1, which the notes leave unsaid, the sum stays.
     notes(CLASSES.format(promise="") + model).gradient("L", "dL[i, j] = -1 / n * (Y[i, j] - P[i, j] * sum[m] Y[i, m])")
 
@@ -56,6 +84,8 @@ def test_row_0_7_transpose(notes):
     notes("dims a = 3, b = 5\ninput M : [a, b]\nT = M'\n").jacobian(
         "T", "M", "S[i:b, j:a, p:a, q:b] = (i == q) * (j == p)"
     )
+    row = notes("dims a = 3, b = 5\ninput M : [a, b]\nT[i, j] = M[j, i]\n")
+    assert Notation(row.program).matrix(row.program.equations[0]) == "T = Mᵀ"
 
 
 def test_rows_0_8_and_0_9_product(notes):
@@ -65,6 +95,15 @@ def test_rows_0_8_and_0_9_product(notes):
     row.gradient("B", "dB = A' @ dC")
     assert row.model.gradient("A")["A"].matrix == "dA = dC Bᵀ"
     assert row.model.gradient("B")["B"].matrix == "dB = Aᵀ dC"
+    found = row.model.gradient("A", "B")
+    for name, line, first, second in (
+        ("A", "dA[i, j] = sum[m] dC[i, m] * B[j, m]", "dC", "B"),
+        ("B", "dB[i, j] = sum[m] A[m, i] * dC[m, j]", "A", "dC"),
+    ):
+        steps = found[name].steps()
+        after = steps[steps.index(row.told(steps, line)) + 1]  # the sum, read as a row times a column
+        assert isinstance(after.after, RowColumn)
+        assert [n.tensor.name for n in forms.walk(after.after.product) if isinstance(n, forms.Leaf)] == [first, second]
 
 
 def test_row_0_10_bias(notes):
@@ -73,6 +112,10 @@ def test_row_0_10_bias(notes):
     )
     row.gradient("v", "dv = sum(dC, axis=0)")
     row.gradient("v", "dv[j] = sum[p] dC[p, j]")
+    column = notes(  # b declared as a column, as in the notes
+        "dims a = 3, b = 5\ninput A : [a, b]\nparam v : [b, 1]\ninput dC : [a, b]\nC = A + v'\nminimize sum(dC * C)\n"
+    )
+    column.gradient("v", "dv[j, k:1] = sum[p] dC[p, j]")
 
 
 def test_row_0_11_affine_layer(notes):
@@ -83,6 +126,8 @@ def test_row_0_11_affine_layer(notes):
     row.gradient("X", "dX = dZ @ W'")
     row.gradient("W", "dW = X' @ dZ")
     row.gradient("b", "db = sum(dZ, axis=0)")
+    wide = notes(row.text.replace("param b : [o]", "param b : [1, o]"))
+    wide.gradient("b", "db[k:1, j] = sum[i] dZ[i, j]")
     found = evaluate(row.model.gradient("X", "W", "b").program, row.values)
     assert np.shape(found["dW"]) == (3, 5)
 

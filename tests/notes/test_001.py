@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 import pytest
 
+import codegen
+import derive
 from derive.evaluate import evaluate
 
 NEURON = """dims d = 5
@@ -23,6 +28,9 @@ def test_row_1_1_partial_derivatives(notes, body, by_x, by_y):
     row = notes(f"input x\ninput y\nminimize {body}\n")
     row.gradient("x", f"dx = {by_x}")
     row.gradient("y", f"dy = {by_y}")
+    vector = notes(f"input v : [2]\nx = v[0]\ny = v[1]\nf = {body}\n")
+    vector.written_out("f", "v", [[by_x, by_y]])
+    vector.both_layouts("f", "v")
 
 
 def test_row_1_2_mean_and_mean_square(notes):
@@ -32,6 +40,11 @@ def test_row_1_2_mean_and_mean_square(notes):
     row.jacobian("J", "x", "S = 2 * x / 3")
     row.chain("J", "u", "x")
     row.both_layouts("J", "x")
+    row = notes(text.replace("J = ", "minimize "))
+    steps = row.model.gradient("x").steps()
+    assert row.told(steps, "du[i:3] = 1 / 3").rule == "local derivative"
+    assert row.told(steps, "S = 2 * x").before.tensor.of.name == "u"
+    assert row.told(steps, "S = 2 / 3 * x").rule == "substitute"
 
 
 def test_rows_1_3_and_1_8_affine_neuron(notes):
@@ -46,27 +59,61 @@ def test_rows_1_3_and_1_8_affine_neuron(notes):
     upstream = notes(f"{NEURON}input g\nminimize g * z\n")
     upstream.gradient("w", "dw = g * x")
     upstream.gradient("b", "db = g")
+    updated(upstream)
 
 
 def test_row_1_4_the_definition_as_a_limit(notes):
     row = notes("input x\ninput y\nminimize x^2 * y + sin(x * y)\n")
     row.gradient("x", "dx = 2 * x * y + y * cos(x * y)")
-    derived = evaluate(row.model.gradient("x").program, row.values)["dx"]
-    errors = []
-    for h in (1e-2, 1e-3):
-        ends = [evaluate(row.program, row.values | {"x": row.values["x"] + s * h})["loss"] for s in (1, -1)]
-        errors.append(abs((ends[0] - ends[1]) / (2 * h) - derived))
-    assert errors[1] < errors[0] / 50  # of second order in h
+    row.gradient("y", "dy = x^2 + x * cos(x * y)")
+    known = evaluate(row.program, row.values)["loss"]
+    for name in "xy":
+        derived = evaluate(row.model.gradient(name).program, row.values)[f"d{name}"]
+        one_sided, central = [], []
+        for h in (1e-2, 1e-3):
+            up, down = (evaluate(row.program, row.values | {name: row.values[name] + s * h})["loss"] for s in (1, -1))
+            one_sided.append(abs((up - known) / h - derived))
+            central.append(abs((up - down) / (2 * h) - derived))
+        assert 8 < one_sided[0] / one_sided[1] < 12  # of first order in h, as in the definition
+        assert central[1] < central[0] / 50  # of second order
+    # The same by rules alone: the rule of each term, then the common factor.
+    steps = row.model.gradient("x").steps()
+    assert row.told(steps, "S = y * cos(x * y) + 2 * x * y").rule == "local derivative"
+    assert row.told(steps, "S = y * (cos(x * y) + 2 * x)").rule == "algebra"
 
 
 @pytest.mark.parametrize("extent", [1, 2, 5])
 def test_row_1_5_ascent_and_descent(notes, extent):
-    row = notes(f"dims d = {extent}\nparam x : [d]\ninput a : [d]\nminimize sum((x - a)^2 * a) + sum(x)^2\n")
+    text = f"dims d = {extent}\nparam x : [d]\ninput a : [d]\nminimize {{}}(sum((x - a)^2 * a) + sum(x)^2)\n"
+    row = notes(text.format(""))
     row.gradient("x", "dx = 2 * (x - a) * a + 2 * sum(x)")
-    gradient = evaluate(row.model.gradient("x").program, row.values)
-    for sign in (1, -1):
-        moved = evaluate(row.program, row.values | {"x": row.values["x"] + sign * 1e-4 * gradient["dx"]})
-        assert sign * (moved["loss"] - gradient["loss"]) > 0
+    known = evaluate(row.model.gradient("x").program, row.values)
+    loss, slope = known["loss"], known["dx"]
+    for signs in itertools.product((1, -1), repeat=min(extent, 2)):  # in two dimensions four cases
+        step = np.zeros(extent)
+        for k, sign in enumerate(signs):
+            step[k] = sign * 1e-4 * slope[k]
+            alone = evaluate(row.program, row.values | {"x": row.values["x"] + np.eye(extent)[k] * step[k]})
+            assert sign * (alone["loss"] - loss) > 0  # along each axis up by +α, down by −α
+        moved = evaluate(row.program, row.values | {"x": row.values["x"] + step})
+        assert moved["loss"] - loss == pytest.approx(step @ slope, rel=1e-2, abs=1e-9)
+    updated(row)
+    up = notes(text.format("-"))
+    np.testing.assert_allclose(updated(up) - row.values["x"], row.values["x"] - updated(row), rtol=1e-9)
+
+
+def updated(row) -> np.ndarray:
+    """One step of the emitted update, which is x := x − α (∇f)ᵀ for every parameter; the value of the first."""
+    module = codegen.compile(derive.parse(row.text + "optimizer sgd(lr=0.001)\n"))
+    params = {t.name: np.array(row.values[t.name]) for t in row.program.parameters}
+    before = {k: v.copy() for k, v in params.items()}
+    data = {k: v for k, v in row.values.items() if k not in params}
+    loss = evaluate(row.program, row.values)["loss"]
+    module.fit(params, data, epochs=1, shuffle=False)
+    for name, value in params.items():
+        np.testing.assert_allclose(value, before[name] - 0.001 * row.slope(name), rtol=1e-12)
+    assert evaluate(row.program, row.values | params)["loss"] < loss
+    return next(iter(params.values()))
 
 
 def test_row_1_6_layouts(notes):
@@ -100,6 +147,23 @@ def test_rows_1_9_and_1_10_a_full_neuron(notes, function, slope):
     full.gradient("x", f"dx = g * {slope} * w")
     full.gradient("w", f"dw = g * {slope} * x")
     full.gradient("b", f"db = g * {slope}")
+    updated(full)
+
+
+def test_row_1_11_losses_of_a_batch(numeric):
+    """Those of the language are those of the notes, at numbers and written out."""
+    head = "dims k = 5\nbatch n\ntarget y : [n] binary\ninput q : [n]\ntarget Y : [n, k] one_hot\ninput Q : [n, k]\n"
+    program = derive.parse(
+        head + "a = mse(y, q)\nb = bce(y, q)\nc = cross_entropy(Y, Q)\na1 = sum((y - q)^2) / n\n"
+        "b1 = -1 / n * sum(y * log(q) + (1 - y) * log(1 - q))\nc1 = -1 / n * (sum[i] sum[j] Y[i, j] * log(Q[i, j]))\n"
+    ).program
+    values = numeric.draw(program, seed=3)
+    known = evaluate(program, values)
+    y, q, Y, Q = (values[name] for name in "yqYQ")
+    assert known["a"] == pytest.approx(known["a1"]) == pytest.approx(np.mean((y - q) ** 2))
+    wanted = -np.mean(y * np.log(q) + (1 - y) * np.log(1 - q))
+    assert known["b"] == pytest.approx(known["b1"]) == pytest.approx(wanted)
+    assert known["c"] == pytest.approx(known["c1"]) == pytest.approx(-np.mean(np.log(Q[Y == 1])))
 
 
 def test_rows_1_11_and_1_12_the_mean_over_a_batch(notes):
@@ -119,6 +183,12 @@ def test_row_1_13_mean_squared_error(notes):
 def test_row_1_14_binary_cross_entropy(notes):
     one = notes("input y\ninput q\nJ = -(y * log(q) + (1 - y) * log(1 - q))\n")
     one.jacobian("J", "q", "S = (q - y) / (q * (1 - q))")
+    steps = one.model.jacobian("J", "q").steps()
+    assert one.told(steps, "S = -(y / q) + (1 - y) / (1 - q)").rule == "local derivative"
+    assert one.told(steps, "S = (q - y) / (q * (1 - q))").rule == "algebra"
+    # The three numerators between them, which only a pen needs.
+    one.jacobian("J", "q", "S = -(y / q - (1 - y) / (1 - q))")
+    one.jacobian("J", "q", "S = -(y - y*q - q + q*y) / (q * (1 - q))")
     row = notes(BATCH.format(promise=" binary") + "J = bce(y, q)\n")
     row.jacobian("J", "q", "S = 1 / n * (q - y) / (q * (1 - q))")
     row.both_layouts("J", "q")
@@ -133,6 +203,13 @@ def test_row_1_15_categorical_cross_entropy(notes):
 def test_row_1_16_one_hot(notes):
     row = notes("dims k = 7\nbatch n\ntarget t : [n] labels(k)\ninput Q : [n, k]\nJ = cross_entropy(t, Q)\n")
     row.jacobian("J", "Q", "S[i, j] = -(t[i] == j) / (n * Q[i, j])")
+    one = notes("dims k = 7\ntarget t labels(k)\ninput q : [k]\nJ = -(sum[i] (i == t) * log(q[i]))\n")
+    jacobian = one.jacobian("J", "q", "S[i] = -1 / q[i] if i == t else 0")
+    q = one.values["q"]
+    for label in (0, 6, 3):  # the first, the last, the label α
+        want = np.zeros(7)
+        want[label] = -1 / q[label]
+        np.testing.assert_allclose(jacobian.result({"q": q, "t": np.array(label)}), want)
 
 
 def test_row_1_17_a_batch_of_class_probabilities(notes):
@@ -158,5 +235,9 @@ def test_row_1_19_quotient_rule(notes):
     assert "p_1 (1 − p_1)" in first
     assert "p_2 (1 − p_2)" in second
     assert "p_k (1 − p_k)" in last
+    steps = jacobian.steps()
+    assert row.told(steps, "S[i:k, j:k] = p[i] * (1 - p[i])").where is not None
+    assert row.told(steps, "S[i, j] = -p[i] * p[j]").where is not None
+    assert row.told(steps, "S[i:k, j:k] = p[j] * ((i == j) - p[i])").where is None
     middle = jacobian.expanded(at=("i", None))
     assert str(middle) == "∂p_i/∂l = ( −p_1 p_i  ⋯  p_i (1 − p_i)  ⋯  −p_i p_k )"

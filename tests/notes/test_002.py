@@ -33,6 +33,9 @@ def test_rows_2_1_and_2_2_products_of_diagonals(notes):
     assert outer.structure.startswith("∂g/∂f = diag(")
     row.chain("g", "f", "x")  # diag(a) diag(b) = diag(a ⊙ b), and every entry off the diagonal is 0
     row.jacobian("g", "x", "S = diag((1 / f + 2 * f) * f)")
+    both = notes(UNARY.format(promise=" positive", body="exp(x)") + "h = sin(x)\ns = f + h\n")
+    both.jacobian("s", "x", "S[i:n, j:n] = (f[i] if i == j else 0) + (cos(x[i]) if i == j else 0)")
+    both.jacobian("s", "x", "S = diag(f + cos(x))")
     inverse = notes(UNARY.format(promise=" positive", body="exp(x)") + "h = log(f)\n")
     assert inverse.jacobian("h", "x", "S[i:n, j:n] = i == j").structure == "∂h/∂x = I"
     assert np.allclose(inverse.numerical("h", "f") @ inverse.numerical("f", "x"), np.eye(5))
@@ -80,6 +83,7 @@ def test_row_2_7_an_affine_layer(notes):
         filled = [k for k, line in enumerate(lines, 1) if "x_1" in line and "x_2" in line and "x_3" in line]
         assert filled == [number]
         assert all("x" not in line for k, line in enumerate(lines, 1) if k != number)
+    assert jacobian.partial.structure(at=(None, "i", None)).endswith("= e_i xᵀ")
 
 
 def test_rows_2_9_and_2_10_one_neuron_and_a_batch(notes):

@@ -14,8 +14,9 @@ from itertools import islice, product
 import numpy as np
 
 from derive.claims.edits import KINDS, Edit, edits
-from derive.claims.line import Claim, Line, Reader
+from derive.claims.line import Line
 from derive.claims.numbers import Trial, Trials, agrees
+from derive.claims.reader import Claim, Reader
 from derive.claims.truth import Kinks, Truth
 from derive.errors import GradcError
 from derive.expr import Access, Call, Expr, Mask, Num, add, mul, num, power
@@ -67,7 +68,7 @@ class Case:
 
 def locate(case: Case) -> Reason:
     """The first explanation that holds."""
-    if not case.claim.fits:
+    if not case.claim.fits or (case.claim.expands and not agrees(case.claim, case.trials)):
         return _shape(case)
     tried = (_kink, _sign, _factor, _early_edits, _promise, _late_edits, _missing, _difference)
     return next(r for r in (attempt(case) for attempt in tried) if r is not None)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derive.claims.line import Claim
+from derive.claims.reader import Claim
 from derive.errors import GradcError
 from derive.evaluate import evaluate_expr, find_sizes, run
 from derive.expr import Expr, Letter

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from derive.claims.numpy_text import from_numpy
+
 _SIGNS = {
     "−": "-",
     "ᵀ": "'",
@@ -22,9 +24,11 @@ _SIGNS = {
     "≥": ">=",
     "≠": "!=",
 }
-_SIGNS |= {"π": "pi", "∘": ""}
+_SIGNS |= {"∘": ""}
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _LOWERED = "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
+_OPERATOR = re.compile(r"(Σ|\b(?:max|min|prod|argmax|argmin))_(?:\{([^{}]*)\}|([A-Za-z][A-Za-z0-9]*_*))(?=[ \[(])")
+POSITION = re.compile(r"(argmax|argmin)__(\w+)")  # how a binder says that a place is asked for, not a value
 _REDUCTION = re.compile(r"(?:sum|mean|max|min|prod)\[[^\[\]]*\]")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\{[^{}]*\})?")
 _NUMBER = re.compile(r"[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?")
@@ -40,18 +44,30 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
     >>> plain("dW[d,h] = Σ_n X[n,d] dZ[n,h]")
     'dW[d,h] = sum[n] (X[n,d] * dZ[n,h])'
     """
+    text = from_numpy(text).replace("″", "′′").replace("π", "pi")
     text = re.sub("[" + "".join(_RAISED) + "]+", lambda m: "^" + "".join(_RAISED[c] for c in m[0]), text)
     text = re.sub(r"([A-Za-z0-9_])′(?=\()", r"\1_prime", text)
     text = re.sub("′+", lambda m: "_" * len(m[0]), text)  # a letter beside another over the same axis
     text = re.sub("1[" + _LOWERED + "]", "1", text)
-    text = re.sub(r"Σ_\{([^{}]*)\}|Σ_([A-Za-z]_*)", lambda m: f"sum[{m[1] or m[2]}]", text)
+    text = re.sub(r"‖([^‖]*)‖(?:_F)?\^2", r"sum((\1)^2)", text)
+    text = re.sub(r"‖([^‖]*)‖", r"norm(\1)", text)
+    text = _OPERATOR.sub(_reduction, text)
     text = re.sub(r"Σ(?=\()", "sum", text)
+    text = re.sub(r"\btr(?=\()", "trace", text)
     text = re.sub(r"√([A-Za-z0-9_]+(?:\[[^\[\]]*\])?)", r"sqrt(\1)", text).replace("√", "sqrt")
     text = "".join(_SIGNS.get(c, c) for c in text)
     indexed = "[" in text.partition("=")[0] or _REDUCTION.search(text) is not None
     rewritten = _Products(text, "*" if indexed else "@", scalars)
     line = rewritten.level("")
     return line if rewritten.changed else text
+
+
+def _reduction(match: re.Match[str]) -> str:
+    """``sum[n]`` for Σ_n; ``max[argmax__d]`` for argmax_d, of which the grammar knows nothing."""
+    op, letters = match[1], match[2] or match[3]
+    if op.startswith("arg"):
+        return f"{op.removeprefix('arg')}[{','.join(f'{op}__{a.strip()}' for a in letters.split(','))}]"
+    return f"{'sum' if op == 'Σ' else op}[{letters}]"
 
 
 class _Products:
@@ -62,12 +78,12 @@ class _Products:
         self.at, self.changed = 0, False
 
     def level(self, closing: str) -> str:
-        """The text up to a closing bracket, which is passed."""
+        """The text up to one of the closing signs, which is passed."""
         out: list[str] = []
         run: list[str] = []
         while self.at < len(self.text):
             sign = self.text[self.at]
-            if sign == closing:
+            if sign in closing:
                 self.at += 1
                 break
             if sign.isspace():
@@ -109,9 +125,10 @@ class _Products:
         if out is None:
             return None
         if number and self.text[self.at : self.at + 1] == "[":  # 1[condition]
-            self.at, self.changed = self.at + 1, True
-            condition = re.sub(r"(?<![<>=!])=(?!=)", "==", self.level("]"))
-            out = f"({condition})"
+            out = f"({self.condition(']')})"
+        if out == "where" and self.text[self.at : self.at + 1] == "(":  # where(condition, a, b)
+            condition, chosen, other = self.condition(","), self.level(","), self.level(")")
+            out, word = f"(({chosen.strip()}) if {condition} else ({other.strip()}))", None
         if word is not None and self.text[self.at : self.at + 1] == "(":
             out += self.brackets() or ""
         while self.at < len(self.text):
@@ -127,6 +144,11 @@ class _Products:
             else:
                 break
         return out
+
+    def condition(self, closing: str) -> str:
+        """A condition behind an opening bracket, up to the closing sign; = is == in it."""
+        self.at, self.changed = self.at + 1, True
+        return re.sub(r"(?<![<>=!])=(?!=)", "==", self.level(closing))
 
     def brackets(self) -> str | None:
         """Brackets and what is in them."""
@@ -147,10 +169,13 @@ class _Products:
 
     def joined(self, factors: list[str]) -> str:
         """The product; a vector of ones beside a matrix is a sum, or repeats a vector along an axis."""
+        numbers = next((k for k, f in enumerate(factors) if not self.is_scalar(f) or f == "1'"), len(factors))
+        if 0 < numbers < len(factors) - 1 and factors[numbers] == "1'":
+            return f"({' * '.join(factors[:numbers])} * {self.joined(factors[numbers:])})"
         if len(factors) > 1 and factors[0] == "1'":
             return f"sum({self.joined(factors[1:])}, axis=0)"
         if len(factors) > 1 and factors[-1] == "1":
-            return f"sum({self.joined(factors[:-1])}, axis=1)"
+            return f"sum({self.joined(factors[:-1])}, axis=-1)"
         if len(factors) > 1 and factors[-1] == "1'":
             return f"col({self.joined(factors[:-1])})"
         if len(factors) > 1 and factors[0] == "1" and factors[1].endswith("'"):

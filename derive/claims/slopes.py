@@ -5,21 +5,29 @@ In: the functions of a model. Out: the same, and the derivative of each by its f
 
 from __future__ import annotations
 
-from derive.expr import Expr
+from collections.abc import Iterable
+
+from derive.expr import Call, Expr, Num
 from derive.functions import Parameter, ScalarFunction
 from derive.language.calls import Functions, Signature
-from derive.program import Tensor
-from derive.rewrite import substitute
+from derive.program import Equation, Tensor
+from derive.rewrite import substitute, walk
 from derive.scalar import derivative
 
 SUFFIX = "_prime"
 
 
 class Slopes:
-    """Functions, with ``f_prime`` for each ``f``; a function of the model with such a name comes first."""
+    """Functions, with ``f_prime`` for each ``f``; a function of the model with such a name comes first.
 
-    def __init__(self, functions: Functions) -> None:
+    Of further parameters ``f_prime`` knows what the ``equations`` give to ``f``, where that is always the same.
+    """
+
+    def __init__(self, functions: Functions, equations: Iterable[Equation] = ()) -> None:
         self.functions = functions
+        self._given: dict[str, set[tuple[Expr, ...]]] = {}
+        for call in (n for e in equations for n in walk(e.body) if isinstance(n, Call)):
+            self._given.setdefault(call.function.name, set()).add(call.arguments[1:])
 
     def find(self, name: str) -> Signature | None:
         """The scalar function of that name."""
@@ -27,7 +35,12 @@ class Slopes:
         if found is not None or not name.endswith(SUFFIX):
             return found
         base = self.functions.find(name.removesuffix(SUFFIX))
-        return None if base is None else Signature(_slope(base.function, name), base.defaults)
+        if base is None:
+            return None
+        given = self._given.get(base.function.name, set())
+        further = next(iter(given)) if len(given) == 1 else ()
+        known = {p: a for p, a in zip(base.function.parameters[1:], further, strict=False) if isinstance(a, Num)}
+        return Signature(_slope(base.function, name), {**base.defaults, **known})
 
     def known(self) -> list[str]:
         """The names of all scalar functions."""

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 
 from derive.claims.kinks import points_at_kinks
-from derive.claims.line import Claim, Line, Reader, cotangents_named, read_line, scalars_of
+from derive.claims.line import Line, cotangents_named, read_line, scalars_of
 from derive.claims.locate import Case, Reason, locate, mended_by_edit
 from derive.claims.numbers import Trial, Trials, Witness, agrees, has_values, trial, witness
+from derive.claims.reader import Claim, Reader
 from derive.claims.truth import Kinks, Truth, with_promise
 from derive.errors import GradcError, NotSupportedYet, SourceError
 from derive.points import points, small_sizes
+from derive.prepare import prepare
 from derive.program import Program, Property, Tensor
 
 MORE = 12
@@ -52,8 +54,9 @@ def verify_formulas(
 
     Raises SourceError where a line cannot be read, GradcError where it speaks of what the model has not.
     """
-    read = [read_line(line, scalars_of(program)) for line in lines]
-    return _Session(program, read, _sizes(program, sizes or {}), seed).verdicts()
+    prepared = prepare(program)  # so that what gradc names can be spoken of
+    read = [read_line(line, scalars_of(prepared)) for line in lines]
+    return _Session(prepared, read, _sizes(program, sizes or {}), seed).verdicts()
 
 
 def _sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
@@ -128,6 +131,6 @@ class _Session:
             if found is None:
                 return Verdict(text, AGREES, f"at {len(self.trials.known)} points to nine digits")
         else:
-            found = witness(claim, self.trials) if claim.fits else None
+            found = witness(claim, self.trials) if claim.fits and not claim.expands else None
         reason: Reason = locate(Case(claim, self.truth, self.reader, self.trials, self._promised, kinks))
         return Verdict(text, REFUTED, str(reason), reason.kind, found)

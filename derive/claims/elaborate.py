@@ -1,0 +1,69 @@
+"""The language's elaborator, as lenient as formulas on paper are.
+
+In: syntax. Out: a `Value`. A number beside a matrix multiplies it, whatever sign stands between; ``I`` is the identity
+of the size that fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from derive.expr import Expr, compare
+from derive.language import tree
+from derive.language.expressions import Elaborator
+from derive.language.indices import Range, Scope
+from derive.language.tensors import Value
+
+
+class Formulas(Elaborator):
+    """Elaborates both sides of formulas. ``identity`` is the extent of ``I``, where a line has one."""
+
+    identity: Expr | None = None
+
+    def fresh(self) -> None:
+        """Forget what was read: names may have got other meanings."""
+        self._read: dict[int, tuple[tree.Expr, Value]] = {}
+
+    def value(self, node: tree.Expr, scope: Scope | None = None) -> Value:
+        """What the expression denotes; an operand is looked at often, and read once."""
+        if scope is not None:
+            return super().value(node, scope)
+        known = self._read.get(id(node))
+        if known is None:
+            chain = isinstance(node, tree.Chain) and any(op == "@" for op, _ in node.rest)
+            value = super().value(self._plain_products(node) if chain else node)  # type: ignore[arg-type]
+            known = self._read[id(node)] = (node, value)  # the node is kept, so that its id stays its own
+        return known[1]
+
+    def _plain_products(self, node: tree.Chain) -> tree.Chain:
+        """``*`` for ``@`` beside a number."""
+        rest: list[tuple[str, tree.Expr]] = []
+        for op, operand in node.rest:
+            if op == "@":
+                before = super().value(replace(node, rest=tuple(rest)) if rest else node.first)
+                if 0 in (before.rank, self.value(operand).rank):
+                    op = "*"
+            rest.append((op, operand))
+        return replace(node, rest=tuple(rest))
+
+    def _name(self, node: tree.Name, scope: Scope | None) -> Value:
+        if node.name == "I" and scope is None and self.identity is not None and self.names.get("I") is None:
+            n = self.identity
+            return Value((n, n), lambda places, hints: compare("==", places[0], places[1]), text="I")
+        return super()._name(node, scope)
+
+    def _value(self, node: tree.Expr, scope: Scope | None) -> Value:
+        if isinstance(node, tree.CallExpr) and node.function == "eye" and scope is None and len(node.arguments) == 1:
+            n = self.extent(node.arguments[0].value)
+            return Value((n, n), lambda places, hints: compare("==", places[0], places[1]), text="eye(…)")
+        if isinstance(node, tree.Comparison) and node.op in ("==", "!=") and scope is not None:
+            ranges = [scope.ranges.get(x.name) for x in (node.left, node.right) if isinstance(x, tree.Name)]
+            if len(ranges) == 2 and all(r is not None for r in ranges):
+                return _delta(node.op, *(r for r in ranges if r is not None))
+        return super()._value(node, scope)
+
+
+def _delta(op: str, a: Range, b: Range) -> Value:
+    """Two letters compared, though an extent may have the name of one: an extent is equal to no place."""
+    a.used = b.used = True
+    return Value((), lambda places, hints: compare(op, a.place(), b.place()))

@@ -1,0 +1,219 @@
+"""Lines elaborated: both sides over the model's tensors, the cotangents, and what gradc or the line itself names.
+
+In: a `Line`. Out: a `Claim`, two scalar expressions over common letters, or two shapes that differ. The elaborator is
+the language's own; it is only given more names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from derive.claims.elaborate import Formulas
+from derive.claims.line import Line, bound_in, nodes_of
+from derive.claims.slopes import Slopes
+from derive.errors import GradcError, SourceError
+from derive.expr import ONE, ZERO, Dim, Expr, Letter
+from derive.inner import derivative_of
+from derive.language import tree
+from derive.language.calls import TENSOR_FUNCTIONS
+from derive.language.declarations import declare_const
+from derive.language.indices import Range, Scope
+from derive.language.names import Names, names_in
+from derive.language.parse import parse
+from derive.language.tensors import Hints, Value, of_tensor
+from derive.language.vocabulary import Vocabulary
+from derive.program import Equation, Program, Tensor
+from derive.rewrite import walk
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """``left = right`` at the letters. Where ``axes`` and ``right_axes`` differ, each side has letters of its own."""
+
+    line: Line
+    axes: tuple[Expr, ...]
+    right_axes: tuple[Expr, ...]
+    letters: tuple[Letter, ...]
+    right_letters: tuple[Letter, ...]
+    left: Expr
+    right: Expr
+
+    @property
+    def fits(self) -> bool:
+        """Whether both sides have one shape, or the right one expands to that of the left."""
+        return self.letters == self.right_letters
+
+    @property
+    def expands(self) -> bool:
+        """Whether the right side has to be repeated along an axis of the left one."""
+        mine = [a for a in self.axes if a != ONE]
+        return self.fits and bool(self.right_axes) and [a for a in self.right_axes if a != ONE] != mine
+
+
+class Reader:
+    """Elaborates lines over a program and cotangents; ``added`` holds the equations of derivatives ``d(u, x)``."""
+
+    def __init__(self, program: Program, cotangents: Iterable[tuple[str, Tensor]]) -> None:
+        self.program = program
+        self.added: list[Equation] = []
+        self._derivatives: dict[tuple[Tensor, Tensor], Tensor] = {}
+        vocabulary = Vocabulary(program.options)
+        dims = list(program.dims)
+        entries: dict[str, Value | Expr] = {d.name: d.derived or Dim(d.name) for d in dims}
+        if program.batch is not None:
+            entries[program.batch.name] = program.batch
+        shown = tuple(dims)
+        entries |= {t.name: of_tensor(t, dims=shown) for t in program.tensors if not t.hidden}
+        entries |= {name: of_tensor(t, dims=shown) for name, t in cotangents}
+        self.hidden = {t.name: of_tensor(t, dims=shown) for t in program.tensors if t.hidden and t.name not in entries}
+        self.elab = Formulas(Names.of(entries), Slopes(vocabulary, program.equations), dims)
+        self.elab.fresh()
+        self.elab.batch = program.batch
+        self.elab.differentiate = self._derivative
+        for node in parse(program.text, program.name).statements if program.text else ():
+            if isinstance(node, tree.ConstDecl) and node.name not in entries:
+                declare_const(self.elab, node)
+            elif isinstance(node, tree.Function):
+                known = {k: e for k, e in self.elab.names.entries.items() if isinstance(e, Expr)}
+                vocabulary.declare(node, {k: e for k, e in known.items() if not _has_dim(e)})
+
+    def knows(self, line: Line) -> bool:
+        """Whether every name on both sides is a tensor, an extent, a letter or a function."""
+        nodes = [*nodes_of(line.left), *nodes_of(line.right)]
+        functions = {n.function for n in nodes if isinstance(n, tree.CallExpr)}
+        known = all(f in TENSOR_FUNCTIONS or self.elab.functions.find(f) is not None for f in functions)
+        with self._names_of(line):
+            return known and all(n in bound_in(line) or self.elab.names.get(n) is not None for n in line.names)
+
+    def explained(self, line: Line) -> list[Tensor]:
+        """The tensors that gradc named and that the line mentions."""
+        own = {d.name for d in line.definitions} | bound_in(line)
+        found = [v.tensor for k, v in self.hidden.items() if k in line.names - own]
+        return [t for t in found if t is not None]
+
+    @contextlib.contextmanager
+    def _names_of(self, line: Line) -> Iterator[None]:
+        """The names of gradc's that a line mentions, and those that it defines itself, for as long as it is read."""
+        entries = dict(self.elab.names.entries)
+        bound = bound_in(line)
+        mentioned = names_in(line.left) | names_in(line.right)
+        mentioned = mentioned.union(*(d.names for d in line.definitions))
+        self.elab.names.entries.update({k: v for k, v in self.hidden.items() if k in mentioned and k not in bound})
+        waiting = list(line.definitions)
+        for d in waiting:
+            if d.name in entries:
+                raise SourceError(f"{d.name} is defined in the model", d.left.span, hint="choose another name")
+            self.elab.names.entries.pop(d.name, None)
+        try:
+            while waiting:
+                own = {d.name for d in waiting}
+                ready = next((d for d in waiting if not names_in(d.right) & own), None)
+                if ready is None:
+                    raise SourceError(f"{waiting[0].name} is defined by way of itself", waiting[0].left.span)
+                waiting.remove(ready)
+                self.elab.fresh()
+                self.elab.names.entries[ready.name] = self._meaning(ready)
+            self.elab.fresh()
+            yield
+        finally:
+            self.elab.names.entries = entries
+            self.elab.fresh()
+
+    def _meaning(self, line: Line) -> Value:
+        """What a definition says, ``E = exp(x)`` or ``E[i] = exp(x[i])``."""
+        if not isinstance(line.left, tree.Index):
+            return replace(self.elab.value(line.right), text=line.name)
+        ranges = [Range(i.name, line.left.span) for i in line.left.items if isinstance(i, tree.Name)]
+        right = self.elab.value(line.right, Scope({r.name: r for r in ranges}))
+        axes = tuple(r.resolve(self.elab.sizes) for r in ranges)
+
+        def build(places: tuple[Expr, ...], hints: Hints) -> Expr:
+            for r, place in zip(ranges, places, strict=True):
+                r.letter = place
+            return right.build((), hints)
+
+        return Value(axes, build, text=line.name)
+
+    def letters(self, line: Line) -> tuple[str, ...]:
+        """The letters on the left: names in brackets that are no tensors (a letter may be called like its extent)."""
+        items = line.left.items if isinstance(line.left, tree.Index) else ()
+        names = dict.fromkeys(i.name for i in items if isinstance(i, tree.Name))
+        return tuple(n for n in names if not isinstance(self.elab.names.get(n), Value))
+
+    def claim(self, line: Line) -> Claim:
+        """What the line says.
+
+        Raises SourceError where it cannot be read.
+        """
+        with self._names_of(line):
+            if isinstance(line.left, tree.Index):
+                return self._indexed(line, list(self.letters(line)))
+            return self._whole(line)
+
+    def _whole(self, line: Line) -> Claim:
+        left = self.elab.value(line.left)
+        right = self._fitting(line.right, left.axes)
+        used, self.elab.letters = self.elab.letters, set()
+        hints = Hints(used, line.left.span)
+        letters = tuple(hints.fresh(a) for a in left.axes)
+        places = _places(letters, right)
+        other = letters if places is not None else tuple(hints.fresh(a) for a in right.axes)
+        built = left.build(letters, hints), right.build(other if places is None else places, hints)
+        return Claim(line, left.axes, right.axes, letters, other, *built)
+
+    def _fitting(self, node: tree.Expr, axes: tuple[Expr, ...]) -> Value:
+        """The right side; with ``I`` of the first extent on the left with which it has a meaning."""
+        for extent in dict.fromkeys(axes) if "I" in names_in(node) else ():
+            self.elab.fresh()
+            self.elab.identity = extent
+            with contextlib.suppress(SourceError):
+                value = self.elab.value(node)
+                if value.axes == axes:
+                    return value
+        return self.elab.value(node)
+
+    def _indexed(self, line: Line, names: list[str]) -> Claim:
+        ranges = [Range(name, line.left.span) for name in names]
+        scope = Scope({r.name: r for r in ranges})
+        left, right = self.elab.value(line.left, scope), self.elab.value(line.right, scope)
+        axes = tuple(r.resolve(self.elab.sizes) for r in ranges)
+        used, self.elab.letters = self.elab.letters, set()
+        hints = Hints({*used, *names}, line.left.span)
+        letters = tuple(hints.named(a, r.name) for a, r in zip(axes, ranges, strict=True))
+        for r, letter in zip(ranges, letters, strict=True):
+            r.letter = letter
+        return Claim(line, axes, axes, letters, letters, left.build((), hints), right.build((), hints))
+
+    def _derivative(self, u: Value, x: Tensor) -> Tensor:
+        if u.tensor is None:
+            raise GradcError(f"give {u.text} a name in the model: d(u, x) differentiates a named tensor here")
+        if (u.tensor, x) not in self._derivatives:
+            so_far = replace(self.program, equations=(*self.program.equations, *self.added))
+            self.added.extend(derivative_of(so_far, u.tensor, x))
+            self._derivatives[u.tensor, x] = self.added[-1].out
+        return self._derivatives[u.tensor, x]
+
+
+def _places(letters: tuple[Letter, ...], right: Value) -> tuple[Expr, ...] | None:
+    """Where the right side is read; None where it does not fit.
+
+    A number may stand for a tensor, a vector for a matrix of one column; rows and columns expand as in the language.
+    """
+    axes = tuple(a.extent for a in letters)
+    long = tuple(a for a in letters if a.extent != ONE)
+    if right.axes in (axes, ()):
+        return letters if right.rank else ()
+    if right.axes == tuple(a.extent for a in long):
+        return long
+    last = letters[len(letters) - right.rank :]
+    if right.rank > len(letters) or any(have not in (a.extent, ONE) for have, a in zip(right.axes, last, strict=True)):
+        return None
+    if any(have != ONE and axes.count(have) > 1 for have in right.axes):
+        return None  # along which of the two?
+    return tuple(ZERO if have == ONE else a for have, a in zip(right.axes, last, strict=True))
+
+
+def _has_dim(e: Expr) -> bool:
+    return any(isinstance(x, Dim) for x in walk(e))

@@ -9,8 +9,9 @@ import json
 import re
 from dataclasses import dataclass
 
-from derive.differentiable import Differentiable, Gradient
+from derive.differentiable import Differentiable
 from derive.display import definitions, readable
+from derive.formulas import Gradient
 from derive.notation import Notation, source_line
 from derive.notation.latex import aligned
 from derive.program import Equation, Program, Tensor, needed, reads

@@ -6,8 +6,9 @@ r"""Mathematics: reading, shapes, derivation, simplification, lifting, printing.
 dw = (2/n) Xᵀ X w
 """
 
-from derive.differentiable import DerivedModel, Differentiable, Formula, Gradient, ParsedModel, load, parse
+from derive.differentiable import DerivedModel, Differentiable, ParsedModel, load, parse
 from derive.errors import GradcError, NotSupportedYet, SourceError
+from derive.formulas import Formula, Gradient
 from derive.model import Model, Term, fn, group, where
 
 __all__ = [

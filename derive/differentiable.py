@@ -7,7 +7,7 @@ model: it derives, prints and compiles.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,130 +17,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derive import pipeline
-from derive.display import definitions, readable
 from derive.errors import GradcError
 from derive.evaluate import evaluate
+from derive.formulas import Formula, Gradient, SymbolicGradient
 from derive.language.parse import parse as parse_tree
-from derive.language.read import read
 from derive.notation import Notation
 from derive.notation.expanded import Expanded, expanded
 from derive.notation.notebook import InNotebook, Shown
 from derive.notation.partial import Partial
 from derive.pipeline import Derivation
-from derive.program import Equation, Program, Tensor, needed
-from derive.simplify import Report, closed_form
+from derive.program import Program, Tensor, needed
+from derive.repeat.derivation import Repeated, understood
+from derive.repeat.flat import flat_derivation
+from derive.repeat.unroll import remaining
+from derive.simplify import closed_form
 from derive.steps import Steps, steps_of
-
-
-class Formula(InNotebook):
-    """One derived equation, in every notation there is.
-
-    ``matrix`` is None where the equation has no matrix form; ``str`` is the shortest form there is, with the
-    definitions of the names that gradc gave: ``dx = E/S, with E = exp(x), S = Σ(E)``.
-    """
-
-    def __init__(self, equation: Equation, notation: Notation, derivation: Derivation | None = None) -> None:
-        self.notation = notation
-        self.derivation = derivation
-        self.equation = readable(equation, notation.program)
-        if self.equation is not equation and notation.matrix(self.equation) is None and notation.matrix(equation):
-            self.equation = equation
-
-    @cached_property
-    def definitions(self) -> tuple[str, ...]:
-        """What the names that gradc gave stand for, ``E = exp(Z)``, in order."""
-        return tuple(map(self.notation.formula, definitions(self.equation, self.notation.program)))
-
-    def steps(self) -> Steps:
-        """The derivation of this formula alone: from the total derivative to the matrix form, every step tested.
-
-        Raises GradcError for an equation that was not derived.
-        """
-        if self.derivation is None or self.equation.out.primal is None:
-            raise GradcError(f"{self.name} was not derived: there are no steps")
-        return steps_of(self.derivation).by(self.equation.out.primal)
-
-    @property
-    def name(self) -> str:
-        """The name of the tensor that the equation defines."""
-        return self.equation.out.name
-
-    @property
-    def shape(self) -> tuple[str, ...]:
-        """Its axes, in the model's names."""
-        return tuple(repr(a) for a in self.equation.out.axes)
-
-    @cached_property
-    def matrix(self) -> str | None:
-        """The matrix form in Unicode, ``dW1 = Xᵀ dZ1``, or None."""
-        return self.notation.matrix(self.equation)
-
-    @cached_property
-    def index(self) -> str:
-        """The index form, ``dW1[d,h] = Σ_n X[n,d] dZ1[n,h]``."""
-        return self.notation.index(self.equation)
-
-    def latex(self) -> str:
-        """LaTeX, of the matrix form where there is one."""
-        return self.notation.latex(self.equation)
-
-    def __str__(self) -> str:
-        shown = self.matrix or self.index
-        return f"{shown}, with {', '.join(self.definitions)}" if self.definitions else shown
-
-    __repr__ = __str__
-
-    def _shown(self) -> list[Shown]:
-        return [Shown(self.latex(), str(self), f"[{', '.join(self.shape)}]")]
-
-
-class Gradient(InNotebook, Mapping[str, Formula]):
-    """The gradient of a model's objective: a formula for each variable, by the variable's name.
-
-    ``formulas`` are the equations of the backward pass in order, intermediate cotangents included;
-    ``report`` says which simplifications fired; ``derivation`` holds the programs of every stage.
-    """
-
-    def __init__(self, derivation: Derivation) -> None:
-        self.derivation = derivation
-        program = derivation.formulas
-        self.program = program
-        self.notation = Notation(program)
-        defined = program.defined
-        self._by_name = {v.name: Formula(defined[bar], self.notation, derivation) for v, bar in program.gradients}
-
-    @property
-    def report(self) -> Report:
-        """What simplification did."""
-        return self.derivation.report
-
-    def steps(self) -> Steps:
-        """The whole derivation, cotangent by cotangent; every step was tested by number."""
-        return steps_of(self.derivation)
-
-    @property
-    def formulas(self) -> tuple[Formula, ...]:
-        """The backward pass: every derived equation, in order."""
-        return tuple(Formula(e, self.notation, self.derivation) for e in self.derivation.derived)
-
-    def __getitem__(self, name: str) -> Formula:
-        if name not in self._by_name:
-            raise GradcError(f"no gradient by {name}; there are {', '.join(self._by_name)}")
-        return self._by_name[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self._by_name)
-
-    def __str__(self) -> str:
-        shown = self.formulas
-        with_ = dict.fromkeys(d for f in shown for d in f.definitions)
-        return "\n".join([*(f.matrix or f.index for f in shown), *(f"    with {d}" for d in with_)])
-
-    def _shown(self) -> list[Shown]:
-        return [s for f in self.formulas for s in f._shown()]
 
 
 class Differentiable(InNotebook):
@@ -150,6 +41,31 @@ class Differentiable(InNotebook):
     def program(self) -> Program:
         """The index equations."""
         raise NotImplementedError
+
+    @property
+    def repeated(self) -> Repeated | None:
+        """What is behind the program where the model has repetitions."""
+        return None
+
+    def sized(self, sizes: Mapping[str, int | Sequence[int]]) -> tuple[Differentiable, dict[str, int]]:
+        """The model at these sizes as far as they concern its depth, and those that are left for what is made of it.
+
+        Raises GradcError for a list of widths that no family of dims takes.
+        """
+        if self.repeated is None:
+            lists = [name for name, size in sizes.items() if not isinstance(size, int)]
+            if lists:
+                raise GradcError(f"the size {lists[0]} is a list, and no family of dims is called so")
+            return self, {name: size for name, size in sizes.items() if isinstance(size, int)}
+        scheme = self.repeated.scheme
+        left = remaining(scheme, sizes)
+        return (self if left.keys() == sizes.keys() else ModelAtDepth(Repeated(scheme, sizes))), left
+
+    def _members(self, name: str) -> tuple[Tensor, ...]:
+        """The tensor of that name, or all parameters of that family (`W` or `W{l}`)."""
+        family = name.partition("{")[0]
+        members = tuple(t for t in self.program.declared if t.family == family)
+        return members or (self.variable(name),)
 
     def variable(self, name: str) -> Tensor:
         """The tensor of that name.
@@ -168,11 +84,16 @@ class Differentiable(InNotebook):
         Raises GradcError where there is no objective, or no such variable.
         """
         program = self.program
-        wrt = tuple(self.variable(n) for n in names) or program.parameters
+        wrt = tuple(dict.fromkeys(t for n in names for t in self._members(n))) or program.parameters
         for t in wrt:
             if t.dtype == "int" or t.kind == "const":
                 raise GradcError(f"{t.name} is not a real variable: there is no derivative by it")
-        return Gradient(pipeline.gradient(program, wrt))
+        if self.repeated is None:
+            return Gradient(pipeline.gradient(program, wrt))
+        derivation, induction = self.repeated.gradient(wrt)
+        if induction is None:
+            return Gradient(derivation)
+        return Gradient(derivation, SymbolicGradient(*flat_derivation(self.repeated.outline, induction)))
 
     def jacobian(self, y: str, x: str) -> DerivedModel:
         """∂y/∂x, a model whose output ``result`` has the axes of y, then those of x."""
@@ -233,12 +154,34 @@ class ParsedModel(Differentiable):
 
     def __init__(self, text: str, name: str = "<text>") -> None:
         self.notices: list[str] = []
-        self._program = read(parse_tree(text, name), self.notices)
+        self._program, self._repeated = understood(parse_tree(text, name), self.notices)
+
+    @property
+    def program(self) -> Program:
+        """The index equations, at the default depth."""
+        return self._program
+
+    @property
+    def repeated(self) -> Repeated | None:
+        """What is behind the program where the text has repetitions."""
+        return self._repeated
+
+
+class ModelAtDepth(Differentiable):
+    """A model with repetitions at another depth than its default."""
+
+    def __init__(self, repeated: Repeated) -> None:
+        self._repeated = repeated
 
     @property
     def program(self) -> Program:
         """The index equations."""
-        return self._program
+        return self._repeated.program
+
+    @property
+    def repeated(self) -> Repeated:
+        """The repetitions behind the program."""
+        return self._repeated
 
 
 class DerivedModel(Differentiable):

@@ -15,9 +15,9 @@ from derive.differentiable import Differentiable
 from derive.errors import GradcError
 from derive.language import tree as syntax
 from derive.language.parse import parse
-from derive.language.read import read
 from derive.language.text import digest, text
 from derive.program import Program
+from derive.repeat.derivation import Repeated, understood
 from derive.terms import Call, Term, expression, fn, group, letters, name_of, plain, ranged, where
 
 __all__ = ["Model", "Term", "fn", "group", "letters", "where"]
@@ -49,7 +49,7 @@ class Model(Differentiable):
 
     def __init__(self, name: str | None = None) -> None:
         self._statements: list[syntax.Statement] = [] if name is None else [syntax.ModelName(plain(name))]
-        self._read: tuple[str, Program] | None = None
+        self._read: tuple[str, Program, Repeated | None] | None = None
         self.notices: list[str] = []
 
     # --- declarations -------------------------------------------------------------------------------
@@ -184,8 +184,14 @@ class Model(Differentiable):
         written = self.text()
         if self._read is None or self._read[0] != written:
             self.notices.clear()
-            self._read = written, read(self.tree(), self.notices)
+            self._read = written, *understood(self.tree(), self.notices)
         return self._read[1]
+
+    @property
+    def repeated(self) -> Repeated | None:
+        """What is behind the program where the model has repetitions."""
+        assert self.program is not None
+        return None if self._read is None else self._read[2]
 
     def __repr__(self) -> str:
         return f"<Model of {len(self._statements)} statements>"

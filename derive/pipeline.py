@@ -94,9 +94,17 @@ def tangent(program: Program, x: Tensor, direction: Tensor, y: Tensor) -> Deriva
 
 def _finish(source: Program, prepared: Program, raw: Program) -> Derivation:
     formulas, report = simplify(raw, prepared)
+    return completed(source, prepared, formulas, report, raw)
+
+
+def completed(
+    source: Program, prepared: Program, formulas: Program, report: Report, raw: Program | None = None
+) -> Derivation:
+    """The derivation whose simplified program is ``formulas``: what is left is to make it stable."""
     stable, notes = stabilize(formulas)
-    results = tuple(bar for _, bar in raw.gradients)
-    return Derivation(source, raw, formulas, _pruned(hoist(stable), results), results, report, tuple(notes), prepared)
+    results = tuple(bar for _, bar in formulas.gradients)
+    stable = _pruned(hoist(stable), results)
+    return Derivation(source, raw or formulas, formulas, stable, results, report, tuple(notes), prepared)
 
 
 def _pruned(program: Program, results: tuple[Tensor, ...]) -> Program:

@@ -36,7 +36,7 @@ from derive.rewrite import walk
 from derive.shapes import show_axes
 
 Places = tuple[Expr, ...]
-_ATOM = re.compile(r"\w+(\([^()]*\)|\[[^\[\]]*\])?'*|…")
+_ATOM = re.compile(r"\w+(\{[^{}]*\})?(\([^()]*\)|\[[^\[\]]*\])?'*|…")
 _MOST_LETTERS = 5000
 _LARGEST = Fraction(sys.float_info.max)
 _SPARE = "kjilmpqrstuvwabcdefghnoxyz"

@@ -34,6 +34,7 @@ class Induction:
     step: Window
     base: Window
     before: Window | None
+    variables: tuple[Tensor, ...]
 
     @property
     def report(self) -> Report:
@@ -124,10 +125,9 @@ class _Induction:
     def base(self, own: list[Equation]) -> tuple[Window, list[list[Equation]]]:
         """The cotangents behind the repetition, and those of each of the last rounds, the last one first."""
         rounds, last = self.rounds, self.rounds.last
-        outside = {*self.outline.scheme.outside, *(e.out for e in (*self.outline.before, *self.outline.after))}
         for t in (t for e in self.after for t in reads(e.body)):
             gap = rounds.ahead(t, last)
-            if rounds.round_of(t) is not None and t not in outside and (gap is None or not -self.lag < gap <= 0):
+            if rounds.round_of(t) is not None and t not in rounds.outside and (gap is None or not -self.lag < gap <= 0):
                 raise NoInductionError(f"{t.name} is read after the repetition")
         near = [shifted(last, -k) for k in range(self.lag)]
         forward = [*(e for r in reversed(near) for e in rounds.round(r)), *self.after]
@@ -147,8 +147,8 @@ class _Induction:
         parts: dict[Tensor, list[Tensor]] = {}
         for t, v in self.each.items():
             parts.setdefault(t, []).append(rounds.cotangent(rounds.tensor(v, first)))
-        for t, v in self.end.items():
-            parts.setdefault(t, []).append(rounds.cotangent(v))
+        for t, v in self.end.items():  # where every round reads it too, the rounds have collected this part
+            parts.setdefault(t, [rounds.cotangent(v)])
         return window(rounds, list(self.outline.before), cut, self.early, parts)
 
     # --- together ------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class _Induction:
             frame=replace(forward.frame, gradients=pairs),
             items=(*forward.items, *(self._real(i) for i in items)),
         )
-        return Induction(scheme, step, base, before)
+        return Induction(scheme, step, base, before, (*self.inner, *self.outer))
 
     def _needs(self, e: Equation) -> list[Tensor]:
         """The tensors of round l whose cotangents the equations of round l or a round before read."""
@@ -230,11 +230,11 @@ class _Induction:
         assert v is not None
         then = self.rounds.round_of(v)
         assert then is not None
+        t, stand_in = next((t, s) for t, s in self.each.items() if s.family == v.family)
         if then == self.rounds.last:
-            t = next(t for t, s in self.each.items() if s.family == v.family)
             end = self.end.get(t)
             return e if end is None else e.with_body(add(e.body, self.rounds.cotangent(end).at(e.letters)))
-        following = self.rounds.cotangent(self.rounds.tensor(v, shifted(self.letter, 1)))
+        following = self.rounds.cotangent(self.rounds.tensor(stand_in, shifted(then, 1)))
         return e.with_body(add(e.body, following.at(e.letters)))
 
     def _real(self, item: Item) -> Item:

@@ -94,6 +94,7 @@ class Rounds:
         self.letter = outline.letter
         self.first, self.last = outline.repeat.first, outline.repeat.last
         self.body = outline.repeat.equations
+        self.outside = {*outline.scheme.outside, *(e.out for e in (*outline.before, *outline.after))}
         inner = [*outline.repeat.items]
         self.offsets: dict[str, int] = {}
         for item in inner:
@@ -120,6 +121,8 @@ class Rounds:
             return 0
         base, offset = base_and_offset(t.index) or ("", 0)
         if base != self.letter:
+            if t in self.outside:
+                return 0
             raise NoInductionError(f"every round reads {t.name}")
         return self.offsets[t.family] - offset
 

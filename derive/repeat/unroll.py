@@ -12,7 +12,7 @@ from dataclasses import replace
 from derive.errors import GradcError, SourceError, Span
 from derive.expr import Dim, Expr, num
 from derive.program import DimDecl, Equation, Program, Property, Tensor
-from derive.repeat.members import layer, plain, split_member
+from derive.repeat.members import base_and_offset, layer, plain, split_member
 from derive.repeat.scheme import Item, Repeat, Scheme, transplanted
 
 LIMIT = 10_000
@@ -37,6 +37,7 @@ class Unrolling:
         self.widths = tuple(
             self._width(w.name, w.first, w.last, sizes.get(w.name, w.sizes), w.span) for w in scheme.widths
         )
+        self.depths = depths(scheme)
         self._members: dict[tuple[str, int, str], Tensor] = {}
         self._plain: dict[Tensor, Tensor] = {}
         self._defined: set[Tensor] = set()
@@ -62,7 +63,7 @@ class Unrolling:
         equations: list[Equation] = []
         self._take(scheme.items, {}, declared, equations)
         frame = scheme.frame
-        dims = (*frame.dims, *(d for width in self.widths for d in width))
+        dims = (*(d for d in frame.dims if d.name not in self.depths), *(d for width in self.widths for d in width))
         self._check_names(declared, equations, dims)
         none: dict[str, int] = {}
         return replace(
@@ -127,8 +128,8 @@ class Unrolling:
     def extent(self, e: Expr, env: Mapping[str, int]) -> Expr:
         """An extent, or the value of a letter of a repetition."""
         if isinstance(e, Dim):
-            if e.name in env:
-                return num(env[e.name])
+            if e.name in env or e.name in self.depths:
+                return num(self.number(e, env))
             known = split_member(e.name)
             if known is not None:
                 return Dim(plain(known[0], self.number(known[1], env)))
@@ -177,8 +178,21 @@ class Unrolling:
             seen[t.name] = t.span
 
 
-def split_sizes(scheme: Scheme, sizes: Sizes) -> tuple[Sizes, dict[str, int]]:
-    """The sizes that a depth is chosen by, all of them, and those that are left to set in the program that it gives.
+def depths(scheme: Scheme) -> set[str]:
+    """The dims that say how deep a model is: they are numbers in its program."""
+    indices = [i for w in scheme.widths for i in (w.first, w.last)]
+    stack = list(scheme.items)
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Repeat):
+            indices += [item.first, item.last]
+            stack += item.items
+    bases = {(base_and_offset(i) or ("", 0))[0] for i in indices}
+    return bases & {d.name for d in scheme.frame.dims}
+
+
+def remaining(scheme: Scheme, sizes: Sizes) -> dict[str, int]:
+    """The sizes that are left to set once the program is written out.
 
     Raises GradcError for a list that is given to what is no family.
     """
@@ -186,4 +200,5 @@ def split_sizes(scheme: Scheme, sizes: Sizes) -> tuple[Sizes, dict[str, int]]:
     for name, value in sizes.items():
         if not isinstance(value, int) and name not in families:
             raise GradcError(f"the size {name} is a list, and no family of dims is called so")
-    return sizes, {k: v for k, v in sizes.items() if isinstance(v, int) and k not in families}
+    gone = families | depths(scheme)
+    return {k: v for k, v in sizes.items() if isinstance(v, int) and k not in gone}

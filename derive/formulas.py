@@ -1,0 +1,155 @@
+"""Formulas and gradients as people ask for them: each in every notation there is, with the steps that lead to it.
+
+In: a derivation. Out: objects that print as mathematics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from derive.display import definitions, readable
+from derive.errors import GradcError
+from derive.notation import Notation
+from derive.notation.notebook import InNotebook, Shown
+from derive.pipeline import Derivation
+from derive.program import Equation, Tensor
+from derive.repeat.display import grouped
+from derive.repeat.scheme import Repeat
+from derive.simplify import Report
+from derive.steps import Steps, steps_of
+
+
+class Formula(InNotebook):
+    """One derived equation, in every notation there is.
+
+    ``matrix`` is None where the equation has no matrix form; ``str`` is the shortest form there is, with the
+    definitions of the names that gradc gave: ``dx = E/S, with E = exp(x), S = Σ(E)``.
+    """
+
+    def __init__(self, equation: Equation, notation: Notation, derivation: Derivation | None = None) -> None:
+        self.notation = notation
+        self.derivation = derivation
+        self.equation = readable(equation, notation.program)
+        if self.equation is not equation and notation.matrix(self.equation) is None and notation.matrix(equation):
+            self.equation = equation
+
+    @cached_property
+    def definitions(self) -> tuple[str, ...]:
+        """What the names that gradc gave stand for, ``E = exp(Z)``, in order."""
+        return tuple(map(self.notation.formula, definitions(self.equation, self.notation.program)))
+
+    def steps(self) -> Steps:
+        """The derivation of this formula alone: from the total derivative to the matrix form, every step tested.
+
+        Raises GradcError for an equation that was not derived.
+        """
+        if self.derivation is None or self.equation.out.primal is None:
+            raise GradcError(f"{self.name} was not derived: there are no steps")
+        return steps_of(self.derivation).by(self.equation.out.primal)
+
+    @property
+    def name(self) -> str:
+        """The name of the tensor that the equation defines."""
+        return self.equation.out.name
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        """Its axes, in the model's names."""
+        return tuple(repr(a) for a in self.equation.out.axes)
+
+    @cached_property
+    def matrix(self) -> str | None:
+        """The matrix form in Unicode, ``dW1 = Xᵀ dZ1``, or None."""
+        return self.notation.matrix(self.equation)
+
+    @cached_property
+    def index(self) -> str:
+        """The index form, ``dW1[d,h] = Σ_n X[n,d] dZ1[n,h]``."""
+        return self.notation.index(self.equation)
+
+    def latex(self) -> str:
+        """LaTeX, of the matrix form where there is one."""
+        return self.notation.latex(self.equation)
+
+    def __str__(self) -> str:
+        shown = self.matrix or self.index
+        return f"{shown}, with {', '.join(self.definitions)}" if self.definitions else shown
+
+    __repr__ = __str__
+
+    def _shown(self) -> list[Shown]:
+        return [Shown(self.latex(), str(self), f"[{', '.join(self.shape)}]")]
+
+
+class Gradient(InNotebook, Mapping[str, Formula]):
+    """The gradient of a model's objective: a formula for each variable, by the variable's name.
+
+    ``formulas`` are the equations of the backward pass in order, intermediate cotangents included;
+    ``report`` says which simplifications fired; ``derivation`` holds the programs of every stage. Where the model has
+    repetitions and the gradient was derived for every depth at once, ``symbolic`` is that gradient.
+    """
+
+    def __init__(self, derivation: Derivation, symbolic: SymbolicGradient | None = None) -> None:
+        self.derivation = derivation
+        self.symbolic = symbolic
+        program = derivation.formulas
+        self.program = program
+        self.notation = Notation(program)
+        defined = program.defined
+        self._by_name = {v.name: Formula(defined[bar], self.notation, derivation) for v, bar in program.gradients}
+
+    @property
+    def report(self) -> Report:
+        """What simplification did."""
+        return self.derivation.report
+
+    def steps(self) -> Steps:
+        """The whole derivation, cotangent by cotangent; every step was tested by number."""
+        return steps_of(self.derivation)
+
+    @property
+    def formulas(self) -> tuple[Formula, ...]:
+        """The backward pass: every derived equation, in order."""
+        return tuple(Formula(e, self.notation, self.derivation) for e in self.derivation.derived)
+
+    def __getitem__(self, name: str) -> Formula:
+        if self.symbolic is not None and name not in self._by_name and name in self.symbolic:
+            return self.symbolic[name]
+        if name not in self._by_name:
+            raise GradcError(f"no gradient by {name}; there are {', '.join(self._by_name)}")
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __str__(self) -> str:
+        if self.symbolic is not None:
+            return str(self.symbolic)
+        shown = self.formulas
+        return "\n".join([*(f.matrix or f.index for f in shown), *self._definitions()])
+
+    def _definitions(self) -> list[str]:
+        return [f"    with {d}" for d in dict.fromkeys(d for f in self.formulas for d in f.definitions)]
+
+    def _shown(self) -> list[Shown]:
+        shown = self.formulas if self.symbolic is None else self.symbolic.formulas
+        return [s for f in shown for s in f._shown()]
+
+
+class SymbolicGradient(Gradient):
+    """A gradient whose depth is a symbol: ``g["W{l}"]`` is the gradient by W of any layer l.
+
+    ``loops`` tells in which repetition a tensor is defined.
+    """
+
+    def __init__(self, derivation: Derivation, loops: Mapping[Tensor, Repeat]) -> None:
+        super().__init__(derivation)
+        self.loops = loops
+
+    def __str__(self) -> str:
+        lines = grouped([(f.equation, f.matrix or f.index) for f in self.formulas], self.loops)
+        return "\n".join([*lines, *self._definitions()])

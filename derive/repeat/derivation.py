@@ -1,0 +1,77 @@
+"""A model with repetitions at one depth: its program, and its gradient by the derivation that holds at every depth.
+
+In: a scheme and sizes. Out: the program, and a `Derivation` whose formulas are those of the derived scheme, written
+out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from derive import pipeline
+from derive.errors import GradcError, SourceError
+from derive.language.read import read_scheme
+from derive.language.tree import Tree
+from derive.pipeline import Derivation
+from derive.program import Program, Tensor
+from derive.repeat.induction import Induction, induct
+from derive.repeat.rounds import NoInductionError, Outline, outline
+from derive.repeat.scheme import Scheme
+from derive.repeat.unroll import Sizes, Unrolling
+
+
+class Repeated:
+    """A scheme at one depth.
+
+    ``program`` is the model written out. ``why_not`` says why a gradient had to be derived from that, layer by layer,
+    where the depth could not stay a symbol.
+    """
+
+    def __init__(self, scheme: Scheme, sizes: Sizes | None = None) -> None:
+        self.scheme = scheme
+        self.unrolling = Unrolling(scheme, sizes or {})
+        self.program = self.unrolling.program(scheme)
+        self.why_not: str | None = None
+
+    @cached_property
+    def outline(self) -> Outline:
+        """The parts of the scheme, prepared."""
+        return outline(self.scheme)
+
+    def gradient(self, wrt: Iterable[Tensor]) -> tuple[Derivation, Induction | None]:
+        """The gradient by tensors of the program; with the induction behind it, if there is one."""
+        asked = tuple(wrt)
+        if self.program.objective is None:
+            raise GradcError("no objective; use jacobian, or add a line `minimize …`")
+        try:
+            found = induct(self.outline, self._of_scheme(asked))
+            forward = self.unrolling.program(self.outline.forward)
+            formulas = self.unrolling.program(found.scheme)
+        except (NoInductionError, SourceError) as reason:
+            self.why_not = str(reason)
+            return pipeline.gradient(self.program, asked), None
+        bars = {e.out.primal: e.out for e in formulas.equations if e.out.kind == "cotangent"}
+        formulas = formulas.with_equations(formulas.equations, gradients=tuple((t, bars[t]) for t in asked))
+        return pipeline.completed(self.program, forward, formulas, found.report), found
+
+    def _of_scheme(self, asked: tuple[Tensor, ...]) -> list[Tensor]:
+        """The tensors of the scheme of which these are members at this depth."""
+        inside = {t.family: t for r in self.scheme.repeats for t in r.items if isinstance(t, Tensor)}
+        outside = {self.unrolling.tensor(t, {}): t for t in self.scheme.outside}
+        found: dict[Tensor, None] = {}
+        for t in asked:
+            known = outside.get(t) or inside.get(t.family)
+            if known is None:
+                raise NoInductionError(f"{t.name} is no declared variable")
+            found.setdefault(known)
+        return list(found)
+
+
+def understood(syntax: Tree, notices: list[str] | None = None) -> tuple[Program, Repeated | None]:
+    """The program of a text at its default depth, and what is behind it where the text has repetitions."""
+    program, scheme = read_scheme(syntax, notices)
+    if scheme is None:
+        return program, None
+    found = Repeated(scheme)
+    return found.program, found

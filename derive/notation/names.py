@@ -85,7 +85,7 @@ class Names:
         A letter may be called like the extent that it runs over, as in the language, unless its value is used
         (in a Kronecker delta it is not).
         """
-        found, values = _letters_of(equation)
+        found, values = letters_of(equation)
         tensors = {self[t] for t in self._names}
         named: dict[Letter, str] = {}
         used: set[str] = set()
@@ -95,7 +95,12 @@ class Names:
             used.add(named[letter])
         return named
 
-    def _candidates(self, letter: Letter) -> Iterable[str]:
+    def letter(self, letter: Letter, taken: Iterable[str], *, value: bool = False) -> str:
+        """A name for one letter, unlike those taken and unlike every tensor; a prime comes before another letter."""
+        avoid = {*taken, *(self[t] for t in self._names), *(self._dims if value else ())}
+        return next(c for c in self._candidates(letter, primes=True) if c not in avoid)
+
+    def _candidates(self, letter: Letter, *, primes: bool = False) -> Iterable[str]:
         """The letter that the author wrote, else the name of the axis, else any other."""
         hint = letter.hint if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", letter.hint) else "i"
         axis = letter.extent.name if isinstance(letter.extent, Dim) else hint
@@ -103,12 +108,12 @@ class Names:
             hint = axis
         elif self._written and hint not in self._written:
             hint, axis = axis, hint
-        yield from (hint, axis, hint + "′", hint + "″")
+        yield from (hint, hint + "′", hint + "″", axis) if primes else (hint, axis, hint + "′", hint + "″")
         yield from _SPARE
         yield from (f"i{k}" for k in itertools.count(1))
 
 
-def _letters_of(equation: Equation) -> tuple[list[Letter], set[Letter]]:
+def letters_of(equation: Equation) -> tuple[list[Letter], set[Letter]]:
     """The letters, free ones first, and those whose value is used outside of a place on its own."""
     order: dict[Letter, None] = dict.fromkeys(equation.letters)
     values: set[Letter] = set()

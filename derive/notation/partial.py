@@ -51,7 +51,7 @@ class Partial:
         if (row and (matrix or form.row is not None)) or (not row and not matrix and form.row is None):
             form = forms.transpose(form)
         style: EntryStyle = EntryLatex(self.names) if latex else EntryUnicode(self.names)
-        return f"{self.title(style, fixed)} = {MatrixPrinter(style, exact=_is_repeated(form)).text(form)}"
+        return f"{self.title(style, fixed)} = {MatrixPrinter(style, exact=is_repeated(form)).text(form)}"
 
     def at(self, places: Sequence[str | None]) -> Equation | None:
         """The equation with some places fixed, a delta of a fixed one as a unit vector; None where it stands elsewhere.
@@ -98,7 +98,7 @@ class Partial:
         return f"{style.partial(top, bottom)} = {printer.piece(printer.body).text}"
 
 
-def _is_repeated(form: forms.Form) -> bool:
+def is_repeated(form: forms.Form) -> bool:
     """Whether it is one number repeated, for which vectors of ones are needed."""
     return not any(isinstance(f, (forms.Leaf, forms.Identity)) and not f.is_scalar for f in forms.walk(form))
 

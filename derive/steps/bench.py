@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from derive.pipeline import Derivation
 from derive.points import Point, points, small_sizes
 from derive.program import Equation, Tensor, reads
 from derive.steps.edges import Edge
-from derive.steps.step import RowColumn, Side, Slice, Step, StepError
+from derive.steps.step import RowColumn, Side, Slice, Step, StepError, Written
 
 Array = NDArray[np.float64]
 
@@ -77,6 +78,8 @@ class Bench:
             if found is None:
                 raise StepError(f"{step.rule} of {step.target}: a tensor of {side} has no value")
             return found
+        if isinstance(side, Written):
+            return self._written(side, step)
         form = side.product if isinstance(side, RowColumn) else side
         own = tuple(a for a in step.letters if a not in step.fixed)
         ranges = [extent(a.extent, self.sizes) for a in step.fixed]
@@ -85,6 +88,20 @@ class Bench:
             table = dict(zip(step.fixed, chosen, strict=True))
             place = tuple(table.get(a, slice(None)) for a in step.letters)
             found[place] = evaluate_form(form, own, self._with_slices(form, table), self.sizes)
+        return found
+
+    def _written(self, side: Written, step: Step) -> Array:
+        """The product of matrices that are written out, over the letters of a step."""
+        grids = [[[float(self._number(e)) for e in row] for row in m] for m in side.matrices]
+        found: Array = np.eye(len(grids[0]))
+        for grid in grids:
+            found = found @ np.array(grid)
+        return found.reshape(tuple(extent(a.extent, self.sizes) for a in step.letters))
+
+    def _number(self, e: Expr) -> Any:
+        found = evaluate_expr(e, (), self.arrays, self.sizes)
+        if found is None:
+            raise StepError(f"a tensor of {e} has no value")
         return found
 
     def _with_slices(self, form: Form, table: dict[Letter, int]) -> dict[Tensor, Array]:

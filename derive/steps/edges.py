@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 
 from derive.chain_rule import Partial, partials, pullback
 from derive.cost import cost
-from derive.deltas import eliminate
 from derive.display import is_product
 from derive.errors import Span
 from derive.expr import Compare, Expr, Letter, Reduce, add, compare, fresh_like, mul, sum_over
 from derive.extract import extract
-from derive.hoist import Namer
+from derive.hoist import Namer, ordered_letters, standard
 from derive.program import Equation, Program, Tensor, letters_for, needed, reads
-from derive.rewrite import factors, map_children, substitute, terms, walk
+from derive.rewrite import factors, substitute, terms, walk
 from derive.scalar import derivative
 from derive.simplify import inline
+from derive.steps.algebra import collapsed, in_front
 from derive.steps.step import Ratio
 
 
@@ -28,7 +28,8 @@ from derive.steps.step import Ratio
 class Edge:
     """How ``wrt`` acts on ``out``: the derivative over ``outer`` and ``inner`` letters.
 
-    ``plain`` is the derivative as it is first found, ``element`` in terms of what is known by name. ``equations``
+    ``plain`` is the derivative as it is first found, ``opened`` the same with the sums that it was taken under, and
+    ``element`` in terms of what is known by name. ``equations``
     are what it was taken of, ``named`` what it needs besides (the position of a maximum). ``linear`` is said of
     an equation with a sum over letters, ``whole`` of one with hidden intermediates; ``span`` is its model line.
     """
@@ -38,6 +39,7 @@ class Edge:
     ratio: Ratio
     outer: tuple[Letter, ...]
     inner: tuple[Letter, ...]
+    opened: Expr
     plain: Expr
     element: Expr
     equations: tuple[Equation, ...]
@@ -50,10 +52,26 @@ class Edge:
         """``∂out[outer]/∂wrt[inner]`` as a symbol."""
         return self.ratio.at((*outer, *inner))
 
-    def value(self, outer: Iterable[Expr], inner: Iterable[Expr]) -> Expr:
-        """Its element at these letters."""
+    @property
+    def letters(self) -> tuple[Letter, ...]:
+        """Its letters, each once."""
+        return tuple(dict.fromkeys((*self.outer, *self.inner)))
+
+    def with_element(self, element: Expr) -> Edge:
+        """The same derivative, its element in another form."""
+        return replace(self, element=element)
+
+    def where_equal(self, same: dict[Letter, Letter], kept: tuple[Letter, ...] = ()) -> Edge:
+        """The derivative where some inner letters equal outer ones, of which some are ``kept``."""
+        table = dict((j, f) if f in kept else (f, j) for j, f in same.items())
+        outer, inner = (tuple(table.get(a, a) for a in letters) for letters in (self.outer, self.inner))
+        return self.over(outer, inner) if table else self
+
+    def over(self, outer: tuple[Letter, ...], inner: tuple[Letter, ...]) -> Edge:
+        """The same derivative over other letters."""
         table = dict(zip((*self.outer, *self.inner), (*outer, *inner), strict=True))
-        return substitute(self.element, table)
+        opened, plain, element = (substitute(e, table) for e in (self.opened, self.plain, self.element))
+        return replace(self, outer=outer, inner=inner, opened=opened, plain=plain, element=element)
 
 
 class Graph:
@@ -73,12 +91,17 @@ class Graph:
     ) -> None:
         self.program, self.namer, self.short, self.expanded = program, namer, short, expanded
         seen = set(kept)
-        self.hidden = {
-            e.out: e for e in program.equations if e.out.hidden and e.out not in seen and not is_product(e.body)
-        }
+        self.hidden = {e.out: e for e in program.equations if e.out.hidden and e.out not in seen and not self._shown(e)}
         self.seen = tuple(e for e in program.equations if e.out not in self.hidden)
         self._parts = {e.out: self._with_hidden(e) for e in self.seen}
         self._edges: dict[tuple[Tensor, Tensor], Edge] = {}
+
+    def _shown(self, equation: Equation) -> bool:
+        """Whether it is a product that no other equation writes out once more."""
+        key = _key(equation.body)
+        others = (e for e in self.program.equations if e is not equation)
+        again = (n for e in others for n in walk(e.body) if isinstance(n, Reduce))
+        return is_product(equation.body) and all(_key(n) != key for n in again)
 
     def _with_hidden(self, equation: Equation) -> tuple[Equation, ...]:
         inside = self.program.with_equations([*self.hidden.values(), equation])
@@ -116,9 +139,11 @@ class Graph:
         short = [
             p.factor if linear else _shortest(extract(p.factor), p.factor, d) for p, d in zip(found, plain, strict=True)
         ]
-        first, element = (add(*map(_with_deltas, found, fs, [inner] * len(found))) for fs in (plain, short))
+        opened, element = (add(*map(_with_deltas, found, fs, [inner] * len(found))) for fs in (plain, short))
+        first, element, opened = collapsed(opened), collapsed(element), in_front(opened)
         ratio = Ratio.make(out.out, wrt)
-        return Edge(out, wrt, ratio, out.letters, inner, first, element, parts, tuple(named), linear, whole=False)
+        own, more = out.letters, tuple(named)
+        return Edge(out, wrt, ratio, own, inner, opened, first, element, parts, more, linear, whole=False)
 
     def _through_hidden(self, out: Equation, wrt: Tensor, parts: tuple[Equation, ...]) -> Edge:
         """The derivative through hidden intermediates, with those of the backward pass written out."""
@@ -139,21 +164,12 @@ class Graph:
         body = collapsed(body)
         plain = self.expanded(inline(body, out))
         element = min(self.short(body), extract(plain), key=cost)
-        return Edge(out, wrt, ratio, outer, inner, plain, element, parts, named, linear=False, whole=True)
+        return Edge(out, wrt, ratio, outer, inner, plain, plain, element, parts, named, linear=False, whole=True)
 
 
 def _shortest(*candidates: Expr) -> Expr:
     """The one with the fewest nodes, the first of equals: a(1 − a), not a − a²."""
     return min(candidates, key=lambda e: sum(1 for _ in walk(e)))
-
-
-def collapsed(e: Expr) -> Expr:
-    """``e`` with the Kronecker deltas of summed letters eliminated, and nothing else done."""
-    e = map_children(e, collapsed)
-    if isinstance(e, Reduce) and e.op == "sum":
-        parts, bound, changed = eliminate(list(factors(e.body)), list(e.binders))
-        return sum_over(bound, mul(*parts)) if changed else e
-    return e
 
 
 def deltas_of(e: Expr) -> dict[Expr, None]:
@@ -163,6 +179,32 @@ def deltas_of(e: Expr) -> dict[Expr, None]:
     ]
     first, *rest = found
     return {m: None for m in first if all(m in r for r in rest)}
+
+
+def diagonal(e: Expr, edge: Edge) -> dict[Letter, Letter]:
+    """The inner letters outside of which (equal to an outer one) the derivative is 0."""
+    found: dict[Letter, Letter] = {}
+    for m in deltas_of(e):
+        pair = [a for a in m.children if isinstance(a, Letter)]
+        for f, j in (pair, pair[::-1]):
+            if f in edge.outer and j in edge.inner and f not in found.values():
+                found.setdefault(j, f)
+    return found
+
+
+def split_deltas(e: Expr, edge: Edge) -> list[Compare]:
+    """The deltas between an outer and an inner letter that only a part of ``e`` has."""
+    found = dict.fromkeys(n for n in walk(e) if isinstance(n, Compare) and n.op == "==")
+    whole = deltas_of(e)
+    return [
+        m
+        for m in found
+        if m not in whole and {m.left, m.right} & set(edge.outer) and {m.left, m.right} & set(edge.inner)
+    ]
+
+
+def _key(e: Expr) -> Expr:
+    return standard(e, ordered_letters(e))
 
 
 def _letters_only(e: Compare) -> bool:
@@ -178,4 +220,4 @@ def _inner_letters(found: list[Partial], wrt: Tensor) -> tuple[Letter, ...]:
 
 def _with_deltas(p: Partial, factor: Expr, inner: tuple[Letter, ...]) -> Expr:
     deltas = [compare("==", place, a) for place, a in zip(p.access.places, inner, strict=True)]
-    return collapsed(sum_over(p.summed, mul(factor, *deltas)))
+    return sum_over(p.summed, mul(factor, *deltas))

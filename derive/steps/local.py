@@ -1,4 +1,4 @@
-"""How one local derivative is told: SymPy's answer, its cases, its shortest form, its Jacobian as a matrix.
+"""How one local derivative is told: SymPy's answer, its cases, its shortest form.
 
 In: an `Edge`. Out: steps, each tested at the bench before it is printed. Cases and diagonals are read off the
 Kronecker deltas that the derivative has, whatever function it is of.
@@ -6,173 +6,103 @@ Kronecker deltas that the derivative has, whatever function it is of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-from derive import forms
-from derive.display import definitions
-from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Num, Pow, negate
-from derive.extract import extract
-from derive.facts import Facts
-from derive.lift import lift
-from derive.normal import Normalizer, Nothing, TooLargeError
-from derive.notation import Notation
-from derive.program import Equation, Tensor
-from derive.rewrite import accesses, map_children, substitute, walk
-from derive.steps.bench import Bench
-from derive.steps.edges import Edge, deltas_of
-from derive.steps.printer import Printer
-from derive.steps.step import Side, Slice, Step
-
-MAX_NODES = 3000
+from derive.expr import ONE, ZERO, Compare, Expr, Letter, Num, Pow, compare, mul, negate
+from derive.program import Tensor, reads
+from derive.rewrite import factors, substitute
+from derive.steps.algebra import collapsing, common_denominator, is_led_by, swapped
+from derive.steps.edges import Edge, diagonal, split_deltas
+from derive.steps.jacobians import tell_matrix
+from derive.steps.step import Step
+from derive.steps.teller import Teller
 
 
-class Teller:
-    """Takes steps, tests them, prints them and keeps them in order."""
+def tell_local(teller: Teller, edge: Edge, target: Tensor, kept: tuple[Letter, ...] = ()) -> Edge:
+    """The local derivative of an edge, if it was not told before; the edge as it was told.
 
-    def __init__(self, bench: Bench, notation: Notation, facts: Facts) -> None:
-        self.bench, self.notation, self.facts = bench, notation, facts
-        self.printer = Printer(notation)
-        self.steps: list[Step] = []
-        self.told: set[Tensor] = set()
-
-    def say(self, rule: str, target: Tensor, sides: tuple[Side, Side], letters: Iterable[Letter], **more: Any) -> None:
-        """One step, unless it would say nothing.
-
-        Raises StepError where it does not hold.
-        """
-        step = Step(rule, target, *sides, tuple(letters), **more)
-        self.bench.require(step)
-        step = self.printer.printed(step)
-        again = self.steps and self.steps[-1].target is target and self.steps[-1].text == step.text
-        if step.text[0] != step.text[1] and not again:
-            self.steps.append(step)
-
-    def expanded(self, e: Expr, knowledge: Facts | Nothing | None = None) -> Expr:
-        """``e`` as a sum of products, by default with no knowledge; ``e`` itself where that is too large."""
-        if sum(1 for _ in walk(e)) > MAX_NODES:
-            return e
-        try:
-            return Normalizer(knowledge or Nothing())(e)
-        except TooLargeError:
-            return e
-
-    def short(self, e: Expr, knowledge: Facts | Nothing | None = None) -> Expr:
-        """``e`` in its shortest form under some knowledge, by default all; ``e`` itself where it is too large."""
-        return extract(self.expanded(e, self.facts if knowledge is None else knowledge))
-
-    def explained(self, equation: Equation) -> str | None:
-        """What the names that gradc gave stand for."""
-        found = definitions(equation, self.notation.program)
-        return "with " + ", ".join(map(self.notation.formula, found)) if found else None
-
-
-def tell_local(teller: Teller, edge: Edge, target: Tensor) -> None:
-    """The local derivative of an edge, if it was not told before."""
+    Where letters have to be equal the operand's names both, unless the output's is to be ``kept``.
+    """
     if edge.ratio in teller.told:
-        return
+        return edge
     teller.told.add(edge.ratio)
-    bench, span = teller.bench, edge.span
-    element, plain = edge.element, edge.plain
-    letters = (*edge.outer, *edge.inner)
-    left = edge.at(edge.outer, edge.inner)
-    bench.require(Step("local derivative", target, left, element, letters))
-    same = {} if edge.linear else _diagonal(element, edge)
-    note = teller.explained(edge.out.with_body(plain))
+    left, letters = edge.at(edge.outer, edge.inner), (*edge.outer, *edge.inner)
+    teller.bench.require(Step("local derivative", target, left, edge.element, letters))
+    cases = split_deltas(edge.element, edge)
+    pair = _pair(cases[0], edge) if len(cases) == 1 else None
+    if pair is not None:
+        edge = edge.with_element(_led_by_output(teller, edge.element, *pair))
+    same = {} if edge.linear else {j: f for j, f in diagonal(edge.element, edge).items() if j.extent != ONE}
     if same:
-        apart = ", ".join(f"{a.hint} ≠ {a.hint}′" for a in same.values() if a.extent != ONE)
-        note = "; ".join(filter(None, (note, f"0 where {apart}" if apart else "")))
-        letters = tuple(a for a in letters if a not in same)
-        left, element, plain = (substitute(e, same) for e in (left, element, plain))
-    rule = "quotient rule" if edge.whole and _is_quotient(edge.out.body) else "local derivative"
-    teller.say(rule, target, (left, plain), letters, span=span, note=note)
-    cases = _split_deltas(element, edge)
-    if len(cases) == 1:
-        (delta,) = cases
-        f, j = (delta.left, delta.right) if delta.left in edge.outer else (delta.right, delta.left)
-        equal = teller.short(substitute(element, {j: f}))
-        unequal = teller.short(substitute(element, {delta: ZERO}))
-        teller.say("equal letters", target, (left, equal), letters, where=delta, span=span)
-        teller.say("different letters", target, (left, unequal), letters, where=negate(delta), span=span)
-        teller.say("both cases in one", target, (left, element), letters, span=span)
-    elif element != plain:
-        reused = "in terms of the output" if _reads(element, edge.out.out) else "algebra"
-        teller.say(reused, target, (plain, element), letters, span=span)
-    _tell_matrix(teller, edge, target)
-
-
-def _tell_matrix(teller: Teller, edge: Edge, target: Tensor) -> None:
-    """The Jacobian as a matrix, of one sample where both sides have more than one axis."""
-    full = edge.element
-    if _split_deltas(full, edge):
-        full = teller.expanded(full)
-    pairs = {j: f for j, f in _diagonal(full, edge).items() if j.extent != ONE}
-    batch = teller.notation.program.batch
-    if edge.out.out.rank == edge.wrt.rank == 2 and pairs:
-        j = next((j for j in pairs if j.extent == batch), next(iter(pairs)))
-        table = {j: pairs[j]}
-    elif edge.out.out.rank == edge.wrt.rank == 1:
-        table = {}
+        apart = negate(mul(*(compare("==", f, j) for j, f in same.items())))
+        teller.say("zero elsewhere", target, (left, ZERO), letters, where=apart, span=edge.span)
+    narrow = edge.where_equal(same, kept)
+    if pair is not None:
+        _tell_cases(teller, narrow, target, cases[0], *pair)
     else:
-        return
-    fixed = tuple(table.values())
-    outer = tuple(None if f not in fixed else f for f in edge.outer)
-    inner = tuple(table.get(a) for a in edge.inner)
-    body = _sliced(substitute(full, table), set(fixed), {})
-    rows = [f for f in edge.outer if f not in fixed]
-    cols = [a for a in edge.inner if a not in table]
-    if body is None or len(rows) != 1 or len(cols) != 1 or rows[0].extent == cols[0].extent == ONE:
-        return
-    whole: Tensor = Slice.make(edge.ratio, (*outer, *inner)) if fixed else edge.ratio
-    form = lift(Equation(whole, (rows[0], cols[0]), body), teller.notation.primes, diagonals=True)
-    if form is None:
-        return
-    before = forms.Leaf(rows[0], cols[0], (), whole)
-    teller.say("Jacobian", target, (before, form), (*fixed, rows[0], cols[0]), fixed=fixed, span=edge.span)
+        _tell_plain(teller, narrow, target)
+    tell_matrix(teller, edge, target)
+    return edge
 
 
-def _diagonal(e: Expr, edge: Edge) -> dict[Letter, Letter]:
-    """The inner letters outside of which (equal to an outer one) the derivative is 0."""
-    found: dict[Letter, Letter] = {}
-    for m in deltas_of(e):
-        pair = [a for a in m.children if isinstance(a, Letter)]
-        for f, j in (pair, pair[::-1]):
-            if f in edge.outer and j in edge.inner and f not in found.values():
-                found.setdefault(j, f)
-    return found
+def _pair(delta: Compare, edge: Edge) -> tuple[Letter, Letter]:
+    """The letter of the output and the letter of the operand in a Kronecker delta."""
+    pair = [a for a in delta.children if isinstance(a, Letter)]
+    return (pair[0], pair[1]) if pair[0] in edge.outer else (pair[1], pair[0])
 
 
-def _split_deltas(e: Expr, edge: Edge) -> list[Compare]:
-    """The deltas between an outer and an inner letter that only a part of ``e`` has."""
-    found = dict.fromkeys(n for n in walk(e) if isinstance(n, Compare) and n.op == "==")
-    whole = deltas_of(e)
-    return [
-        m
-        for m in found
-        if m not in whole and {m.left, m.right} & set(edge.outer) and {m.left, m.right} & set(edge.inner)
-    ]
+def _tell_plain(teller: Teller, edge: Edge, target: Tensor) -> None:
+    """The derivative term by term, the collapse of its sums, and its form in terms of the output."""
+    letters, left = edge.letters, edge.at(edge.outer, edge.inner)
+    note = teller.definitions(edge.out.with_body(edge.plain))
+    rule = "local derivative"
+    last = edge.plain
+    if edge.whole:
+        rule = "quotient rule" if _is_quotient(edge) else "chain rule"
+        last = common_denominator(edge.plain) if rule == "quotient rule" else edge.plain
+    elif edge.opened != edge.plain:
+        teller.say("derivative of terms", target, (left, edge.opened), letters, span=edge.span, reason=note)
+        left, note, rule, last = edge.opened, (), "collapse", edge.opened
+        for last in collapsing(edge.opened):
+            teller.say(rule, target, (left, last), letters, span=edge.span)
+            left = last
+    if rule != "collapse":
+        teller.say(rule, target, (left, last), letters, span=edge.span, reason=note)
+    if edge.element != last:
+        teller.rewrite(target, (last, edge.element), letters, edge.out.out, edge.span)
 
 
-def _is_quotient(e: Expr) -> bool:
-    """Whether a value stands below a fraction line."""
-    below = [n.base for n in walk(e) if isinstance(n, Pow) and isinstance(n.exponent, Num) and n.exponent.value < 0]
-    return any(accesses(b) for b in below)
+def _tell_cases(teller: Teller, edge: Edge, target: Tensor, delta: Compare, f: Letter, j: Letter) -> None:
+    """What a Kronecker delta in a part of the terms decides: two cases, and both in one formula."""
+    letters, left = edge.letters, edge.at(edge.outer, edge.inner)
+    quotient = edge.whole and _is_quotient(edge)
+    plain = common_denominator(edge.plain) if quotient else edge.plain
+    note = teller.definitions(edge.out.with_body(plain))
+    rule = "quotient rule" if quotient else "chain rule" if edge.whole else "local derivative"
+    teller.say(rule, target, (left, plain), letters, span=edge.span, reason=note)
+    for name, table, where in (("equal letters", {f: j}, delta), ("different letters", {delta: ZERO}, negate(delta))):
+        first, short = (substitute(e, table) for e in (plain, edge.element))
+        first, short = (common_denominator(first) if quotient else first), teller.short(short)
+        teller.say(name, target, (left, first), letters, where=where, span=edge.span)
+        teller.rewrite(target, (first, short), letters, edge.out.out, edge.span, where=where)
+    teller.say("both cases in one", target, (left, edge.element), letters, span=edge.span)
 
 
-def _reads(e: Expr, t: Tensor) -> bool:
-    return any(isinstance(n, Access) and n.tensor is t for n in walk(e))
+def _led_by_output(teller: Teller, element: Expr, f: Letter, j: Letter) -> Expr:
+    """p_i (δ_ij − p_j) where it equals p_j (δ_ij − p_i): the letter of the output comes first."""
+    other = swapped(element, f, j)
+    if is_led_by(element, f, j) or not is_led_by(other, f, j):
+        return element
+    cases: tuple[dict[Expr, Expr], ...] = ({f: j}, {compare("==", f, j): ZERO})
+    same = all(teller.expanded(substitute(other, c)) == teller.expanded(substitute(element, c)) for c in cases)
+    return other if same else element
 
 
-def _sliced(e: Expr, fixed: set[Letter], made: dict[object, Slice]) -> Expr | None:
-    """``e`` with every access at fixed letters read from a slice; None where a fixed letter stays."""
-
-    def visit(node: Expr) -> Expr:
-        if isinstance(node, Access) and fixed & set(node.places):
-            at = tuple(p if p in fixed else None for p in node.places)
-            key = (node.tensor, at)
-            kept = made.setdefault(key, Slice.make(node.tensor, at))  # type: ignore[arg-type]
-            return kept.at(p for p in node.places if p not in fixed)
-        return map_children(node, visit)
-
-    found = visit(e)
-    return None if found.letters & fixed else found
+def _is_quotient(edge: Edge) -> bool:
+    """Whether what is differentiated by acts above and below a fraction line."""
+    acting = {edge.wrt}
+    for e in edge.equations:
+        if acting & set(reads(e.body)):
+            acting.add(e.out)
+    parts = factors(edge.out.body)
+    below = [f for f in parts if isinstance(f, Pow) and isinstance(f.exponent, Num) and f.exponent.value < 0]
+    above = [f for f in parts if f not in below]
+    return all(any(acting & set(reads(f)) for f in side) for side in (above, below))

@@ -12,7 +12,7 @@ from typing import Any
 from derive.errors import Span
 from derive.expr import Expr, Letter
 from derive.forms import Form
-from derive.program import Tensor
+from derive.program import Equation, Tensor
 
 
 class StepError(AssertionError):
@@ -21,15 +21,19 @@ class StepError(AssertionError):
 
 @dataclass(eq=False, repr=False)
 class Ratio(Tensor):
-    """The derivative ∂of/∂by as a tensor: the axes of ``of``, then those of ``by``."""
+    """The derivative ∂of/∂by as a tensor: the axes of ``of``, then those of ``by``.
+
+    A ``total`` one, dof/dby, follows every path between the two where ∂of/∂by follows only one.
+    """
 
     of: Tensor | None = None
     by: Tensor | None = None
+    total: bool = False
 
     @staticmethod
-    def make(of: Tensor, by: Tensor) -> Ratio:
+    def make(of: Tensor, by: Tensor, *, total: bool = False) -> Ratio:
         """The ratio of two tensors."""
-        return Ratio(f"∂{of.name}/∂{by.name}", (*of.axes, *by.axes), "cotangent", of=of, by=by)
+        return Ratio(f"∂{of.name}/∂{by.name}", (*of.axes, *by.axes), "cotangent", of=of, by=by, total=total)
 
 
 @dataclass(eq=False, repr=False)
@@ -53,16 +57,45 @@ class RowColumn:
     product: Form
 
 
-Side = Expr | Form | RowColumn
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A product of small matrices that are written out, entry by entry: rows of entries."""
+
+    matrices: tuple[tuple[tuple[Expr, ...], ...], ...]
+
+
+Side = Expr | Form | RowColumn | Written
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """An equality that the reason of a step rests on, over the letters of the step; it is tested like the step."""
+
+    before: Expr | Form
+    after: Expr | Form
+
+
+Reason = str | Tensor | Expr | Equation | Claim
+"""A piece of the sentence behind a step: words, or what is printed as a formula."""
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A piece of that sentence as it is printed: words, or a formula in Unicode and in LaTeX."""
+
+    text: str
+    tex: str
+    formula: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """One equality: ``before = after`` over ``letters``, wherever ``where`` holds (everywhere if it is None).
 
-    ``target`` is the tensor whose derivative is told, ``span`` the model line that the step reads, ``note`` the
-    reason in words. ``text`` and ``tex`` are both sides in Unicode and in LaTeX. Slices in a form are taken at
-    the letters ``fixed``. ``rests_on`` are the tensors whose derivatives the step writes out.
+    ``target`` is the tensor whose derivative is told, ``span`` the model line that the step reads, ``reason`` the
+    sentence behind it and ``phrases`` that sentence as it is printed. ``text`` and ``tex`` are both sides in Unicode
+    and in LaTeX. Slices in a form are taken at the letters ``fixed``. ``rests_on`` are the tensors whose
+    derivatives the step writes out.
     """
 
     rule: str
@@ -71,12 +104,23 @@ class Step:
     after: Side
     letters: tuple[Letter, ...]
     where: Expr | None = None
-    note: str | None = None
+    reason: tuple[Reason, ...] = ()
     span: Span | None = field(default=None, repr=False)
     fixed: tuple[Letter, ...] = ()
     rests_on: tuple[Tensor, ...] = ()
     text: tuple[str, str] = ("", "")
     tex: tuple[str, str] = ("", "")
+    phrases: tuple[Phrase, ...] = ()
+
+    @property
+    def note(self) -> str | None:
+        """The reason as text, formulas in Unicode."""
+        return "".join(p.text for p in self.phrases) or None
+
+    @property
+    def latex_note(self) -> str | None:
+        """The reason as text of LaTeX, formulas between dollar signs."""
+        return "".join(f"${p.tex}$" if p.formula else _escaped(p.tex) for p in self.phrases) or None
 
     def __str__(self) -> str:
         return " = ".join(self.text)
@@ -108,7 +152,7 @@ class Steps(tuple[Step, ...]):
                 last = None
             follows = last is not None and last.text[1] == step.text[0]
             shown = f"  = {step.text[1]}" if follows else str(step)
-            lines.append(f"  {step.rule:<20}{shown}" + (f"   ({step.note})" if step.note else ""))
+            lines.append(f"  {step.rule:<23}{shown}" + (f"   ({step.note})" if step.note else ""))
             last = step
         return "\n".join(lines)
 
@@ -127,18 +171,21 @@ class Steps(tuple[Step, ...]):
                 "after": s.text[1],
                 "latex": s.latex(),
                 "line": None if s.span is None else s.span.line,
+                "source": None if s.span is None else _line(s.span),
                 "note": s.note,
+                "latex_note": s.latex_note,
             }
             for s in self
         ]
 
     def latex(self) -> str:
-        r"""The steps as one aligned display, a comment of words behind each."""
+        r"""The steps as one aligned display, the rule and the reason behind each."""
         lines = []
         for last, s in zip((None, *self), self, strict=False):
             follows = last is not None and last.target is s.target and last.tex[1] == s.tex[0]
             left = "" if follows else s.tex[0] + " "
-            lines.append(rf"{left}&= {s.tex[1]} && \text{{{_escaped(s.rule)}}}")
+            words = _escaped(s.rule) + (f": {s.latex_note}" if s.phrases else "")
+            lines.append(rf"{left}&= {s.tex[1]} && \text{{{words}}}")
         return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
 
     _repr_latex_ = latex

@@ -4,50 +4,35 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Unpack
 
 import click
 
-from codegen import data as datasets
-from codegen import train as training
-from codegen.commands.common import Stopped, dtype_option, load_model, model_argument, reporting, size_option
+from codegen.commands.common import Stopped, load_model, model_argument, reporting, size_option
+from codegen.commands.training import How, load_data, train, training_options
 from codegen.sheets import formulas_of
+from codegen.train import RunStoppedError
 from codegen.verify import check as check_gradients
 from derive.errors import GradcError
 
 
 @click.command("train")
 @model_argument
-@click.option("--data", "source", required=True, help="A .npz or .csv file, or digits.")
-@click.option("--target", "targets", multiple=True, metavar="COL", help="A column of the .csv that is target.")
-@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Samples in a step.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--holdout", type=float, default=0.2, show_default=True, help="Part that is only measured.")
+@training_options(required=True)
 @click.option("-o", "--output", metavar="PARAMS.npz", help="Where to save the parameters.")
 @click.option("--formulas", is_flag=True, help="Print the derived gradients first.")
 @click.option("--check", is_flag=True, help="Check the gradients numerically first.")
 @size_option
-@dtype_option
 @reporting
 def command(
-    model: str,
-    source: str,
-    targets: tuple[str, ...],
-    epochs: int,
-    batch: int,
-    seed: int,
-    holdout: float,
-    output: str | None,
-    formulas: bool,
-    check: bool,
-    sizes: dict[str, int],
-    dtype: str | None,
+    model: str, output: str | None, formulas: bool, check: bool, sizes: dict[str, int], **how: Unpack[How]
 ) -> int:
     """Train MODEL on data and save its parameters."""
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise GradcError(f"cannot write {output}: its folder is not there")
     net = load_model(model)
-    found = datasets.load(source, net.program, targets=targets, sizes=sizes)
+    found = load_data(net, how, sizes)
+    assert found is not None
     if formulas:
         click.echo(formulas_of(net.gradient()) + "\n")
     if check:
@@ -57,17 +42,8 @@ def command(
             return 1
     start = time.perf_counter()
     try:
-        outcome = training.train(
-            net,
-            found,
-            epochs=epochs,
-            batch_size=batch,
-            seed=seed,
-            dtype=dtype,
-            holdout=holdout,
-            on_epoch=lambda epoch: click.echo(str(epoch)),
-        )
-    except training.RunStoppedError as e:
+        outcome = train(net, found, how, lambda epoch: click.echo(str(epoch)))
+    except RunStoppedError as e:
         raise Stopped(f"stopped: {e}") from e
     if output is not None:
         outcome.module.save(output, outcome.params)

@@ -1,8 +1,8 @@
-"""The report of a model: one HTML page with its graph, its formulas, their derivation and their check.
+"""The report of a model: one HTML page with its graph, its formulas, their derivation and check, its loss.
 
 In: a model. Out: the text of a page that needs nothing beside itself, the same for the same model.
 """
 
-from codegen.report.page import report
+from codegen.report.page import Run, report
 
-__all__ = ["report"]
+__all__ = ["Run", "report"]

@@ -1,7 +1,7 @@
 """What stands on the page of a report.
 
-In: a model, and the result of its check where there is one. Out: HTML. Everything is gathered here as plain values;
-the template gives it its shape and escapes what comes from the model.
+In: a model, the result of its check and its training where there are any. Out: HTML. Everything is gathered here as
+plain values; the template gives it its shape and escapes what comes from the model.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from codegen.report.curve import curve_svg
 from codegen.report.drawing import Drawings
 from codegen.report.graph import graph_svg
 from codegen.sheets import heading, parts_of, shape_of, sources_of
+from codegen.train import Epoch
 from codegen.verify import CheckResult
 from derive.cost import Cost
-from derive.differentiable import Differentiable, Formula, Gradient
+from derive.differentiable import Differentiable
 from derive.errors import GradcError
+from derive.formulas import Formula, Gradient
 from derive.notation import Notation, source_line
 from derive.program import Equation, Tensor
 from derive.steps import Step, Steps
@@ -59,8 +62,20 @@ class Saving:
     after: str
 
 
-def report(model: Differentiable, wrt: Sequence[str] = (), check: CheckResult | None = None) -> str:
-    """The page about a model and its gradients by ``wrt`` (all parameters without it).
+@dataclass(frozen=True)
+class Run:
+    """A training: the data's name and how many samples they are, what was measured, and why it stopped if it did."""
+
+    data: str
+    samples: int
+    epochs: tuple[Epoch, ...]
+    stopped: str | None = None
+
+
+def report(
+    model: Differentiable, wrt: Sequence[str] = (), check: CheckResult | None = None, run: Run | None = None
+) -> str:
+    """The page about a model, its gradients by ``wrt`` (all parameters without it), their check and a training.
 
     Raises GradcError where the model has no gradient, or the package that draws formulas is missing.
     """
@@ -84,6 +99,8 @@ def report(model: Differentiable, wrt: Sequence[str] = (), check: CheckResult | 
         "names": page.names(),
         "savings": page.savings(),
         "kept": page.gradient.report.kept,
+        "run": run,
+        "curve": None if run is None else curve_svg(run.epochs),
         "check": None if check is None else Markup(check._repr_html_()),
     }
     return environment.get_template("page.html.jinja").render(content, outlines=page.drawings.outlines) + "\n"

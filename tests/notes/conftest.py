@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import derive
+from derive import forms
 from derive.contract import is_delta
 from derive.display import definitions
 from derive.evaluate import evaluate, evaluate_expr, find_sizes
@@ -44,6 +45,7 @@ from derive.expr import (
 from derive.facts import Facts
 from derive.lift import without_units
 from derive.normal import Normalizer, canonical_reduce
+from derive.notation import Notation
 from derive.pipeline import Derivation
 from derive.program import Equation, Program
 from derive.rewrite import factors, map_children, substitute, walk
@@ -98,7 +100,7 @@ class Notes:
         for i, line in enumerate(matrix):
             for j, text in enumerate(line):
                 stated = self.stated(f"S = {text}")[1][-1]
-                ours, theirs = entries[i][j], moved(stated, (), jacobian.program)
+                ours, theirs = entries[i][j], moved(stated, (), jacobian.derivation.prepared)
                 assert ours is not None
                 assert is_zero(ours - theirs, jacobian.derivation.prepared), (ours, theirs)
                 assert size(ours) <= size(theirs), (ours, theirs)
@@ -129,22 +131,34 @@ class Notes:
     def told(self, steps: Steps, statement: str) -> Step:
         """The step whose right side is written like the statement, but for order and the names of letters."""
         line = self.stated(statement)[1][-1]
-        extents = [a.extent for a in line.letters]
+        used = tuple(a for a in line.letters if a in line.body.letters)
         for step in steps:
             if isinstance(step.after, Expr):
                 own = tuple(a for a in step.letters if a in step.after.letters)
-                letters = next((x for x in (own, step.letters) if [a.extent for a in x] == extents), None)
-                if letters is not None and tidy(step.after) == tidy(moved(line, letters, self.program)):
-                    return step
+                if [a.extent for a in own] == [a.extent for a in used]:
+                    stated = transplanted(substitute(line.body, dict(zip(used, own, strict=True))), self.program)
+                    if tidy(step.after) == tidy(stated):
+                        return step
         raise AssertionError(f"no step ends in {statement}:\n{steps}")
 
     def compare_sizes(self, formulas: Iterable[derive.Formula], statement: str) -> None:
-        """What a reader sees of formulas, with the names that gradc gave, has no more operations than the notes."""
-        shown = [f.equation for f in formulas]
+        """What a reader sees of formulas, with the names that gradc gave, has no more operations than the notes.
+
+        It is counted in indices, and as matrices where both sides have that form throughout.
+        """
+        first, *_ = formulas = list(formulas)
         names = {e.out: e for f in formulas for e in definitions(f.equation, f.notation.program)}
-        ours = sum(size(without_units(e.body)) for e in (*shown, *names.values()))
-        theirs = sum(size(without_units(e.body)) for e in self.stated(statement)[1])
-        assert ours <= theirs, f"{ours} operations, not {theirs}: " + "; ".join(map(str, formulas))
+        shown = [*(f.equation for f in formulas), *names.values()]
+        stated = self.stated(statement)[1]
+        for measure in (in_indices, functools.partial(in_matrices, notation=first.notation)):
+            ours, theirs = ([measure(e) for e in side] for side in (shown, stated))
+            if None not in (*ours, *theirs):
+                message = f"{sum(ours)} operations, not {sum(theirs)}: " + "; ".join(map(str, formulas))
+                assert sum(ours) <= sum(theirs), message
+
+    def length(self, statement: str) -> int:
+        """The operations of a statement in indices."""
+        return sum(map(in_indices, self.stated(statement)[1]))
 
     def slope(self, by: str) -> np.ndarray:
         """The gradient of the objective by complex steps."""
@@ -192,6 +206,34 @@ class Notes:
             shown = jacobian.expanded(layout, size=sizes)
             found = [[evaluate_expr(e, (), arrays, sizes) for e in row if e is not None] for row in shown.entries]
             np.testing.assert_allclose(np.array(found, dtype=float), want.reshape(shape), rtol=1e-10, atol=1e-12)
+
+
+def in_indices(equation: Equation) -> int:
+    """The operations of an equation as it stands in index notation."""
+    return size(without_units(equation.body))
+
+
+def in_matrices(equation: Equation, notation: Notation) -> int | None:
+    """The operations of its matrix form, if it has one; a transpose and a repetition are none."""
+    form = notation.form(equation)
+    return None if form is None else operators(form)
+
+
+def operators(form: forms.Form) -> int:
+    """The operators and functions that a matrix form is written with."""
+    own = int(bool(form.parts))
+    match form:
+        case forms.Number():
+            own = (form.value.denominator != 1) + (form.value < 0)
+        case forms.Sum():
+            own = len(form.parts) - 1 - sum(isinstance(p, forms.Negative) for p in form.parts[1:])
+        case forms.Scale() | forms.Hadamard() | forms.Product():
+            own = len(form.parts) - 1
+        case forms.Prime():  # of its argument; the second part is what it stands for
+            return 1 + operators(form.parts[0])
+        case forms.Transpose() | forms.Broadcast() | forms.Negation():
+            own = 0
+    return own + sum(map(operators, form.parts))
 
 
 def size(e: Expr) -> int:
@@ -256,12 +298,13 @@ def tidy(e: Expr) -> Expr:
 def moved(stated: Equation, letters: tuple[Letter, ...], program: Program) -> Expr:
     """The right side of a statement over the tensors of another program, at its letters."""
     assert [a.extent for a in stated.letters] == [a.extent for a in letters]
+    return transplanted(substitute(stated.body, dict(zip(stated.letters, letters, strict=True))), program)
 
-    def over(e: Expr) -> Expr:
-        e = map_children(e, over)
-        return Access(program.tensor(e.tensor.name), e.places) if isinstance(e, Access) else e
 
-    return over(substitute(stated.body, dict(zip(stated.letters, letters, strict=True))))
+def transplanted(e: Expr, program: Program) -> Expr:
+    """An expression over the tensors of the same names in another program."""
+    e = map_children(e, lambda c: transplanted(c, program))
+    return Access(program.tensor(e.tensor.name), e.places) if isinstance(e, Access) else e
 
 
 def is_zero(difference: Expr, program: Program) -> bool:

@@ -42,9 +42,9 @@ def test_row_1_2_mean_and_mean_square(notes):
     row.both_layouts("J", "x")
     row = notes(text.replace("J = ", "minimize "))
     steps = row.model.gradient("x").steps()
-    assert row.told(steps, "du[i:3] = 1 / 3").rule == "local derivative"
-    assert row.told(steps, "S = 2 * x").before.tensor.of.name == "u"
-    assert row.told(steps, "S = 2 / 3 * x").rule == "substitute"
+    order = [row.told(steps, line) for line in ("du[i:3] = 1 / 3", "S = 2 * x", "S = 2 / 3 * x")]
+    assert order == sorted(order, key=steps.index)
+    assert order[1].before.tensor.of.name == "u"
 
 
 def test_rows_1_3_and_1_8_affine_neuron(notes):
@@ -78,8 +78,8 @@ def test_row_1_4_the_definition_as_a_limit(notes):
         assert central[1] < central[0] / 50  # of second order
     # The same by rules alone: the rule of each term, then the common factor.
     steps = row.model.gradient("x").steps()
-    assert row.told(steps, "S = y * cos(x * y) + 2 * x * y").rule == "local derivative"
-    assert row.told(steps, "S = y * (cos(x * y) + 2 * x)").rule == "algebra"
+    first = row.told(steps, "S = y * cos(x * y) + 2 * x * y")
+    assert steps.index(first) < steps.index(row.told(steps, "S = y * (cos(x * y) + 2 * x)"))
 
 
 @pytest.mark.parametrize("extent", [1, 2, 5])
@@ -184,8 +184,8 @@ def test_row_1_14_binary_cross_entropy(notes):
     one = notes("input y\ninput q\nJ = -(y * log(q) + (1 - y) * log(1 - q))\n")
     one.jacobian("J", "q", "S = (q - y) / (q * (1 - q))")
     steps = one.model.jacobian("J", "q").steps()
-    assert one.told(steps, "S = -(y / q) + (1 - y) / (1 - q)").rule == "local derivative"
-    assert one.told(steps, "S = (q - y) / (q * (1 - q))").rule == "algebra"
+    first = one.told(steps, "S = -(y / q) + (1 - y) / (1 - q)")
+    assert steps.index(first) < steps.index(one.told(steps, "S = (q - y) / (q * (1 - q))"))
     # The three numerators between them, which only a pen needs.
     one.jacobian("J", "q", "S = -(y / q - (1 - y) / (1 - q))")
     one.jacobian("J", "q", "S = -(y - y*q - q + q*y) / (q * (1 - q))")
@@ -238,6 +238,6 @@ def test_row_1_19_quotient_rule(notes):
     steps = jacobian.steps()
     assert row.told(steps, "S[i:k, j:k] = p[i] * (1 - p[i])").where is not None
     assert row.told(steps, "S[i, j] = -p[i] * p[j]").where is not None
-    assert row.told(steps, "S[i:k, j:k] = p[j] * ((i == j) - p[i])").where is None
+    assert row.told(steps, "S[i:k, j:k] = p[i] * ((i == j) - p[j])").where is None
     middle = jacobian.expanded(at=("i", None))
     assert str(middle) == "∂p_i/∂l = ( −p_1 p_i  ⋯  p_i (1 − p_i)  ⋯  −p_i p_k )"

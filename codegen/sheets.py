@@ -5,23 +5,26 @@ In: a derived gradient. Out: text, the same for the same model.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass
 
-from derive.differentiable import Differentiable
+from derive.differentiable import DerivedModel, Differentiable
 from derive.display import definitions, readable
-from derive.formulas import Gradient
+from derive.formulas import Gradient, SymbolicGradient
 from derive.notation import Notation, source_line
 from derive.notation.latex import aligned
 from derive.program import Equation, Program, Tensor, needed, reads
+from derive.repeat.display import grouped
+from derive.repeat.display import heading as loop_heading
 
 
 def sheet(model: Differentiable) -> str:
     """A page in Markdown: the model, its gradients as matrices, in indices and in LaTeX, and what simplified them."""
     gradient = model.gradient()
     program = gradient.program
-    latex = [gradient.notation.latex(e) for e in (*_forward(program), *(f.equation for f in gradient.formulas))]
+    latex = [gradient.notation.latex(e) for e in (*_forward(gradient), *(f.equation for f in gradient.formulas))]
     parts = [
         f"# {program.name}",
         f"```\n{program.text.strip()}\n```",
@@ -45,9 +48,10 @@ class Parts:
 
 def parts_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) -> Parts:
     """The equations of a gradient in the order in which they are shown."""
+    gradient = gradient.symbolic or gradient
     notation = Notation(gradient.program, deltas=deltas, shapes=shapes)
     program = notation.program
-    forward = tuple(readable(e, program) for e in _forward(program) if not e.out.hidden)
+    forward = tuple(readable(e, program) for e in _forward(gradient) if not e.out.hidden)
     backward = tuple(f.equation for f in gradient.formulas)
     if deltas:
         backward = tuple(e for e in program.equations if e.out.kind == "cotangent")
@@ -61,14 +65,21 @@ def latex_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) 
     """The formulas in LaTeX, a display for each part, to be pasted into a document of one's own."""
     parts = parts_of(gradient, deltas=deltas, shapes=shapes)
     groups = [("forward", parts.forward), ("backward", parts.backward), ("with", parts.names)]
-    shown = [f"% {title}\n{aligned([parts.notation.latex(e) for e in group])}" for title, group in groups if group]
-    return "\n\n".join([heading(gradient.program).replace("#", "%", 1), *shown])
+    loops = (gradient.symbolic or gradient).loops
+    shown = []
+    for title, group in groups:
+        for where, equations in itertools.groupby(group, lambda e: loops.get(e.out)):
+            name = title if where is None else f"{title}, {loop_heading(where)}"
+            shown.append(f"% {name}\n{aligned([parts.notation.latex(e) for e in equations])}")
+    return "\n\n".join([heading(parts.notation.program).replace("#", "%", 1), *shown])
 
 
 def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) -> str:
     """Forward equations and gradients, a line each, with the shapes behind them; δ for layers where asked."""
+    if form != "python":  # a depth that is a symbol prints, but it does not run
+        gradient = gradient.symbolic or gradient
     program = gradient.program
-    forward = _forward(program)
+    forward = _forward(gradient)
     backward = [f.equation for f in gradient.formulas]
     notation = gradient.notation
     if deltas:
@@ -84,9 +95,11 @@ def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) 
     for title, equations in parts:
         mark = "# " if form == "python" else ""
         lines += ["", f"{mark}{title}"]
+        shown = []
         for e in equations:
             shape = f"   {'# ' if form == 'python' else ''}{shape_of(e.out)}" if e.out.rank else ""
-            lines.append(f"{'' if form == 'python' else '  '}{texts[e]:{width}}{shape}".rstrip())
+            shown.append((e, f"{texts[e]:{width}}{shape}".rstrip()))
+        lines += [f"{'' if form == 'python' else '  '}{line}" for line in grouped(shown, gradient.loops)]
     if form == "matrix":
         lines += [f"    with {d}" for d in dict.fromkeys(d for f in gradient.formulas for d in f.definitions)]
     return "\n".join(lines)
@@ -94,13 +107,15 @@ def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) 
 
 def shapes_of(gradient: Gradient, deltas: bool = False) -> str:
     """Forward equations and gradients with the shape of each factor under it."""
+    gradient = gradient.symbolic or gradient
     notation = Notation(gradient.program, deltas=deltas, shapes=True)
     backward = [f.equation for f in gradient.formulas]
     if deltas:
         backward = [e for e in notation.program.equations if e.out.kind == "cotangent"]
     lines = [heading(gradient.program)]
-    for title, equations in (("forward", _forward(gradient.program)), ("backward", backward)):
-        lines += ["", title, *(f"  {line}" for e in equations for line in notation.formula(e).splitlines())]
+    for title, equations in (("forward", _forward(gradient)), ("backward", backward)):
+        shown = grouped([(e, notation.formula(e)) for e in equations], gradient.loops)
+        lines += ["", title, *(f"  {line}" for line in shown)]
     return "\n".join(lines)
 
 
@@ -135,7 +150,7 @@ def shape_of(t: Tensor) -> str:
     return f"[{', '.join(map(repr, t.axes))}]"
 
 
-def steps_of(gradient: Gradient, form: str = "matrix") -> str:
+def steps_of(gradient: Gradient | DerivedModel, form: str = "matrix") -> str:
     """The derivation step by step: in LaTeX, as JSON, or as text for a terminal."""
     steps = gradient.steps()
     if form.startswith("latex"):
@@ -145,7 +160,10 @@ def steps_of(gradient: Gradient, form: str = "matrix") -> str:
     return f"{heading(gradient.program)}\n\n{steps}"
 
 
-def _forward(program: Program) -> list[Equation]:
+def _forward(gradient: Gradient) -> list[Equation]:
     """The forward equations that anything asked for rests on."""
+    program = gradient.program
+    if isinstance(gradient, SymbolicGradient):
+        return [e for e in program.equations if e.out.kind != "cotangent"]
     wanted = [bar for _, bar in program.gradients] + ([program.objective] if program.objective else [])
     return [e for e in needed(program, wanted) if e.out.kind != "cotangent"]

@@ -93,6 +93,7 @@ class Gradient(InNotebook, Mapping[str, Formula]):
     def __init__(self, derivation: Derivation, symbolic: SymbolicGradient | None = None) -> None:
         self.derivation = derivation
         self.symbolic = symbolic
+        self.loops: Mapping[Tensor, Repeat] = {}
         program = derivation.formulas
         self.program = program
         self.notation = Notation(program)

@@ -6,9 +6,12 @@ A pre-activation is found by structure, not by name: its equation multiplies a p
 
 from __future__ import annotations
 
-from derive.expr import Access, Expr, Reduce
+from collections import Counter
+
+from derive.expr import Access, Expr, Num, Reduce
 from derive.program import Equation, Program, Tensor, reads
 from derive.rewrite import accesses, factors, rename_binders, substitute, terms, walk
+from derive.shapes import show_extent
 
 
 def layers(program: Program) -> dict[Tensor, int]:
@@ -39,22 +42,37 @@ def _is_affine(body: Expr) -> bool:
     return kinds == [False, True] and all(isinstance(t, Access) and t.tensor.kind == "param" for t in rest)
 
 
-def with_deltas(program: Program) -> tuple[Program, dict[Tensor, int]]:
-    """The program with other cotangents inlined where they are read once, and δ's number of each layer's cotangent."""
-    number = layers(program)
-    deltas = {e.out: number[e.out.primal] for e in program.equations if e.out.primal in number}
+def with_deltas(program: Program) -> tuple[Program, dict[Tensor, str]]:
+    """The program with other cotangents inlined where they are read once, and the layer of each δ.
+
+    Layers of a repetition go by their index, so that δ of layer l+1 is δ of layer l one round on.
+    """
+    layer = layers(program)
+    symbolic = {t.family for t in layer if t.family is not None and not isinstance(t.index, Num)}
+    number = {t: str(k) for t, k in layer.items()}
+    bars = dict.fromkeys(t for e in program.equations for t in (e.out, *reads(e.body)) if t.kind == "cotangent")
+    if symbolic:
+        number = {
+            t.primal: show_extent(t.primal.index)
+            for t in bars
+            if t.primal is not None and t.primal.family in symbolic and t.primal.index is not None
+        }
+    deltas = {t: number[t.primal] for t in bars if t.primal in number}
     kept = set(deltas) | {g for _, g in program.gradients} | set(program.outputs)
-    uses: dict[Tensor, int] = {}
-    for e in program.equations:
-        for node in walk(e.body):
-            if isinstance(node, Access):
-                uses[node.tensor] = uses.get(node.tensor, 0) + 1
+    uses = Counter(n.tensor for e in program.equations for n in walk(e.body) if isinstance(n, Access))
+    defined = {e.out for e in program.equations}
+    elsewhere = {t.family for t in uses if t.kind == "cotangent" and t not in defined}  # in another round
     inlined: dict[Tensor, Equation] = {}
     out: list[Equation] = []
     for equation in program.equations:
         found = equation.with_body(_inline(equation.body, inlined))
         tensor = equation.out
-        if tensor.kind == "cotangent" and tensor not in kept and uses.get(tensor) == 1:
+        if (
+            tensor.kind == "cotangent"
+            and tensor not in kept
+            and uses[tensor] == 1
+            and tensor.family not in elsewhere - {None}
+        ):
             inlined[tensor] = found
         else:
             out.append(found)

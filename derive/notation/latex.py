@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from derive.functions import ScalarFunction
-from derive.notation.names import Names, latex_name
+from derive.notation.names import MEMBER, Names, latex_name
 from derive.notation.style import ATOM, TIGHT, Piece, Style
 from derive.notation.wrapping import wrapped
 from derive.program import Tensor
@@ -39,7 +39,7 @@ class LatexStyle(Style):
             objective = self.names.program.objective
             return rf"\frac{{\partial {self.tensor(objective) if objective else 'J'}}}{{\partial {primal}}}"
         # A name of one sign gets its bar in front of the subscript, anything else as a whole.
-        base = re.match(r"\\?[A-Za-z]+(?=_|$)", primal)
+        base = re.match(r"\\?[A-Za-z]+(?=[_^]|$)", primal)
         if base is None or (base[0][0] != "\\" and len(base[0]) > 1):
             return rf"\overline{{{primal}}}"
         return rf"\bar{{{base[0]}}}{primal[base.end() :]}"
@@ -48,12 +48,15 @@ class LatexStyle(Style):
         name = self.tensor(tensor)
         if not places:
             return name
-        plain = name.isalpha()
+        plain = name.isalpha() or ("^" in name and "_" not in name)
         return f"{name if plain else f'[{name}]'}_{{{','.join(places)}}}"
 
     def word(self, name: str) -> str:
         stem = name.rstrip("′″")
         primes = name[len(stem) :].replace("″", "''").replace("′", "'")
+        member = MEMBER.fullmatch(stem)
+        if member is not None:
+            return f"{latex_name(member[1])}_{{{member[2]}}}"
         return latex_name(stem) + primes
 
     def function(self, function: ScalarFunction) -> str:
@@ -79,7 +82,9 @@ class LatexStyle(Style):
 
     def above(self, base: Piece, text: str) -> Piece:
         inner = self.wrap(base, ATOM)
-        if any(mark in inner for mark in "^'"):
+        if base.level == ATOM and "^" in inner and not inner.startswith(r"\left("):
+            inner = self.parens(inner)
+        elif any(mark in inner for mark in "^'"):
             inner = f"{{{inner}}}"
         return Piece(f"{inner}^{{{text}}}", TIGHT)
 

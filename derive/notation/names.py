@@ -19,13 +19,15 @@ GREEK_PATTERN = re.compile(
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|upsilon"
     "|phi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Upsilon|Phi|Psi|Omega"
 )
+MEMBER = re.compile(r"(.+?)\{(.+)\}(_*)")
+"""The name of a family's member: stem, layer, and what tells it from another of that name."""
 _SPARE = "ijklmpqrstuvw"
 
 
 class Names:
     """Display names of one program's tensors.
 
-    ``deltas`` numbers the cotangents that are printed as δ of a layer.
+    ``deltas`` gives the layer of each cotangent that is printed as δ.
 
     >>> from derive.expr import Dim
     >>> n = Dim("n"); w, user = Tensor("w", (n,), "param"), Tensor("dw", (n,), "param")
@@ -36,7 +38,7 @@ class Names:
     """
 
     def __init__(
-        self, program: Program, extra: Iterable[Tensor] = (), deltas: Mapping[Tensor, int] | None = None
+        self, program: Program, extra: Iterable[Tensor] = (), deltas: Mapping[Tensor, str] | None = None
     ) -> None:
         self.program = program
         self.deltas = dict(deltas or {})
@@ -103,7 +105,7 @@ class Names:
     def _candidates(self, letter: Letter, *, primes: bool = False) -> Iterable[str]:
         """The letter that the author wrote, else the name of the axis, else any other."""
         hint = letter.hint if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", letter.hint) else "i"
-        axis = letter.extent.name if isinstance(letter.extent, Dim) else hint
+        axis = letter.extent.name if isinstance(letter.extent, Dim) and "{" not in letter.extent.name else hint
         if hint != axis and hint in self._dims:
             hint = axis
         elif self._written and hint not in self._written:
@@ -144,6 +146,9 @@ def latex_name(name: str) -> str:
     >>> latex_name("W1"), latex_name("sigma_out"), latex_name("xhat"), latex_name("loss")
     ('W_{1}', '\\sigma_{\\mathrm{out}}', '\\hat{x}', '\\mathrm{loss}')
     """
+    member = MEMBER.fullmatch(name)
+    if member is not None:
+        return f"{latex_name(member[1] + member[3])}^{{{member[2]}}}"
     head, *tail = [p for p in re.sub(r"\W", "", name).split("_") if p] or ["x"]
     match = re.fullmatch(r"([A-Za-z]+?)(\d*)(hat|tilde|bar|)(\d*)", head)
     if match is None or (match[2] and match[4]):

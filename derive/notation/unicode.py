@@ -6,12 +6,22 @@ In and out: see `derive.notation.style`.
 from __future__ import annotations
 
 from derive.functions import ScalarFunction
+from derive.notation.names import MEMBER
 from derive.notation.style import ATOM, TIGHT, TIMES, Piece, Style
 from derive.program import Tensor
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _LETTERS_BELOW = dict(zip("aehijklmnoprstuvx", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
+_BELOW = {**_LETTERS_BELOW, **dict(zip("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋", strict=True))}
+# ᵀ is left out: it means something else.
+_ABOVE = dict(
+    zip(
+        "0123456789+-abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRUVW",
+        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵁⱽᵂ",
+        strict=True,
+    )
+)
 _SIGNS = {"pi": "π", "sum": "Σ"}
 
 
@@ -24,8 +34,11 @@ class UnicodeStyle(Style):
 
     def tensor(self, tensor: Tensor) -> str:
         if tensor in self.names.deltas:
-            return "δ" + str(self.names.deltas[tensor]).translate(_SUPERSCRIPTS)
+            return "δ" + _shifted(self.names.deltas[tensor], _ABOVE, "^")
         name = self.names[tensor]
+        member = MEMBER.fullmatch(name)
+        if member is not None:
+            return member[1] + _shifted(member[2], _ABOVE, "^") + member[3]
         if not self.subscripts:
             return name
         stem = name.rstrip("0123456789")
@@ -35,7 +48,8 @@ class UnicodeStyle(Style):
         return f"{self.tensor(tensor)}[{','.join(places)}]" if places else self.tensor(tensor)
 
     def word(self, name: str) -> str:
-        return _SIGNS.get(name, name)
+        member = MEMBER.fullmatch(name)
+        return _SIGNS.get(name, name) if member is None else member[1] + _shifted(member[2], _BELOW, "_")
 
     def function(self, function: ScalarFunction) -> str:
         return function.name
@@ -56,10 +70,15 @@ class UnicodeStyle(Style):
         return Piece(f"{self.wrap(top, TIGHT)}/{self.wrap(bottom, TIGHT)}", TIMES)
 
     def above(self, base: Piece, text: str) -> Piece:
-        return Piece(self.wrap(base, ATOM) + text.translate(_SUPERSCRIPTS), TIGHT)
+        return Piece(self._bare(base) + text.translate(_SUPERSCRIPTS), TIGHT)
 
     def transposed(self, base: Piece) -> Piece:
-        return Piece(self.wrap(base, ATOM) + "ᵀ", TIGHT)
+        return Piece(self._bare(base) + "ᵀ", TIGHT)
+
+    def _bare(self, base: Piece) -> str:
+        """A base that can take a superscript: one that has a layer there already stands in parentheses."""
+        raised = base.level == ATOM and base.text[-1] in _ABOVE.values()
+        return self.parens(base.text) if raised else self.wrap(base, ATOM)
 
     def power(self, base: Piece, exponent: Piece, *, elementwise: bool) -> Piece:
         ring = "∘" if elementwise else ""
@@ -79,3 +98,10 @@ class UnicodeStyle(Style):
 
     def sized_ones(self, letter: str) -> str:
         return "1" + (_LETTERS_BELOW.get(letter) or f"_{letter}")
+
+
+def _shifted(text: str, table: dict[str, str], mark: str) -> str:
+    """The text raised or lowered where every character can be, else behind the mark."""
+    if all(c in table for c in text):
+        return "".join(table[c] for c in text)
+    return f"{mark}{text}" if len(text) == 1 else f"{mark}({text})"

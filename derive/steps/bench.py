@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from derive.errors import GradcError
 from derive.evaluate import evaluate, evaluate_expr, extent, find_sizes, run
-from derive.expr import Expr, Letter
+from derive.expr import Call, Expr, Letter
 from derive.form_values import evaluate_form
-from derive.forms import Form, walk
+from derive.forms import Form, Prime, walk
 from derive.pipeline import Derivation
 from derive.points import Point, points, small_sizes
 from derive.program import Equation, Tensor, reads
@@ -87,8 +87,22 @@ class Bench:
         for chosen in itertools.product(*map(range, ranges)):
             table = dict(zip(step.fixed, chosen, strict=True))
             place = tuple(table.get(a, slice(None)) for a in step.letters)
-            found[place] = evaluate_form(form, own, self._with_slices(form, table), self.sizes)
+            arrays = self._with_slices(form, table)
+            found[place] = evaluate_form(form, own, arrays, self.sizes)
+            self._require_names(form, arrays, step)
         return found
+
+    def _require_names(self, form: Form, arrays: dict[Tensor, Array], step: Step) -> None:
+        """What is called f′(z) in a form has to be the derivative of f at z."""
+        for node in walk(form):
+            if isinstance(node, Prime) and node.function is not None and len(node.function.parameters) == 1:
+                letters = tuple(a for a in (node.row, node.col) if a is not None)
+                at, value = (evaluate_form(p, letters, arrays, self.sizes) for p in node.parts)
+                z = Tensor("", tuple(a.extent for a in letters))
+                moved = {z: at + 1j * _TINY}
+                found = evaluate_expr(Call(node.function, z.at(letters)), letters, moved, self.sizes)
+                if found is None or not np.allclose(np.imag(found) / _TINY, value, rtol=_TOLERANCE, atol=1e-11):
+                    raise StepError(f"{step.rule} of {step.target} does not hold: {node.function.name}′ is another")
 
     def _written(self, side: Written, step: Step) -> Array:
         """The product of matrices that are written out, over the letters of a step."""
@@ -117,6 +131,9 @@ class Bench:
 
         Raises StepError: a derivation with a wrong step is never shown.
         """
+        axes = [(side.row, side.col) for side in (step.before, step.after) if isinstance(side, Form)]
+        if len(axes) == 2 and axes[0] != axes[1]:
+            raise StepError(f"{step.rule} of {step.target} does not hold: rows and columns change places")
         before, after = self.value(step.before, step), self.value(step.after, step)
         if step.where is not None:
             holds = self.value(step.where, step) != 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from derive import forms
 from derive.errors import Span
-from derive.expr import ONE, Compare, Expr, Letter, fresh_like, mul, sum_over
+from derive.expr import ONE, ZERO, Compare, Expr, Letter, fresh_like, mul, sum_over
 from derive.pipeline import Derivation
 from derive.program import Equation, Tensor, letters_for
 from derive.rewrite import factors, substitute
@@ -24,8 +24,13 @@ def steps_of(derivation: Derivation) -> Steps:
 
     Raises StepError where a step does not hold, which is a defect of gradc.
     """
+    return story_of(derivation).told()
+
+
+def story_of(derivation: Derivation) -> Story:
+    """How a derivation is told, before anything is said."""
     onward = any(e.out.kind == "tangent" for e in derivation.raw.equations)
-    return (_Onward if onward else _Back)(derivation).told()
+    return (_Onward if onward else _Back)(derivation)
 
 
 class _Back(Story):
@@ -50,7 +55,8 @@ class _Back(Story):
         assert t is not None
         if bar is self.seed:
             if t in self.wanted:
-                self.teller.say("seed", t, (bar.left, bar.body), bar.letters)
+                rule = "no dependence" if bar.body == ZERO else "seed"
+                self.teller.say(rule, t, (bar.left, bar.body), bar.letters)
             return
         edges = [self.graph.edge(e, t) for e in self.graph.readers(t) if e.out in self.bars]
         own = edges[0].inner if edges else letters_for(t.axes)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from codegen.sheets import heading, parts_of, sources_of
-from derive.differentiable import Gradient
+from derive.formulas import Gradient
 from derive.notation.wrapping import wrapped
 from derive.program import Equation, Program, Tensor
-from derive.steps import Steps
+from derive.steps import Step, Steps
 
 _PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[a4paper,margin=2.2cm]{geometry}
@@ -170,7 +170,7 @@ def story(steps: Steps, name: Callable[[Tensor], str]) -> str:
         lefts = ["" if same else s.tex[0] for s, same in zip(own, follows, strict=True)]
         widest = [rf"\widest{{{left}}}" for left in dict.fromkeys(lefts)]
         rows = [
-            rf"\step{{{plain(s.rule)}}}{{{left}}}{{{pieces(s.tex[1])}}}{{{plain(s.note or '')}}}"
+            rf"\step{{{plain(s.rule)}}}{{{left}}}{{{pieces(s.tex[1])}}}{{{_reason(s)}}}"
             for left, s in zip(lefts, own, strict=True)
         ]
         blocks.append("\n".join([
@@ -178,6 +178,10 @@ def story(steps: Steps, name: Callable[[Tensor], str]) -> str:
             r"\begin{formulas}{3.3cm}{0pt}", *widest, *rows, r"\end{formulas}",
         ]))  # fmt: skip
     return "\n\n".join(blocks)
+
+
+def _reason(step: Step) -> str:
+    return "".join(f"${p.tex}$" if p.formula else plain(p.text) for p in step.phrases)
 
 
 def listing(lines: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""`gradc derive`: the derived gradients of a model as formulas, in the notation one asks for."""
+"""`gradc derive`: the derived gradients or a Jacobian of a model as formulas, in the notation one asks for."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import json
 import click
 
 from codegen.article import article
-from codegen.commands.common import load_model, model_argument, reporting
+from codegen.commands.common import load_model, model_argument, reporting, size_option
 from codegen.files import write_text
+from codegen.jacobians import Jacobian, places
 from codegen.sheets import formulas_of, latex_of, shapes_of, steps_of
-from derive.differentiable import Gradient
 from derive.errors import GradcError
+from derive.formulas import Gradient
 from derive.notation import FORMS, to_json
+from derive.notation.expanded import LAYOUTS
 
 
 @click.command("derive")
@@ -23,6 +25,10 @@ from derive.notation import FORMS, to_json
 @click.option("--shapes", is_flag=True, help="Write the shape of each factor under it (matrix and latex).")
 @click.option("--form", type=click.Choice([*FORMS, "json"]), help="The notation.  [default: matrix]")
 @click.option("--latex-document", "whole", is_flag=True, help="Write a whole LaTeX article; --steps adds them to it.")
+@click.option("--jacobian", nargs=2, metavar="Y X", help="Of ∂Y/∂X the element, the structure and the matrix.")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Of a Jacobian of a number.  [default: numerator]")
+@click.option("--at", "at", metavar="PLACES", help="Where a Jacobian is written out, as in 1,:,i,: (: is all).")
+@size_option
 @click.option("-o", "--output", default="-", metavar="FILE", help="The file to write; it is printed without.")
 @reporting
 def command(
@@ -33,19 +39,32 @@ def command(
     shapes: bool,
     form: str | None,
     whole: bool,
+    jacobian: tuple[str, str] | None,
+    layout: str | None,
+    at: str | None,
+    sizes: dict[str, int],
     output: str,
 ) -> None:
-    """Print the gradients of MODEL.
+    """Print the gradients of MODEL, or one Jacobian.
 
-    latex prints displays for a document of your own, python prints NumPy.
+    latex prints displays for a document of your own, python prints NumPy. A Jacobian is written out with dots, or in
+    full along axes that --size makes small.
     """
     if whole and form not in (None, "latex"):
         raise GradcError(f"--latex-document is LaTeX: leave --form {form} away")
-    gradient = load_model(model).gradient(*wrt)
-    if whole:
-        text = article(gradient, steps=steps, shapes=shapes, deltas=deltas)
+    of_gradients = {"--wrt": wrt, "--deltas": deltas, "--shapes": shapes}
+    of_jacobians = {"--layout": layout, "--at": at, "--size": sizes}
+    for name, value in (of_gradients if jacobian else of_jacobians).items():
+        if value:
+            raise GradcError(f"{name} goes {'without' if jacobian else 'with'} --jacobian")
+    net, form = load_model(model), form or "matrix"
+    if jacobian:
+        found = Jacobian(net.jacobian(*jacobian), layout or LAYOUTS[0], sizes, places(at) if at else None)
+        text = found.article(steps=steps) if whole else (found.steps(form) if steps else found.printed(form)) + "\n"
+    elif whole:
+        text = article(net.gradient(*wrt), steps=steps, shapes=shapes, deltas=deltas)
     else:
-        text = _printed(gradient, form or "matrix", steps, deltas, shapes) + "\n"
+        text = _printed(net.gradient(*wrt), form, steps, deltas, shapes) + "\n"
     if output == "-":
         click.echo(text, nl=False)
     else:
@@ -54,7 +73,7 @@ def command(
 
 
 def _printed(gradient: Gradient, form: str, steps: bool, deltas: bool, shapes: bool) -> str:
-    """The formulas, or the steps, in a notation."""
+    """The formulas of a gradient, or its steps, in a notation."""
     if steps:
         return steps_of(gradient, form)
     if form == "json":

@@ -1,4 +1,4 @@
-"""The loss in the report: drawn to scale, of the training that `gradc train` does, and said to be missing where it is."""
+"""The loss in the report: drawn to scale, of the training that `gradc train` does, and missing in words where it is."""
 
 from __future__ import annotations
 

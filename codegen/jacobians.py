@@ -1,0 +1,102 @@
+"""A Jacobian as text for a terminal, as LaTeX, or as an article: its element, its structure, and it written out.
+
+In: a derived Jacobian and how it is to be written out. Out: text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from codegen.article import document, formulas, listing, story
+from codegen.sheets import heading, sources_of, steps_of
+from derive.differentiable import DerivedModel
+from derive.expr import ONE
+from derive.notation import to_json
+from derive.notation.expanded import Expanded
+
+Place = int | str | None
+
+
+@dataclass(frozen=True)
+class Jacobian:
+    """A Jacobian, and in which layout, at which sizes and places it is written out."""
+
+    model: DerivedModel
+    layout: str = "numerator"
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    at: Sequence[Place] | None = None
+
+    def expanded(self) -> Expanded | None:
+        """The matrix written out; None where it has more than two axes and no places are fixed."""
+        axes = [a for a in self.model.partial.equation.letters if a.extent != ONE]
+        if self.at is None and len(axes) > 2:
+            return None
+        return self.model.expanded(self.layout, self.sizes, self.at)
+
+    def structure(self, *, latex: bool = False) -> str | None:
+        """The structured form, of the matrix at the places that are fixed."""
+        return self.model.partial.structure(latex=latex, layout=self.layout, at=self.at)
+
+    def printed(self, form: str) -> str:
+        """It in the notation of that name."""
+        match form:
+            case "json":
+                return json.dumps(to_json(self.model.program), indent=2, ensure_ascii=False)
+            case "latex":
+                return "\n\n".join(f"% {title}\n\\[\n{tex}\n\\]" for title, tex in self.latex())
+            case "matrix":
+                return self._text()
+        formula = self.model.formula
+        return formula.notation.formula(formula.equation, form)
+
+    def steps(self, form: str) -> str:
+        """How it is found."""
+        return steps_of(self.model, form)
+
+    def latex(self) -> list[tuple[str, str]]:
+        """Its parts in LaTeX, each with its title."""
+        structure, whole = self.structure(latex=True), self.expanded()
+        parts = [("element", self.model.partial.latex_element())]
+        parts += [("structure", structure)] if structure is not None else []
+        return parts + ([("written out", whole.latex())] if whole is not None else [])
+
+    def article(self, *, steps: bool = False) -> str:
+        """A LaTeX article about it."""
+        program = self.model.program
+        sections = [("Model", "\n\n".join(map(listing, sources_of(program))))]
+        sections += [(title.capitalize(), formulas([(tex, "")])) for title, tex in self.latex()]
+        if steps:
+            sections.append(("Steps", story(self.model.steps(), self.model.formula.notation.tex.tensor)))
+        return document(program, sections)
+
+    def _text(self) -> str:
+        structure, whole = self.structure(), self.expanded()
+        axes = self.model.shape
+        missing = f"its axes are [{', '.join(axes)}]: fix all but two, as in --at {_example(axes)}"
+        parts = [
+            ("element", self.model.element),
+            ("structure", structure or "none: it is no matrix" + (" at these places" if self.at else "")),
+            ("written out", missing if whole is None else str(whole)),
+        ]
+        lines = [heading(self.model.program)]
+        for title, text in parts:
+            lines += ["", title, *(f"  {line}" for line in text.splitlines())]
+        return "\n".join(lines)
+
+
+def places(text: str) -> list[Place]:
+    """The places of an option: a number from 1, a letter, an extent for the last place, : for all.
+
+    >>> places("1,:,n")
+    [1, None, 'n']
+    """
+    found = [part.strip() for part in text.split(",")]
+    return [None if p == ":" else int(p) if p.isdecimal() else p for p in found]
+
+
+def _example(axes: Sequence[str]) -> str:
+    """The first place along all axes but the last of either side."""
+    kept = (len(axes) // 2 - 1, len(axes) - 1)
+    return ",".join(":" if k in kept else "1" for k in range(len(axes)))

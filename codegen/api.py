@@ -1,6 +1,6 @@
 """What Python programs call: a model to a file, or to an imported module.
 
-In: a model (anything with a program). Out: the emitted module. The choices are those of `codegen.compiler.build`:
+In: a model (anything with a program). Out: the emitted module. The choices are those of `codegen.compiler.source`:
 ``sizes``, ``dtype``, ``target``, ``wrt``.
 """
 
@@ -10,15 +10,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from codegen.compiler import build as source
-from codegen.compiler import load_source
+from codegen.compiler import load_source, source
 from codegen.files import write_text
 from derive.differentiable import Differentiable
 
 
 def build(model: Differentiable, path: str | Path, **choices: Any) -> None:
     """Write the module of ``model`` to ``path``, whole or not at all."""
-    write_text(path, source(model.program, **choices))
+    write_text(path, source(model, **choices))
 
 
 def compile(model: Differentiable, **choices: Any) -> ModuleType:
@@ -26,4 +25,4 @@ def compile(model: Differentiable, **choices: Any) -> ModuleType:
 
     ``compile(derive.load("net.gc")).loss_and_grad(params, X=X, Y=Y)`` is the shortest way to a gradient.
     """
-    return load_source(source(model.program, **choices))
+    return load_source(source(model, **choices))

@@ -21,15 +21,37 @@ from codegen.files import write_text
 from codegen.targets import TARGETS
 from codegen.targets.text import quoted, tidy
 from derive import pipeline
+from derive.differentiable import Differentiable
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.hoist import hoist
 from derive.notation import formulas
+from derive.pipeline import Derivation
 from derive.program import Program, Tensor
 
 _TEMPLATES = Path(__file__).parent / "targets"
 _READABLE = 90
 _DTYPES = ("float64", "float32")
+
+
+def source(
+    model: Differentiable,
+    *,
+    dtype: str | None = None,
+    target: str = "numba",
+    sizes: Mapping[str, int | Sequence[int]] | None = None,
+    wrt: Sequence[str] | None = None,
+) -> str:
+    """The source text of the module of a model; see `build`.
+
+    ``sizes`` may concern its depth too (`L=5`, or a list for a family of dims). What repeats is derived once for all
+    depths, and its formulas are written out for this one.
+    """
+    net, left = model.sized(sizes or {})
+    derivation = None
+    if net.repeated is not None and net.program.objective is not None and (wrt or net.program.parameters):
+        derivation = net.gradient(*(wrt or ())).derivation
+    return build(net.program, dtype=dtype, target=target, sizes=left, wrt=wrt, derivation=derivation)
 
 
 def build(
@@ -39,11 +61,12 @@ def build(
     target: str = "numba",
     sizes: Mapping[str, int] | None = None,
     wrt: Sequence[str] | None = None,
+    derivation: Derivation | None = None,
 ) -> str:
     """The source text of the module that computes a model and its gradient by ``wrt`` (all parameters).
 
-    ``sizes`` replace defaults of independent dims. A program that is derived already is taken as it is.
-    The dtype is float64 unless the model's ``option dtype`` says otherwise.
+    ``sizes`` replace defaults of independent dims. A program that is derived already is taken as it is, and so is a
+    ``derivation`` where it is given. The dtype is float64 unless the model's ``option dtype`` says otherwise.
     """
     known_sizes(program, sizes or {})  # before the work of deriving
     if program.gradients:
@@ -52,7 +75,7 @@ def build(
     if program.objective is None or not variables:
         value = pipeline.forward(program)
         return render(value, dict(formulas(value)), dtype=dtype, target=target, sizes=sizes)
-    derivation = pipeline.gradient(program, variables)
+    derivation = derivation or pipeline.gradient(program, variables)
     shown, exact = dict(formulas(derivation.stable)), dict(formulas(derivation.formulas))
     for t, text in shown.items():  # a stable form that nobody would recognize is shown as what it stands for
         if len(text) > _READABLE and len(exact.get(t, text)) < len(text):

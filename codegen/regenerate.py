@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 import derive
-from codegen.compiler import build
+from codegen.compiler import source
 from codegen.files import write_text
 from codegen.sheets import formulas_of, sheet
 
@@ -26,7 +26,7 @@ def expected(root: Path = ROOT) -> dict[str, str]:
     files: dict[str, str] = {}
     for path in sorted((root / "examples").glob("*.gc")):
         model = derive.load(path)
-        files[f"generated/{path.stem}.py"] = build(model.program)
+        files[f"generated/{path.stem}.py"] = source(model)
         files[f"generated/{path.stem}.md"] = sheet(model)
     readme = (root / "README.md").read_text(encoding="utf-8")
     files["README.md"] = PICTURE.sub(lambda found: found[1] + _picture(root, found["example"]) + found[4], readme)

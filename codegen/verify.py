@@ -115,7 +115,7 @@ class _Trial:
 
 def check(
     model: derive.Differentiable,
-    sizes: Mapping[str, int] | None = None,
+    sizes: Mapping[str, int | Sequence[int]] | None = None,
     wrt: Sequence[str] | None = None,
     *,
     seed: int = 0,
@@ -125,12 +125,13 @@ def check(
 
     Dims without a given size get small distinct primes, so that no transposition hides behind a square.
     """
+    model, left = model.sized(sizes or {})
     program = model.program
     if program.objective is None:
         raise GradcError(f"{program.name} minimizes nothing: there is no gradient to check")
     if not wrt and not program.parameters:
         raise GradcError(f"{program.name} has no parameters: name what to check, as in --wrt x")
-    chosen = small_sizes(program, sizes or {})
+    chosen = small_sizes(program, left)
     built = {d.name: chosen[d.name] for d in program.dims if d.derived is None}
     names = list(wrt) if wrt is not None else [t.name for t in program.parameters]
     gradient = model.gradient(*names)

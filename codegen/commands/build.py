@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from codegen.commands.common import dtype_option, load_model, model_argument, reporting, size_option
-from codegen.compiler import build
+from codegen.commands.common import Sizes, dtype_option, load_model, model_argument, reporting, size_option
+from codegen.compiler import source
 from codegen.files import write_text
 
 
@@ -16,9 +16,9 @@ from codegen.files import write_text
 @size_option
 @dtype_option
 @reporting
-def command(model: str, output: str, target: str, sizes: dict[str, int], dtype: str | None) -> None:
+def command(model: str, output: str, target: str, sizes: Sizes, dtype: str | None) -> None:
     """Write a module that computes MODEL, its gradients and its training, and needs nothing of gradc."""
-    text = build(load_model(model).program, dtype=dtype, target=target, sizes=sizes)
+    text = source(load_model(model), dtype=dtype, target=target, sizes=sizes)
     if output == "-":
         click.echo(text, nl=False)
     else:

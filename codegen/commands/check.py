@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from codegen.commands.common import load_model, model_argument, reporting, size_option
+from codegen.commands.common import Sizes, load_sized, model_argument, reporting, size_option
 from codegen.verify import check
 
 
@@ -15,11 +15,12 @@ from codegen.verify import check
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--target", type=click.Choice(["numba", "numpy"]), default="numba", show_default=True)
 @reporting
-def command(model: str, sizes: dict[str, int], wrt: tuple[str, ...], seed: int, target: str) -> int:
+def command(model: str, sizes: Sizes, wrt: tuple[str, ...], seed: int, target: str) -> int:
     """Compare every gradient of MODEL with central differences and complex steps.
 
     The check runs at small prime sizes unless --size says otherwise.
     """
-    result = check(load_model(model), sizes, list(wrt) or None, seed=seed, target=target)
+    net, left = load_sized(model, sizes)
+    result = check(net, left, list(wrt) or None, seed=seed, target=target)
     click.echo(str(result))
     return 0 if result.ok else 1

@@ -53,13 +53,19 @@ def reporting(function: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def _parse_sizes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    sizes = {}
+Sizes = dict[str, int | list[int]]
+"""What --size gives: an extent, or the widths of all layers."""
+
+
+def _parse_sizes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Sizes:
+    sizes: Sizes = {}
     for value in values:
-        name, _, number = (part.strip() for part in value.partition("="))
-        if not name.isidentifier() or not number.isdecimal() or int(number) < 1:
-            raise click.BadParameter(f"{value!r} is not a size such as h=256", ctx, param)
-        sizes[name] = int(number)
+        name, _, written = (part.strip() for part in value.partition("="))
+        numbers = [part.strip() for part in written.split(",")]
+        if not name.isidentifier() or not all(n.isdecimal() and int(n) for n in numbers):
+            message = f"{value!r} is not a size such as h=256, or a list such as n=784,30,10"
+            raise click.BadParameter(message, ctx, param)
+        sizes[name] = int(numbers[0]) if len(numbers) == 1 else [int(n) for n in numbers]
     return sizes
 
 
@@ -67,9 +73,9 @@ size_option = click.option(
     "--size",
     "sizes",
     multiple=True,
-    metavar="NAME=INT",
+    metavar="NAME=INT[,INT…]",
     callback=_parse_sizes,
-    help="The extent of a dim, as in h=256; may be repeated.",
+    help="The extent of a dim, as in h=256, or the widths of layers, as in n=784,30,10; may be repeated.",
 )
 model_argument = click.argument("model", metavar="MODEL")
 dtype_option = click.option("--dtype", type=click.Choice(["float32", "float64"]), help="The precision.")
@@ -83,3 +89,8 @@ def load_model(path: str) -> derive.Differentiable:
         return derive.parse(sys.stdin.read(), name="<stdin>")
     except UnicodeDecodeError as e:
         raise GradcError("standard input is not UTF-8 text") from e
+
+
+def load_sized(path: str, sizes: Sizes) -> tuple[derive.Differentiable, dict[str, int]]:
+    """The model in a file at the depth that the sizes ask for, and the sizes that are left to set."""
+    return load_model(path).sized(sizes)

@@ -8,7 +8,7 @@ from typing import Unpack
 import click
 
 import derive
-from codegen.commands.common import Stopped, load_model, model_argument, reporting, size_option
+from codegen.commands.common import Sizes, Stopped, load_sized, model_argument, reporting, size_option
 from codegen.commands.training import How, load_data, train, training_options
 from codegen.data import Data
 from codegen.files import write_text
@@ -27,7 +27,7 @@ from derive.errors import GradcError
 @size_option
 @reporting
 def command(
-    model: str, output: str, wrt: tuple[str, ...], checked: bool, sizes: dict[str, int], **how: Unpack[How]
+    model: str, output: str, wrt: tuple[str, ...], checked: bool, sizes: Sizes, **how: Unpack[How]
 ) -> int:
     """Write a page about MODEL that opens in any browser and needs nothing beside itself.
 
@@ -36,10 +36,10 @@ def command(
     """
     if output != "-" and not Path(output).absolute().parent.is_dir():
         raise GradcError(f"cannot write {output}: its folder is not there")
-    loaded = load_model(model)
-    data = load_data(loaded, how, sizes)
+    loaded, left = load_sized(model, sizes)
+    data = load_data(loaded, how, left)
     run = None if data is None else _trained(loaded, data, how)
-    result = check(loaded, sizes, list(wrt) or None) if checked else None
+    result = check(loaded, left, list(wrt) or None) if checked else None
     text = report(loaded, wrt, result, run)
     if output == "-":
         click.echo(text, nl=False)

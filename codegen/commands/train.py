@@ -8,7 +8,7 @@ from typing import Unpack
 
 import click
 
-from codegen.commands.common import Stopped, load_model, model_argument, reporting, size_option
+from codegen.commands.common import Sizes, Stopped, load_sized, model_argument, reporting, size_option
 from codegen.commands.training import How, load_data, train, training_options
 from codegen.sheets import formulas_of
 from codegen.train import RunStoppedError
@@ -25,13 +25,13 @@ from derive.errors import GradcError
 @size_option
 @reporting
 def command(
-    model: str, output: str | None, formulas: bool, check: bool, sizes: dict[str, int], **how: Unpack[How]
+    model: str, output: str | None, formulas: bool, check: bool, sizes: Sizes, **how: Unpack[How]
 ) -> int:
     """Train MODEL on data and save its parameters."""
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise GradcError(f"cannot write {output}: its folder is not there")
-    net = load_model(model)
-    found = load_data(net, how, sizes)
+    net, left = load_sized(model, sizes)
+    found = load_data(net, how, left)
     assert found is not None
     if formulas:
         click.echo(formulas_of(net.gradient()) + "\n")

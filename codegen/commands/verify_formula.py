@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from codegen.commands.common import load_model, model_argument, reporting, size_option
-from derive.claims import verify_formulas
+from codegen.commands.common import Sizes, load_sized, model_argument, reporting, size_option
+from derive.claims import Stated, formulas_in, verify_formulas
 from derive.errors import GradcError
 
 
@@ -18,7 +18,7 @@ from derive.errors import GradcError
 @size_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @reporting
-def command(model: str, formulas: tuple[str, ...], path: str | None, sizes: dict[str, int], seed: int) -> int:
+def command(model: str, formulas: tuple[str, ...], path: str | None, sizes: Sizes, seed: int) -> int:
     """Say of each FORMULA whether it is right for MODEL.
 
     A formula is an equation in the language of models over its tensors and their cotangents, "dW1 = X' @ dZ1" or
@@ -27,18 +27,19 @@ def command(model: str, formulas: tuple[str, ...], path: str | None, sizes: dict
 
     Exit code 1 says that some formula is refuted.
     """
-    lines = [*formulas, *(_lines(path) if path is not None else [])]
+    lines: list[str | Stated] = [*formulas, *(_formulas(path) if path is not None else [])]
     if not lines:
         raise GradcError('no formula given; write one such as "dW1 = X\' @ dZ1", or -f FILE')
-    verdicts = verify_formulas(load_model(model).program, lines, sizes=sizes, seed=seed)
+    net, left = load_sized(model, sizes)
+    verdicts = verify_formulas(net.program, lines, sizes=left, seed=seed)
     click.echo("\n".join(map(str, verdicts)))
     return 0 if all(v.ok for v in verdicts) else 1
 
 
-def _lines(path: str) -> list[str]:
+def _formulas(path: str) -> list[Stated]:
     """The formulas in a file."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise GradcError(f"{path} is not UTF-8 text") from None
-    return [line for raw in text.splitlines() if (line := raw.partition("#")[0].strip())]
+    return formulas_in(text, path)

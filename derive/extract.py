@@ -170,26 +170,32 @@ def _horner(e: Expr, denominators: bool) -> Expr:
     if content != ONE:
         inner = add(*(mul(t, power(content, -1)) for t in parts))
         return mul(content, _shortest(inner))
-    counts: dict[Expr, int] = {}
+    exponents: dict[Expr, list[Fraction]] = {}
     for t in parts:
         for b, x in _powers(t).items():
             if x > 0:
-                counts[b] = counts.get(b, 0) + 1
-    choices = [b for b, n in counts.items() if n > 1]
+                exponents.setdefault(b, []).append(x)
+    choices = [b for b, xs in exponents.items() if len(xs) > 1]
     if not choices:
         return e
-    best = max(choices, key=lambda b: (counts[b] * 3 ** len(b.letters), b.key))
+    best = max(choices, key=lambda b: (len(exponents[b]) * 3 ** len(b.letters), b.key))
     group = [t for t in parts if _powers(t).get(best, 0) > 0]
     rest = [t for t in parts if _powers(t).get(best, 0) <= 0]
+    factor = power(best, num(min(exponents[best])))
     if isinstance(best, Mask):  # a mask has no inverse: take it out factor by factor
         inside = add(*(mul(*(f for f in factors(t) if f != best)) for t in group))
     else:
-        inside = add(*(mul(t, power(best, -1)) for t in group))
+        inside = add(*(mul(t, power(factor, -1)) for t in group))
     remainder = add(*rest)
-    for sign in (1, -1):  # a·(1 + b) ± (1 + b)
+    for sign in (1, -1):  # (1 + b) ± a·(1 + b)
         if inside == mul(sign, remainder):
-            return mul(add(best, sign), _shortest(inside))
-    done = add(mul(best, _shortest(inside)), _shortest(remainder))
+            return mul(add(1, mul(sign, factor)), _shortest(remainder))
+    inner, outer = _shortest(inside), _shortest(remainder)
+    for f in factors(outer):
+        if isinstance(f, Add) and mul(-1, f) in factors(inner):  # c·(a − b) − d·(b − a)
+            others = mul(-1, factor, *(x for x in factors(inner) if x != mul(-1, f)))
+            return mul(f, add(mul(*(x for x in factors(outer) if x != f)), others))
+    done = add(mul(factor, inner), outer)
     again = _content(terms(done), False)  # a·(c + d) + b·(c + d)
     if not isinstance(done, Add) or all(isinstance(f, Num) for f in factors(again)):
         return done

@@ -144,6 +144,10 @@ class Normalizer:
 
     def _power(self, e: Pow) -> Expr:
         base, exponent = self(e.base), self(e.exponent)
+        if (
+            isinstance(exponent, Num) and exponent.value < 0
+        ):  # a mask below a fraction line is 1 wherever there is a value
+            base = mul(*(f for f in factors(base) if not isinstance(f, Mask)))
         if isinstance(exponent, Num) and exponent.value.denominator == 1:
             n = int(exponent.value)
             if n > 0 and isinstance(base, Add):

@@ -31,6 +31,7 @@ CASES = {
     "sigmoid": (a - a**2, None),
     "horner": (a * b * c + a * b * d + a, None),
     "two brackets": (a * c + a * d + b * c + b * d, None),
+    "brackets with a square": (a + b**2 * c - c - a * b**2, "(-1·b^2 + 1)·(-1·c + a)"),
     "square": (a**2 + 2 * a * b + b**2, None),
     "numbers": (4 * a + 6 * b, None),
     "softmax": (P[i, j] * G[i, j] - P[i, j] * sum_over((k,), G[i, k] * P[i, k]), None),

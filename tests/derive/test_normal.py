@@ -201,3 +201,12 @@ def test_random_expressions_keep_their_value(e):
     assert short.letters <= e.letters
     np.testing.assert_allclose(value(short), value(e), rtol=1e-9, atol=1e-9)
     assert Normalizer()(short) == short
+
+
+def test_a_mask_below_a_fraction_line_is_no_guard():
+    """1/(s·[t ≠ 0]) has a value where the mask is 1 only; so has 1/(s if t ≠ 0 else 0)."""
+    normal, mask = Normalizer(), compare("!=", t, 0)
+    assert normal(power(mul(s, mask), -1)) == power(s, -1)
+    assert normal(power(select(mask, s, 0), -2)) == power(s, -2)
+    assert normal(power(mul(s, mask), -1) * mask) == mul(mask, power(s, -1))
+    assert normal(power(mul(s, mask), 2)) == mul(mask, power(s, 2))

@@ -171,3 +171,10 @@ def test_random_bodies(e):
         want = at(e, z=point + 1e-30j, w=other).imag / 1e-30
         got = at(short, z=point, w=other, a=at(e, z=point, w=other).real).real
         assert got == pytest.approx(want, rel=1e-9, abs=1e-12)
+
+
+def test_a_reuse_brings_in_no_other_operand():
+    """From a = e^z − 13w, e^z is a + 13w: shorter, but it cancels, and w has no part in the derivative."""
+    exp = PRIMITIVES["exp"]
+    assert shortest_derivative(call(exp, z) - 13 * w, z, a, operations) == (call(exp, z), False)
+    assert shortest_derivative(w * call(exp, z), z, a, operations) == (a, True)

@@ -1,8 +1,8 @@
 """What the tests of the lecture notes share: a statement of theirs is proved to be what gradc derives.
 
 A statement is a line of the model language. It is read apart from the model, so that nothing is shared but the names,
-and compared twice: as mathematics (the normal form of the difference is 0) and by number (complex steps). Unless a
-test says otherwise, what gradc prints must also have no more operations than the statement.
+and compared twice: as mathematics (the normal form of the difference is 0) and by number (complex steps). What gradc
+prints must also have no more operations than the statement.
 """
 
 from __future__ import annotations
@@ -62,31 +62,28 @@ class Notes:
         self.program = self.model.program
         self.values = numeric.draw(self.program, seed=3)
 
-    def gradient(self, by: str, statement: str, shortest: bool = True) -> None:
+    def gradient(self, by: str, statement: str) -> None:
         """The gradient of the objective by a tensor is what the statement says.
 
         A statement may have lines before it that name parts of it, as ``dz = …`` before ``dW = dz @ x'``.
         """
         found = self.model.gradient(by)
         self.check(found.derivation, statement, [self.slope(by)])
-        if shortest:
-            self.compare_sizes(found.formulas, statement)
+        self.compare_sizes(found.formulas, statement)
 
-    def backward(self, statements: str, shortest: bool = True) -> derive.Gradient:
+    def backward(self, statements: str) -> derive.Gradient:
         """A whole backward pass: each line ``dT = …`` is the gradient by T, with the lines before it as given."""
         names = [line.partition("=")[0].partition("[")[0].strip()[1:] for line in statements.splitlines()]
         found = self.model.gradient(*names)
         self.check(found.derivation, statements, [self.slope(n) for n in names])
-        if shortest:
-            self.compare_sizes(found.formulas, statements)
+        self.compare_sizes(found.formulas, statements)
         return found
 
-    def jacobian(self, y: str, x: str, statement: str, shortest: bool = True) -> derive.DerivedModel:
+    def jacobian(self, y: str, x: str, statement: str) -> derive.DerivedModel:
         """∂y/∂x, the axes of y first, is what the statement says."""
         done = self.model.jacobian(y, x)
         self.check(done.derivation, statement, [self.numerical(y, x)])
-        if shortest:
-            self.compare_sizes([done.formula], statement)
+        self.compare_sizes([done.formula], statement)
         return done
 
     def written_out(self, y: str, x: str, matrix: list[list[str]]) -> None:

@@ -106,9 +106,7 @@ def test_row_3_1_general_chain_rule(notes):
     row.chain("J", "g", "theta")
     # Named functions of it, each with its own path: the sum over the paths.
     row = notes("input t\ng1 = t^2\ng2 = sin(t)\ng3 = exp(t)\nminimize g1 * g2 + g2 * g3^2\n")
-    row.backward(
-        "dg1 = g2\ndg2 = g1 + g3^2\ndg3 = 2 * g2 * g3\ndt = dg1 * 2 * t + dg2 * cos(t) + dg3 * exp(t)", shortest=False
-    )
+    row.backward("dg1 = g2\ndg2 = g1 + g3^2\ndg3 = 2 * g2 * g3\ndt = dg1 * 2 * t + dg2 * cos(t) + dg3 * exp(t)")
 
 
 def test_row_3_2_one_sample(notes):

@@ -318,7 +318,7 @@ def test_row_4_21_one_weight(notes):
 
 def test_row_4_22_errors_and_deltas_are_the_same(notes):
     row = notes("dims d = 5\ninput x : [d]\ntarget y\nparam w : [d]\nparam b\nz = w @ x + b\nminimize (z - y)^2 / 2\n")
-    row.backward("dz = w @ x + b - y\ndw = dz * x\ndb = dz", shortest=False)
+    row.backward("dz = w @ x + b - y\ndw = dz * x\ndb = dz")
     row.backward("dz = z - y\ndw = dz * x\ndb = dz")
     # A layer of such neurons: the rows of δ aᵀ are the e_i xᵀ of its neurons.
     layer = notes(

@@ -7,12 +7,12 @@ matrices written out entry by entry where the extents are numbers and there is n
 from __future__ import annotations
 
 from derive import forms
-from derive.expr import ONE, Access, Expr, Letter, Num, num
+from derive.expr import ONE, ZERO, Access, Expr, Letter, Num, compare, num
 from derive.forms import Form
 from derive.lift import lift
 from derive.program import Equation, Tensor
 from derive.rewrite import map_children, substitute
-from derive.steps.edges import Edge, diagonal, split_deltas
+from derive.steps.edges import Edge, deltas_of, diagonal, split_deltas
 from derive.steps.step import Slice, Written
 from derive.steps.teller import Teller
 
@@ -23,6 +23,8 @@ _LARGEST = 4
 def tell_matrix(teller: Teller, edge: Edge, target: Tensor) -> None:
     """The Jacobian as a matrix, of one sample where both sides have more than one axis."""
     full = edge.element
+    if full == ZERO:
+        return
     if split_deltas(full, edge):
         full = teller.expanded(full)
     pairs = {j: f for j, f in diagonal(full, edge).items() if j.extent != ONE}
@@ -53,12 +55,25 @@ def tell_matrix(teller: Teller, edge: Edge, target: Tensor) -> None:
 
 def matrix(teller: Teller, body: Expr, row: Letter | None, col: Letter | None) -> Form | Written | None:
     """``body`` as a matrix with these rows and columns (None where there is one of them); None if there is none."""
+    if row is not None and col is not None and (inside := _on_diagonal(body, row, col)) is not None:
+        form = lift(Equation(Tensor("", (row.extent,)), (row,), inside), teller.notation.primes)
+        if form is not None:
+            return forms.Diag(row, col, (form if form.row is not None else forms.transpose(form),))
     axes = tuple(a for a in (row, col) if a is not None)
     equation = Equation(Tensor("", tuple(a.extent for a in axes)), axes, body)
     form = lift(equation, teller.notation.primes, diagonals=True)
     if form is not None:
         return form if (form.row, form.col) == (row, col) or not axes else forms.transpose(form)
     return written(teller, body, row, col)
+
+
+def _on_diagonal(body: Expr, row: Letter, col: Letter) -> Expr | None:
+    """The entries of a diagonal matrix, if it is one and they are not all alike."""
+    delta = compare("==", row, col)
+    if delta not in deltas_of(body):
+        return None
+    entries = substitute(substitute(body, {delta: ONE}), {col: row})
+    return entries if row in entries.letters else None
 
 
 def written(teller: Teller, body: Expr, row: Letter | None, col: Letter | None) -> Written | None:

@@ -26,17 +26,15 @@ def tell_local(teller: Teller, edge: Edge, target: Tensor, kept: tuple[Letter, .
     teller.told.add(edge.ratio)
     left, letters = edge.at(edge.outer, edge.inner), (*edge.outer, *edge.inner)
     teller.bench.require(Step("local derivative", target, left, edge.element, letters))
-    cases = split_deltas(edge.element, edge)
-    pair = _pair(cases[0], edge) if len(cases) == 1 else None
-    if pair is not None:
-        edge = edge.with_element(_led_by_output(teller, edge.element, *pair))
+    if len(cases := split_deltas(edge.element, edge)) == 1:
+        edge = edge.with_element(_led_by_output(teller, edge.element, *_pair(cases[0], edge)))
     same = {} if edge.linear else {j: f for j, f in diagonal(edge.element, edge).items() if j.extent != ONE}
     if same:
         apart = negate(mul(*(compare("==", f, j) for j, f in same.items())))
         teller.say("zero elsewhere", target, (left, ZERO), letters, where=apart, span=edge.span)
     narrow = edge.where_equal(same, kept)
-    if pair is not None:
-        _tell_cases(teller, narrow, target, cases[0], *pair)
+    if len(cases := split_deltas(narrow.element, narrow)) == 1:
+        _tell_cases(teller, narrow, target, cases[0], *_pair(cases[0], narrow))
     else:
         _tell_plain(teller, narrow, target)
     tell_matrix(teller, edge, target)
@@ -45,8 +43,8 @@ def tell_local(teller: Teller, edge: Edge, target: Tensor, kept: tuple[Letter, .
 
 def _pair(delta: Compare, edge: Edge) -> tuple[Letter, Letter]:
     """The letter of the output and the letter of the operand in a Kronecker delta."""
-    pair = [a for a in delta.children if isinstance(a, Letter)]
-    return (pair[0], pair[1]) if pair[0] in edge.outer else (pair[1], pair[0])
+    one, other = (a for a in delta.children if isinstance(a, Letter))
+    return (other, one) if one not in edge.outer or (other in edge.outer and one in edge.inner) else (one, other)
 
 
 def _tell_plain(teller: Teller, edge: Edge, target: Tensor) -> None:

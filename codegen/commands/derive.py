@@ -6,6 +6,8 @@ import json
 
 import click
 
+from codegen.accumulation import costs_of
+from codegen.algorithm import algorithm_of
 from codegen.article import article
 from codegen.commands.common import load_model, model_argument, reporting, size_option
 from codegen.files import write_text
@@ -21,6 +23,7 @@ from derive.notation.expanded import LAYOUTS
 @model_argument
 @click.option("--wrt", multiple=True, metavar="NAME", help="A variable; all parameters without it.")
 @click.option("--steps", is_flag=True, help="Tell the derivation step by step, every step tested by number.")
+@click.option("--algorithm", is_flag=True, help="Print backpropagation as an algorithm, and its cost.")
 @click.option("--deltas", is_flag=True, help="Write δ for the cotangents of pre-activations, layer by layer.")
 @click.option("--shapes", is_flag=True, help="Write the shape of each factor under it (matrix and latex).")
 @click.option("--form", type=click.Choice([*FORMS, "json"]), help="The notation.  [default: matrix]")
@@ -35,6 +38,7 @@ def command(
     model: str,
     wrt: tuple[str, ...],
     steps: bool,
+    algorithm: bool,
     deltas: bool,
     shapes: bool,
     form: str | None,
@@ -52,7 +56,9 @@ def command(
     """
     if whole and form not in (None, "latex"):
         raise GradcError(f"--latex-document is LaTeX: leave --form {form} away")
-    of_gradients = {"--wrt": wrt, "--deltas": deltas, "--shapes": shapes}
+    of_gradients = {"--wrt": wrt, "--deltas": deltas, "--shapes": shapes, "--algorithm": algorithm}
+    if algorithm and (steps or shapes or whole or form not in (None, "matrix", "latex")):
+        raise GradcError("--algorithm is printed by itself, or with --form latex")
     of_jacobians = {"--layout": layout, "--at": at, "--size": sizes}
     for name, value in (of_gradients if jacobian else of_jacobians).items():
         if value:
@@ -61,6 +67,10 @@ def command(
     if jacobian:
         found = Jacobian(net.jacobian(*jacobian), layout or LAYOUTS[0], sizes, places(at) if at else None)
         text = found.article(steps=steps) if whole else (found.steps(form) if steps else found.printed(form)) + "\n"
+    elif algorithm:
+        text = f"{algorithm_of(net.gradient(*wrt), form)}\n"
+        if form == "matrix":
+            text += f"\n{costs_of(net, *wrt)}\n"
     elif whole:
         text = article(net.gradient(*wrt), steps=steps, shapes=shapes, deltas=deltas)
     else:

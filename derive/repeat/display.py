@@ -14,11 +14,12 @@ from derive.repeat.scheme import Repeat
 from derive.shapes import show_extent
 
 
-def heading(repeat: Repeat) -> str:
+def heading(repeat: Repeat, *, latex: bool = False) -> str:
     """``for l = L−1, …, 1``."""
-    first, last = plain_index(repeat.first), plain_index(repeat.last)
-    start, stop = (last, first) if repeat.descending else (first, last)
-    return f"for {repeat.letter} = {start}, …, {stop}"
+    ends = (repeat.last, repeat.first) if repeat.descending else (repeat.first, repeat.last)
+    if latex:
+        return rf"for ${repeat.letter} = {show_extent(ends[0])}, \dots, {show_extent(ends[1])}$"
+    return f"for {repeat.letter} = {plain_index(ends[0])}, …, {plain_index(ends[1])}"
 
 
 def plain_index(e: Expr) -> str:

@@ -177,7 +177,11 @@ class _Induction:
         plain = [e for e in leaves if e.out.primal not in self.actual]
         items += self._near(near, [e for e in plain if e not in same])
         items += self._loop([e for e in plain if e not in same], through)
-        items += self._loop([e for e in plain if e in same], last)
+        further = [e for e in plain if e in same and self._holds_after(e, base)]
+        beyond = {self.rounds.at(e, shifted(last, 1)).out for e in further}
+        items = [i for i in items if not (isinstance(i, Equation) and i.out in beyond)]
+        items += self._loop([e for e in plain if e in same and e not in further], last)
+        items += self._loop(further, shifted(last, 1))
         collected = [e for e in leaves if e.out.primal in self.actual]
         items += [self._collects(e) for e in self._near(near, collected)]
         items += self._loop([self._collects(e) for e in collected], through, descending=True)
@@ -200,16 +204,19 @@ class _Induction:
 
     def _holds(self, e: Equation, base: Window, near: list[list[Equation]]) -> bool:
         """Whether an equation of the step also holds in the last rounds, by the normal form."""
-        there, normal = set(base.formulas.tensors), Normalizer(Facts(base.prepared))
-        for k, equations in enumerate(near):
-            stated = self.rounds.at(e, shifted(self.rounds.last, -k))
-            own = next((x for x in equations if x.out is stated.out), None)
-            if own is None or not set(reads(stated.body)) <= there:
-                return False
-            body = substitute(stated.body, dict(zip(stated.letters, own.letters, strict=True)))
-            if normal(body - own.body) != ZERO:
-                return False
-        return True
+        return all(self._says(e, shifted(self.rounds.last, -k), base, own) for k, own in enumerate(near))
+
+    def _holds_after(self, e: Equation, base: Window) -> bool:
+        """Whether it also holds for a layer of the same family that the author wrote behind the repetition."""
+        return self._says(e, shifted(self.rounds.last, 1), base, base.derived)
+
+    def _says(self, e: Equation, there: Expr, base: Window, equations: list[Equation]) -> bool:
+        stated = self.rounds.at(e, there)
+        own = next((x for x in equations if x.out is stated.out), None)
+        if own is None or not set(reads(stated.body)) <= set(base.formulas.tensors):
+            return False
+        body = substitute(stated.body, dict(zip(stated.letters, own.letters, strict=True)))
+        return Normalizer(Facts(base.prepared))(body - own.body) == ZERO
 
     def _near(self, near: list[list[Equation]], group: list[Equation]) -> list[Equation]:
         """The equations of the last rounds for those of a group, with what only they read."""

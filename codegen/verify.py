@@ -21,7 +21,7 @@ from codegen.compiler import build, load_source
 from codegen.data import names_for
 from derive.errors import GradcError
 from derive.evaluate import evaluate
-from derive.notation.notebook import html_table
+from derive.notation.notebook import html_table, latex_table
 from derive.points import Point, points, small_sizes
 from derive.program import Program
 
@@ -68,7 +68,7 @@ class Row:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckResult:
     """The rows of a check and the sizes at which it was done."""
 
@@ -91,6 +91,11 @@ class CheckResult:
     def _repr_html_(self) -> str:
         failed = [f"<pre>{escape(row.explain())}</pre>" for row in self.rows if not row.ok]
         return "\n".join([f"<p>{escape(self._title())}</p>", html_table(_HEAD, self._cells()), *failed])
+
+    def _repr_latex_(self) -> str:
+        return latex_table(_HEAD, self._cells())
+
+    __repr__ = __str__
 
     def _title(self) -> str:
         sizes = ", ".join(f"{k} = {v}" for k, v in self.sizes.items())

@@ -21,7 +21,7 @@ from derive.errors import GradcError
 from derive.evaluate import evaluate
 from derive.formulas import Formula, Gradient, SymbolicGradient
 from derive.language.parse import parse as parse_tree
-from derive.notation import Notation
+from derive.notation import Notation, source_line
 from derive.notation.expanded import Expanded, expanded
 from derive.notation.notebook import InNotebook, Shown
 from derive.notation.partial import Partial
@@ -146,7 +146,8 @@ class Differentiable(InNotebook):
 
     def _shown(self) -> list[Shown]:
         notation = Notation(self.program)
-        return [s for e in self.program.equations if not e.out.hidden for s in Formula(e, notation)._shown()]
+        written = [e for e in self.program.equations if not e.out.hidden]
+        return [replace(s, source=source_line(e) or "") for e in written for s in Formula(e, notation)._shown()]
 
 
 class ParsedModel(Differentiable):

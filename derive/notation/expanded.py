@@ -74,6 +74,9 @@ class Expanded:
 
     __repr__ = __str__
 
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex()}$$"
+
     def latex(self) -> str:
         r"""The equation with a ``pmatrix``."""
         style = EntryLatex(self.derivative.names)

@@ -1,6 +1,7 @@
 """What a notebook shows of an object: its formulas in LaTeX, and as an HTML table with their shapes.
 
-In: formulas. Out: the strings that Jupyter asks for through ``_repr_latex_`` and ``_repr_html_``.
+In: formulas. Out: the strings that Jupyter asks for through ``_repr_latex_`` and ``_repr_html_``. Where an object gives
+both, notebooks show the table, which reads alike everywhere; `typeset` gives the LaTeX alone.
 """
 
 from __future__ import annotations
@@ -10,15 +11,31 @@ from dataclasses import dataclass
 from html import escape
 
 _CELL = "text-align: left; padding: .15em 1.2em .15em 0; white-space: nowrap"
+_SPECIAL = {c: rf"\{c}" for c in "#$%&_{}"} | {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim "}
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One formula: in LaTeX, in Unicode, and the shape of what it defines."""
+    """One formula: in LaTeX, in Unicode, the shape of what it defines, and the author's line where it has one."""
 
     latex: str
     text: str
     shape: str
+    source: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Typeset:
+    """What a notebook typesets: LaTeX, and the same as text for a terminal."""
+
+    latex: str
+    text: str
+
+    def _repr_latex_(self) -> str:
+        return self.latex
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 class InNotebook:
@@ -26,6 +43,16 @@ class InNotebook:
 
     def _shown(self) -> Iterable[Shown]:
         raise NotImplementedError
+
+    def typeset(self) -> Typeset:
+        """The formulas for a notebook to typeset."""
+        return Typeset(self._repr_latex_(), str(self))
+
+    def __str__(self) -> str:
+        return "\n".join(s.text for s in self._shown())
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_latex_(self) -> str:
         formulas = [s.latex for s in self._shown()]
@@ -35,7 +62,9 @@ class InNotebook:
         return f"$$\\begin{{aligned}}\n{lines}\n\\end{{aligned}}$$"
 
     def _repr_html_(self) -> str:
-        return html_table(("formula", "shape"), [(s.text, s.shape) for s in self._shown()])
+        rows = [(s.text, s.shape, s.source) for s in self._shown()]
+        width = 3 if any(source for *_, source in rows) else 2
+        return html_table(("formula", "shape", "model line")[:width], [row[:width] for row in rows])
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -46,6 +75,25 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """
     lines = [_row("th", head), *(_row("td", row) for row in rows)]
     return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
+def latex_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    r"""The same table in LaTeX; every cell is words.
+
+    >>> print(latex_table(["a", "b"], [["x_1", "50%"]]))
+    $$\begin{array}{ll}
+    \text{a} & \text{b} \\
+    \hline
+    \text{x\_1} & \text{50\%}
+    \end{array}$$
+    """
+    lines = [" & ".join(rf"\text{{{_words(c)}}}" for c in row) for row in (head, *rows)]
+    body = " \\\\\n".join([lines[0] + " \\\\\n\\hline\n" + lines[1], *lines[2:]]) if len(lines) > 1 else lines[0]
+    return f"$$\\begin{{array}}{{{'l' * len(head)}}}\n{body}\n\\end{{array}}$$"
+
+
+def _words(text: str) -> str:
+    return "".join(f"${_SPECIAL[c]}$" if c in "\\^~" else _SPECIAL.get(c, c) for c in text)
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:

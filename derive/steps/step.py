@@ -7,12 +7,17 @@ In: sides (expressions over letters, or matrix forms). Out: `Step` and `Steps`, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
+from itertools import pairwise
 from typing import Any
 
 from derive.errors import Span
 from derive.expr import Expr, Letter
 from derive.forms import Form
+from derive.notation.notebook import Typeset, html_table
 from derive.program import Equation, Tensor
+
+_HEAD = ("step", "equality", "reason")
 
 
 class StepError(AssertionError):
@@ -88,7 +93,7 @@ class Phrase:
     formula: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Step:
     """One equality: ``before = after`` over ``letters``, wherever ``where`` holds (everywhere if it is None).
 
@@ -125,6 +130,14 @@ class Step:
     def __str__(self) -> str:
         return " = ".join(self.text)
 
+    __repr__ = __str__
+
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex()}$$"
+
+    def _repr_html_(self) -> str:
+        return html_table(_HEAD, [(self.rule, str(self), self.note or "")])
+
     def latex(self) -> str:
         """The equality in LaTeX."""
         return " = ".join(self.tex)
@@ -155,6 +168,26 @@ class Steps(tuple[Step, ...]):
             lines.append(f"  {step.rule:<23}{shown}" + (f"   ({step.note})" if step.note else ""))
             last = step
         return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """A table for each tensor whose derivative is told, under the model lines through which it acts."""
+        parts: list[str] = []
+        for target in dict.fromkeys(s.target for s in self):
+            name, *lines = self._heading(target)
+            parts.append(
+                "<br>\n".join([f"<b>{escape(name)}</b>", *(f"<code>{escape(x.strip())}</code>" for x in lines)])
+            )
+            own = [s for s in self if s.target is target]
+            follows = [False, *(a.text[1] == b.text[0] for a, b in pairwise(own))]
+            texts = [f"\u2003= {s.text[1]}" if same else str(s) for s, same in zip(own, follows, strict=True)]
+            parts.append(html_table(_HEAD, [(s.rule, t, s.note or "") for s, t in zip(own, texts, strict=True)]))
+        return "\n".join(parts)
+
+    def typeset(self) -> Typeset:
+        """The steps for a notebook to typeset."""
+        return Typeset(self.latex(), str(self))
 
     def _heading(self, target: Tensor) -> list[str]:
         """The tensor, and the model lines through which it acts."""

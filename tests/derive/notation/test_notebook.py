@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import pytest
 
 import derive
@@ -52,3 +54,41 @@ def test_models_show_their_equations(model, which):
 
 def test_cells_are_escaped():
     assert "<b>" not in html_table(["<b>"], [["<b>"]])
+
+
+def test_steps_show_a_table_for_each_tensor(model):
+    steps = model.gradient().steps()
+    html = steps._repr_html_()
+    targets = list(dict.fromkeys(s.target for s in steps))
+    assert html.count("<table>") == len(targets) > 1
+    assert html.count("<tr>") == len(steps) + len(targets)
+    for t in targets:
+        assert f"<b>{t.name}</b>" in html
+    for s in steps:
+        assert escape(s.text[1]) in html
+        assert escape(s.note or "") in html
+    assert "<code>line 6: A = tanh(Z)</code>" in html
+    assert repr(steps) == str(steps)
+    assert steps._repr_latex_() == steps.latex() == steps.typeset()._repr_latex_()
+
+
+def test_a_step_is_one_display(model):
+    step = model.gradient().steps()[0]
+    assert repr(step) == str(step)
+    assert step._repr_latex_() == f"$${step.latex()}$$"
+    assert escape(str(step)) in step._repr_html_()
+
+
+def test_typesetting_leaves_the_table_away(model):
+    gradient = model.gradient()
+    found = gradient.typeset()
+    assert found._repr_latex_() == gradient._repr_latex_()
+    assert repr(found) == str(gradient) == repr(gradient)
+    assert not hasattr(found, "_repr_html_")
+    assert model.jacobian("A", "Z").expanded(at=("n", None, "n", None))._repr_latex_().startswith(r"$$\frac{\partial")
+
+
+def test_a_model_shows_the_lines_of_its_author(model):
+    assert "A = tanh(Z)</td></tr>" in model._repr_html_()
+    assert "model line" not in model.gradient()._repr_html_()
+    assert repr(model).splitlines()[0] == "Z = X W"

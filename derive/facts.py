@@ -12,11 +12,13 @@ from collections import Counter
 from derive.expr import (
     ONE,
     Access,
+    Compare,
     Expr,
     Letter,
     Num,
     Pow,
     Reduce,
+    Select,
     mul,
     power,
     split_power,
@@ -107,6 +109,7 @@ class Facts:
         for k, letter in enumerate(equation.letters):
             self._own_total(equation, k, letter)
         self._quotient(equation)
+        self._alias(equation)
 
     def _own_total(self, equation: Equation, axis: int, letter: Letter) -> None:
         """Σ over an axis of a pointwise tensor, where no sum remains: ΣP = 1, Σ(x − μ) = 0."""
@@ -136,6 +139,21 @@ class Facts:
         value = mul(equation.left, *(power(b, -1) for b in below), power(scale, -1))
         name = f"{a.tensor.name} in terms of {equation.out.name}"
         self.quotients[a.tensor] = (places, value, name)
+
+    def _alias(self, equation: Equation) -> None:
+        """From T = (c if x == a else U), where U is c at x = a anyway: U is T, a kink that only slopes feel."""
+        body = equation.body
+        if not isinstance(body, Select) or not isinstance(body.mask, Compare) or body.mask.op not in ("==", "!="):
+            return
+        here, other = (body.chosen, body.other) if body.mask.op == "==" else (body.other, body.chosen)
+        if not isinstance(other, Access) or other.tensor not in self.defined or other.tensor in self.quotients:
+            return
+        places, definition = reads_letters(other), self.defined[other.tensor]
+        if places is None or set(places) != set(equation.letters):
+            return
+        there = substitute(definition.body, dict(zip(definition.letters, places, strict=True)))
+        if Normalizer()(substitute(there, {body.mask.right: body.mask.left})) == here:
+            self.quotients[other.tensor] = (places, equation.left, f"{other.tensor.name} is {equation.out.name}")
 
 
 class _Without:

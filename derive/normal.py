@@ -148,6 +148,8 @@ class Normalizer:
             isinstance(exponent, Num) and exponent.value < 0
         ):  # a mask below a fraction line is 1 wherever there is a value
             base = mul(*(f for f in factors(base) if not isinstance(f, Mask)))
+        if base == ZERO and isinstance(exponent, Num) and exponent.value > 0:
+            return ZERO
         if isinstance(exponent, Num) and exponent.value.denominator == 1:
             n = int(exponent.value)
             if n > 0 and isinstance(base, Add):

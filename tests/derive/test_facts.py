@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,12 @@ def test_every_fact_is_true(zoo, numeric):
     for tensor, (letters, value, name) in facts.quotients.items():
         got = evaluate_expr(value, letters, arrays, sizes)
         np.testing.assert_allclose(got, found[tensor.name], rtol=1e-9, err_msg=name)
+
+
+def test_a_kink_of_slopes_alone_is_an_alias():
+    """The norm is 0 where its square is 0, as the root is: the root is the norm."""
+    program = prepare(derive.parse("dims n\ninput x : [n]\ns = norm(x)\n").program)
+    root = next(e.out for e in program.equations if e.body == program.tensor("S").at(()) ** Fraction(1, 2))
+    assert Facts(program).access(root.at(())) == program.tensor("s").at(())
+    other = derive.parse("dims n\ninput x : [n]\nS = sum(x^2)\nu = sqrt(S)\ns = 1 if S == 0 else u\n").program
+    assert Facts(other).access(other.tensor("u").at(())) is None

@@ -1,6 +1,6 @@
-"""The folder `generated/` and the picture in the README, rebuilt or compared.
+"""The folder `generated/`, the outputs of the notebooks and the picture in the README, rebuilt or compared.
 
-In: `examples/*.gc`. Out: an emitted module and a formula sheet for each, the same bytes on every machine, so that a
+In: `examples/`. Out: an emitted module and a formula sheet for each model, the same bytes on every machine, so that a
 change of any stage shows as a difference. `python -m codegen.regenerate` writes them; `--check` only compares.
 """
 
@@ -15,6 +15,7 @@ import click
 import derive
 from codegen.compiler import source
 from codegen.files import write_text
+from codegen.notebooks import executed
 from codegen.sheets import formulas_of, sheet
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,8 @@ def expected(root: Path = ROOT) -> dict[str, str]:
         model = derive.load(path)
         files[f"generated/{path.stem}.py"] = source(model)
         files[f"generated/{path.stem}.md"] = sheet(model)
+    for path in sorted((root / "examples").glob("*.ipynb")):
+        files[f"examples/{path.name}"] = executed(path)
     readme = (root / "README.md").read_text(encoding="utf-8")
     files["README.md"] = PICTURE.sub(lambda found: found[1] + _picture(root, found["example"]) + found[4], readme)
     return files
@@ -43,7 +46,8 @@ def _picture(root: Path, example: str) -> str:
 
 def present(root: Path = ROOT) -> dict[str, str]:
     """The text of every such file as it is."""
-    paths = [*sorted((root / "generated").glob("*.*")), root / "README.md"]
+    made = [*sorted((root / "generated").glob("*.*")), *sorted((root / "examples").glob("*.ipynb"))]
+    paths = [*made, root / "README.md"]
     return {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in paths}
 
 
@@ -59,7 +63,7 @@ def difference(old: dict[str, str], new: dict[str, str]) -> str:
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail where a file would change.")
 def main(check: bool) -> None:
-    """Rebuild the modules and formula sheets of the examples, and the README's picture."""
+    """Rebuild the modules and formula sheets of the examples, the notebooks and the README's picture."""
     old, new = present(), expected()
     if check:
         if found := difference(old, new):

@@ -9,7 +9,7 @@ import click
 from codegen.accumulation import costs_of
 from codegen.algorithm import algorithm_of
 from codegen.article import article
-from codegen.commands.common import load_model, model_argument, reporting, size_option
+from codegen.commands.common import Sizes, load_sized, model_argument, reporting, size_option
 from codegen.files import write_text
 from codegen.jacobians import Jacobian, places
 from codegen.sheets import formulas_of, latex_of, shapes_of, steps_of
@@ -46,26 +46,28 @@ def command(
     jacobian: tuple[str, str] | None,
     layout: str | None,
     at: str | None,
-    sizes: dict[str, int],
+    sizes: Sizes,
     output: str,
 ) -> None:
     """Print the gradients of MODEL, or one Jacobian.
 
     latex prints displays for a document of your own, python prints NumPy. A Jacobian is written out with dots, or in
-    full along axes that --size makes small.
+    full along axes that --size makes small; of a model with repetitions --size also sets the depth.
     """
     if whole and form not in (None, "latex"):
         raise GradcError(f"--latex-document is LaTeX: leave --form {form} away")
     of_gradients = {"--wrt": wrt, "--deltas": deltas, "--shapes": shapes, "--algorithm": algorithm}
     if algorithm and (steps or shapes or whole or form not in (None, "matrix", "latex")):
         raise GradcError("--algorithm is printed by itself, or with --form latex")
-    of_jacobians = {"--layout": layout, "--at": at, "--size": sizes}
+    of_jacobians = {"--layout": layout, "--at": at}
     for name, value in (of_gradients if jacobian else of_jacobians).items():
         if value:
             raise GradcError(f"{name} goes {'without' if jacobian else 'with'} --jacobian")
-    net, form = load_model(model), form or "matrix"
+    (net, left), form = load_sized(model, sizes), form or "matrix"
+    if left and not jacobian:
+        raise GradcError(f"formulas hold at every size: --size {next(iter(left))} goes with --jacobian")
     if jacobian:
-        found = Jacobian(net.jacobian(*jacobian), layout or LAYOUTS[0], sizes, places(at) if at else None)
+        found = Jacobian(net.jacobian(*jacobian), layout or LAYOUTS[0], left, places(at) if at else None)
         text = found.article(steps=steps) if whole else (found.steps(form) if steps else found.printed(form)) + "\n"
     elif algorithm:
         text = f"{algorithm_of(net.gradient(*wrt), form)}\n"

@@ -92,7 +92,7 @@ def test_every_form(here, capsys):
         (["--jacobian", "p", "z", "--shapes"], "--shapes goes without --jacobian"),
         (["--at", "1,1"], "--at goes with --jacobian"),
         (["--layout", "shape"], "--layout goes with --jacobian"),
-        (["--size", "n=3"], "--size goes with --jacobian"),
+        (["--size", "n=3"], "--size n goes with --jacobian"),
         (["--jacobian", "p"], "--jacobian"),
     ],
 )

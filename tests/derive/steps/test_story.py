@@ -242,6 +242,29 @@ def test_derivatives_of_every_kind_tell_their_steps():
     assert [s.rule for s in net.jacobian("a", "a").steps()] == ["seed"]
 
 
+DEEP = """dims L = 3, h = 5
+batch n
+input X : [n, h]
+target Y : [n, h]
+A{0} = X
+repeat l = 1..L
+  param W{l} : [h, h]
+  A{l} = tanh(A{l-1} @ W{l})
+end
+minimize sum((A{L} - Y)^2) / (2*n)
+"""
+
+
+def test_repeated_layers_are_told_at_one_depth():
+    gradient = derive.parse(DEEP).gradient()
+    steps = gradient.steps()
+    assert str(steps[0]) == "loss = (1/(2 n)) Σ_{n′,h′} (A3[n′,h′] − Y[n′,h′])²"
+    assert {"A3", "A1", "W3", "W1"} <= {s.target.name for s in steps}
+    assert gradient.symbolic is not None
+    with pytest.raises(GradcError, match="at one depth"):
+        gradient.symbolic.steps()
+
+
 def test_steps_print_as_text_latex_and_data():
     _, steps = told("rows")
     text = str(steps)

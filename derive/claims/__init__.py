@@ -3,7 +3,19 @@
 In: a program, lines such as ``dW1 = X' @ dZ1``, and a source of points. Out: verdicts.
 """
 
+from derive.claims.line import Stated, formulas_in
 from derive.claims.numbers import Witness
-from derive.claims.verify import AGREES, PROVED, REFUTED, Verdict, verify_formulas
+from derive.claims.verify import AGREES, FOLLOWS, NOTED, PROVED, REFUTED, Verdict, verify_formulas
 
-__all__ = ["AGREES", "PROVED", "REFUTED", "Verdict", "Witness", "verify_formulas"]
+__all__ = [
+    "AGREES",
+    "FOLLOWS",
+    "NOTED",
+    "PROVED",
+    "REFUTED",
+    "Stated",
+    "Verdict",
+    "Witness",
+    "formulas_in",
+    "verify_formulas",
+]

@@ -33,6 +33,7 @@ from derive.expr import (
     power,
     split_coefficient,
 )
+from derive.functions import expand_calls
 from derive.normal import Normalizer, TooLargeError
 from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
 from derive.scalar import Symbols
@@ -66,6 +67,20 @@ class Cases:
         """What ``e`` is where a basic mask holds, in normal form."""
         found = self(mul(mask, e))
         return self.normal(add(*(mul(*(f for f in factors(t) if f != mask)) for t in terms(found))))
+
+    def where(self, mask: Expr, e: Expr) -> Expr:
+        """What ``e`` is where a condition holds, in normal form: as short as its basic masks make it.
+
+        Raises TooLargeError where there are too many cases.
+        """
+        basic = self(mask)
+        if isinstance(basic, Compare):
+            return self.at(basic, e)
+        single = [f for t in terms(add(1, mul(-1, basic))) for f in [t] if isinstance(f, Compare)]
+        found = self.split(expand_calls(rename_binders(e)))
+        for m in single if add(basic, *single) == ONE else ():
+            found = assume(found, m, False)
+        return self.normal(told(self.normal(found)))
 
     def split(self, e: Expr) -> Expr:
         """The expression over basic masks, choices drawn out of functions."""

@@ -11,11 +11,48 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from derive.claims.plain import POSITION, plain
-from derive.errors import SourceError
+from derive.errors import Source, SourceError, Span
 from derive.language import tree
 from derive.language.names import names_in
 from derive.language.parse import parse_expression
 from derive.program import Program, Tensor, needed
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A formula as it was written, and where: the line of a source."""
+
+    text: str
+    source: Source
+    number: int = 1
+
+    def error(self, error: SourceError) -> SourceError:
+        """The error at its place in the source; what was read may be a translation of what was written."""
+        whole = self.source.line(self.number)
+        span = error.span
+        found = ""
+        if span is not None and span.line == span.end_line:
+            found = span.source.line(span.line)[span.column - 1 : span.end_column - 1]
+        text = found if found and whole.count(found) == 1 else self.text if self.text in whole else whole
+        start = whole.find(text) + 1
+        place = Span(self.source, self.number, start, self.number, start + len(text))
+        error.span = place
+        return error
+
+
+def formulas_in(text: str, name: str) -> list[Stated]:
+    r"""The formulas in a text, a line each: ``#`` begins a comment; headings and shapes of a print are no part.
+
+    >>> [f.text for f in formulas_in("backward\n  dw = Xᵀ dz    [d]\n    with S = X w  # hidden\n", "f")]
+    ['dw = Xᵀ dz', 'S = X w']
+    """
+    source = Source(text, name)
+    found = []
+    for number, raw in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+        line = re.sub(r"\s{2,}\[[^\[\]]*\]$", "", raw.partition("#")[0].strip()).removeprefix("with ").strip()
+        if line and line not in ("forward", "backward"):
+            found.append(Stated(line, source, number))
+    return found
 
 
 @dataclass(frozen=True)
@@ -103,16 +140,16 @@ def scalars_of(program: Program) -> frozenset[str]:
     return frozenset((*(d.name for d in program.dims), *batch, *numbers, *(f"d{n}" for n in numbers)))
 
 
-def cotangents_named(program: Program, lines: Iterable[Line]) -> tuple[Tensor, ...]:
+def cotangents_named(program: Program, lines: Iterable[Line], *, all_of_them: bool = False) -> tuple[Tensor, ...]:
     """The tensors whose cotangents may be spoken of as ``d<name>``, in the program's order.
 
     These are the parameters and the values between them and the objective, and whatever else a line mentions so; none
-    where no line mentions any.
+    where no line mentions any, unless ``all_of_them`` are wanted and there is an objective.
     """
     mentioned = set[str]().union(*(line.names for line in lines))
     own = {t.name for t in program.tensors}
     free = [t for t in program.tensors if t.dtype == "real" and t.kind != "const" and f"d{t.name}" not in own]
-    if not any(f"d{t.name}" in mentioned for t in free):
+    if not any(f"d{t.name}" in mentioned for t in free) and not (all_of_them and program.objective is not None):
         return ()
     path = set[Tensor]()
     if program.objective is not None:

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from fractions import Fraction
-from itertools import islice, product
+from itertools import combinations, islice, product
 
 import numpy as np
 
-from derive.claims.edits import KINDS, Edit, edits
-from derive.claims.line import Line
+from derive.claims.cases import Cases
+from derive.claims.edits import KINDS, Edit, Known, edits
+from derive.claims.line import Line, nodes_of
 from derive.claims.numbers import Trial, Trials, agrees
 from derive.claims.reader import Claim, Reader
 from derive.claims.truth import Kinks, Truth
 from derive.errors import GradcError
-from derive.expr import Access, Call, Expr, Mask, Num, add, mul, num, power
+from derive.expr import Access, Call, Expr, Mask, Num, Select, add, mul, negate, num, power
 from derive.extract import extract
+from derive.language import tree
 from derive.language.tensors import Value
 from derive.language.text import expression_text
 from derive.normal import TooLargeError
@@ -30,7 +33,7 @@ from derive.program import Equation, Property, Tensor
 from derive.rewrite import factors, terms, walk
 from derive.shapes import show_axes
 
-MAX_EDITS = 600
+MAX_EDITS = 2000
 # Promises that formulas silently rest on, the weaker ones first; the second entry says for which ranks.
 PROMISES: tuple[tuple[str, Callable[[Tensor], bool]], ...] = (
     ("simplex", lambda t: t.rank > 0),
@@ -70,7 +73,7 @@ def locate(case: Case) -> Reason:
     """The first explanation that holds."""
     if not case.claim.fits or (case.claim.expands and not agrees(case.claim, case.trials)):
         return _shape(case)
-    tried = (_kink, _sign, _factor, _early_edits, _promise, _late_edits, _missing, _difference)
+    tried = (_kink, _sign, _factor, _early_edits, _promise, _late_edits, _missing, _left, _cases, _difference)
     return next(r for r in (attempt(case) for attempt in tried) if r is not None)
 
 
@@ -169,15 +172,7 @@ def mended_by_edit(
     line: Line, reader: Reader, points: Iterable[Trial], wanted: Callable[[Edit], bool] = lambda e: True
 ) -> Reason | None:
     """The first single edit of the right side with which the line agrees at every point."""
-    entries = reader.elab.names.entries
-
-    def others(name: str) -> list[str]:
-        own = entries.get(name)
-        if not isinstance(own, Value) or not own.rank:
-            return []
-        return [k for k, v in entries.items() if isinstance(v, Value) and v.axes == own.axes and k != line.name]
-
-    found = (e for e in edits(line.right, others, reader.letters(line)) if wanted(e))
+    found = (e for e in edits(line.right, known_to(reader, line)) if wanted(e))
     for e in islice(found, MAX_EDITS):
         try:
             claim = reader.claim(replace(line, right=e.node))
@@ -186,6 +181,16 @@ def mended_by_edit(
         if claim.fits and (claim.axes == claim.right_axes or not claim.right_axes) and agrees(claim, points):
             return Reason(e.kind, e.words, f"{expression_text(line.left)} = {expression_text(e.node)}")
     return None
+
+
+def known_to(reader: Reader, line: Line) -> Known:
+    """What may stand in an edit of a line."""
+    values = {k: v for k, v in reader.elab.names.entries.items() if isinstance(v, Value) and k != line.name}
+    integers = tuple(k for k, v in values.items() if v.labels is not None)
+    used = {n.function.name for e in reader.program.equations for n in walk(e.body) if isinstance(n, Call)}
+    used |= {n.function for n in nodes_of(line.right) if isinstance(n, tree.CallExpr)}
+    functions = tuple(sorted(f for f in used if reader.elab.functions.find(f) is not None and not f.endswith("_prime")))
+    return Known({k: v.axes for k, v in values.items()}, integers, functions, reader.letters(line))
 
 
 # --- promises, factors and terms --------------------------------------------------------------------------
@@ -219,6 +224,62 @@ def _missing(case: Case) -> Reason | None:
             if agrees(replace(claim, right=add(t, claim.right)), case.trials):
                 return Reason("missing term", f"the term {_show(t, case)} is missing")
     return None
+
+
+def _left(case: Case) -> Reason | None:
+    """The right side is right, but of another tensor."""
+    claim, line = case.claim, case.claim.line
+    if isinstance(line.right, tree.Name | tree.Number | tree.Index):
+        return None
+    values = {k: v for k, v in case.reader.elab.names.entries.items() if isinstance(v, Value) and k != line.name}
+    alike = sorted(values.items(), key=lambda kv: -SequenceMatcher(None, kv[0], line.name).ratio())
+    for name, value in alike:
+        for left in _lefts(name, value, line):
+            try:
+                other = case.reader.claim(replace(line, left=left))
+            except GradcError:
+                continue
+            if other.fits and not other.expands and agrees(other, case.trials):
+                return Reason("wrong left side", f"it is what {expression_text(left)} is, not {claim.line.name}")
+    return None
+
+
+def _lefts(name: str, value: Value, line: Line) -> Iterator[tree.Expr]:
+    """The tensor as a left side, its letters being some of those on the left."""
+    if not isinstance(line.left, tree.Index):
+        yield tree.Name(name)
+        return
+    for items in combinations(line.left.items, value.rank) if value.rank else ():
+        yield tree.Index(tree.Name(name), items)
+
+
+def _cases(case: Case) -> Reason | None:
+    """One case of a choice is right, the other is not."""
+    claim = case.claim
+    chosen = next((n for n in walk(claim.right) if isinstance(n, Select) and n.letters <= set(claim.letters)), None)
+    if chosen is None:
+        return None
+    there = {True: chosen.mask, False: negate(chosen.mask)}
+    right = {k: _agrees_where(m, case) for k, m in there.items()}
+    if right[True] == right[False]:
+        return None
+    wrong = there[right[False]]
+    words = f"it is right where {_show(there[right[True]], case)[1:]}, and wrong where {_show(wrong, case)[1:]}"
+    for _, own, _, normal in case.truth.depths(claim.left, claim.right):
+        try:
+            there_right = extract(Cases(normal).where(wrong, own))
+        except TooLargeError:
+            continue
+        if sum(1 for _ in walk(there_right)) <= 40:
+            return Reason("wrong case", f"{words}: there {_show(there_right, case)} is right")
+        break
+    return Reason("wrong case", words)
+
+
+def _agrees_where(mask: Expr, case: Case) -> bool:
+    claim = case.claim
+    there = replace(claim, left=mul(mask, claim.left), right=mul(mask, claim.right))
+    return agrees(there, case.trials)
 
 
 def _forms(case: Case) -> Iterator[Expr]:

@@ -87,6 +87,14 @@ class Reader:
         with self._names_of(line):
             return known and all(n in bound_in(line) or self.elab.names.get(n) is not None for n in line.names)
 
+    def meaning(self, line: Line) -> Value:
+        """What a definition of the user's own stands for.
+
+        Raises SourceError where it cannot be read.
+        """
+        with self._names_of(line):
+            return self._meaning(line)
+
     def explained(self, line: Line) -> list[Tensor]:
         """The tensors that gradc named and that the line mentions."""
         own = {d.name for d in line.definitions} | bound_in(line)

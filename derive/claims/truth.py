@@ -90,7 +90,7 @@ class Truth:
 
     def proof(self, left: Expr, right: Expr) -> str | None:
         """How both sides are found to have one normal form, by the first of `DEPTHS`; None where they are not."""
-        for depth, a, b, normal in self._depths(left, right):
+        for depth, a, b, normal in self.depths(left, right):
             if _same(a, b, normal):
                 return DEPTHS[depth]
             if _by_cases(a, b, normal) == ZERO:
@@ -99,7 +99,7 @@ class Truth:
 
     def kinks(self, left: Expr, right: Expr) -> Kinks | None:
         """Where alone both sides differ, if that is where numbers meet exactly."""
-        for _, a, b, normal in self._depths(left, right):
+        for _, a, b, normal in self.depths(left, right):
             apart = _by_cases(a, b, normal)
             found = None if apart is None else at_kinks(apart)
             if found:
@@ -110,7 +110,7 @@ class Truth:
                 return Kinks(found, right_there, given)
         return None
 
-    def _depths(self, left: Expr, right: Expr) -> Iterator[tuple[int, Expr, Expr, Normalizer]]:
+    def depths(self, left: Expr, right: Expr) -> Iterator[tuple[int, Expr, Expr, Normalizer]]:
         """Both sides at each depth: the left side by its definitions, then with more and more unfolded."""
         for own in self.definitions(left):
             yield 0, own, right, self._facts

@@ -7,56 +7,72 @@ made and not on the lines that build on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count, islice
+from typing import TypeVar
 
 from derive.claims.kinks import points_at_kinks
-from derive.claims.line import Line, cotangents_named, read_line, scalars_of
+from derive.claims.line import Line, Stated, cotangents_named, read_line, scalars_of
 from derive.claims.locate import Case, Reason, locate, mended_by_edit
-from derive.claims.numbers import Trial, Trials, Witness, agrees, has_values, trial, witness
+from derive.claims.numbers import POINTS, Trial, Trials, Witness, agrees, has_values, trial, witness
 from derive.claims.reader import Claim, Reader
 from derive.claims.truth import Kinks, Truth, with_promise
-from derive.errors import GradcError, NotSupportedYet, SourceError
+from derive.display import readable
+from derive.errors import GradcError, NotSupportedYet, Source, SourceError
+from derive.evaluate import run
+from derive.expr import Access
+from derive.language import tree
+from derive.notation import Notation
 from derive.points import points, small_sizes
 from derive.prepare import prepare
 from derive.program import Program, Property, Tensor
 
+T = TypeVar("T")
 MORE = 12
 _MOST = 30  # above it a size is no small prime but a default without which the model has no meaning
 PROVED, REFUTED, AGREES = "proved", "refuted", "agrees numerically, not proved"
+FOLLOWS, NOTED = "follows", "noted"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of one line. ``reason`` says how it was proved, or what is wrong; ``witness`` where that shows."""
+    """What is said of one line. ``reason`` says how it was proved, or what is wrong; ``witness`` where that shows.
+
+    A line ``follows`` if it would be right were it not for a refuted line before it; a line is ``noted`` if it only
+    gives a name to something. ``names`` are definitions of names that gradc gave and that the line mentions; ``where``
+    is the place in a file.
+    """
 
     line: str
     status: str
     reason: str
     kind: str | None = None
     witness: Witness | None = None
+    names: tuple[str, ...] = ()
+    where: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether nothing speaks against the line."""
+        """Whether nothing speaks against the line itself."""
         return self.status != REFUTED
 
     def __str__(self) -> str:
-        shown = f"{self.status:<8}  {self.line}"
-        return "\n".join([shown, *(f"          {x}" for x in (self.reason, self.witness) if x)])
+        shown = f"{self.status:<8}  {f'{self.where}: ' if self.where else ''}{self.line}"
+        below = [self.reason, self.witness, *(f"with {name}" for name in self.names)]
+        return "\n".join([shown, *(f"          {x}" for x in below if x)])
 
 
 def verify_formulas(
-    program: Program, lines: Iterable[str], *, sizes: Mapping[str, int] | None = None, seed: int = 0
+    program: Program, lines: Iterable[str | Stated], *, sizes: Mapping[str, int] | None = None, seed: int = 0
 ) -> list[Verdict]:
     """A verdict for each line, ``dW1 = X' @ dZ1`` or ``dW1[i,j] = …``; ``sizes`` and ``seed`` choose the points.
 
     Raises SourceError where a line cannot be read, GradcError where it speaks of what the model has not.
     """
     prepared = prepare(program)  # so that what gradc names can be spoken of
-    read = [read_line(line, scalars_of(prepared)) for line in lines]
-    return _Session(prepared, read, _sizes(program, sizes or {}), seed).verdicts()
+    stated = [s if isinstance(s, Stated) else Stated(s.strip(), Source(s.strip(), "<formula>")) for s in lines]
+    return _Session(prepared, stated, _sizes(program, sizes or {}), seed).verdicts()
 
 
 def _sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
@@ -68,29 +84,135 @@ def _sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
     return small_sizes(program, {**larger, **{k: p for (_, k), p in zip(ordered, primes, strict=False)}})
 
 
+def _truth(program: Program, lines: list[Line]) -> Truth:
+    """The derivation; of a model that has none, for lines that need none, the forward equations."""
+    try:
+        return Truth(program, cotangents_named(program, lines, all_of_them=True))
+    except GradcError:
+        return Truth(program, cotangents_named(program, lines))
+
+
 class _Session:
     """One derivation and one set of points for all lines."""
 
-    def __init__(self, program: Program, lines: list[Line], sizes: Mapping[str, int], seed: int) -> None:
-        self.program, self.lines, self.sizes, self.seed = program, lines, sizes, seed
-        self.truth = Truth(program, cotangents_named(program, lines))
+    def __init__(self, program: Program, stated: list[Stated], sizes: Mapping[str, int], seed: int) -> None:
+        self.program, self.stated, self.sizes, self.seed = program, stated, sizes, seed
+        scalars = scalars_of(program)
+        lines = [self._placed(s, lambda s=s: read_line(s.text, scalars)) for s in stated]  # type: ignore[misc]
+        self.truth = _truth(program, lines)
         self.reader = Reader(program, self.truth.cotangents)
+        self.noted: dict[int, str] = {}
+        self.lines = self._with_own_names(lines)
+        self.wrong: dict[Tensor, Claim] = {}
 
     def verdicts(self) -> list[Verdict]:
-        claims = [self._claim(line) for line in self.lines]
+        claims = [self._claim(k) for k in range(len(self.lines))]
         self.truth.learn(self.reader.added)
-        drawn = points(self.program, self.sizes, self.seed, lambda point: True)
-        self.trials = Trials(self.program, self.truth.equations, drawn, self.sizes)
+        self.trials = self._trials()
         return [
-            self._misfit(line, c) if isinstance(c, SourceError) else self._verdict(c)
-            for line, c in zip(self.lines, claims, strict=True)
+            self._dressed(k, self._placed(self.stated[k], lambda k=k, c=c: self._answer(k, c)))  # type: ignore[misc]
+            for k, c in enumerate(claims)
         ]
 
-    def _claim(self, line: Line) -> Claim | SourceError:
+    def _placed(self, stated: Stated, made: Callable[[], T]) -> T:
+        """What is made, errors told at the line's place."""
+        try:
+            return made()
+        except SourceError as error:
+            raise stated.error(error) from None
+
+    def _dressed(self, k: int, verdict: Verdict) -> Verdict:
+        """The verdict with what it takes to read it."""
+        line, stated = self.lines[k], self.stated[k]
+        notation = Notation(self.program)
+        defined = self.program.defined
+        hidden = [defined[t] for t in self.reader.explained(line) if t in defined and t.name != line.name]
+        names = tuple(notation.formula(readable(e, self.program)) for e in hidden) if verdict.status != NOTED else ()
+        where = None if stated.source.name.startswith("<") else f"{stated.source.name}:{stated.number}"
+        return replace(verdict, names=names, where=where)
+
+    def _with_own_names(self, lines: list[Line]) -> list[Line]:
+        """Lines that only give a name to something are noted; later lines that mention it take it with them."""
+        own: dict[str, Line] = {}
+        out = []
+        for k, line in enumerate(lines):
+            wanted, stack = dict[str, Line](), [line]
+            while stack:
+                found = {n: own[n] for n in sorted(stack.pop().names) if n in own and n not in wanted}
+                wanted.update(found)
+                stack += found.values()
+            wanted.pop(line.name, None)
+            line = replace(line, definitions=(*line.definitions, *wanted.values()))
+            out.append(line)
+            if self._is_own(line, lines[k + 1 :]):
+                own[line.name] = replace(line, definitions=())
+                self.noted[k] = line.name
+        return out
+
+    def _is_own(self, line: Line, later: list[Line]) -> bool:
+        """Whether the name on the left is the user's: later lines use it, and it is none of the model's or gradc's."""
+        name = line.left.operand if isinstance(line.left, tree.Index) else line.left
+        if not isinstance(name, tree.Name) or not any(name.name in other.names for other in later):
+            return False
+        if name.name not in self.reader.hidden:
+            return self.reader.elab.names.get(name.name) is None
+        claim = self._claimed(line)
+        return isinstance(claim, SourceError) or not (claim.fits and agrees(claim, self._trials()))
+
+    def _trials(self) -> Trials:
+        drawn = points(self.program, self.sizes, self.seed, lambda point: True)
+        return Trials(self.program, self.truth.equations, drawn, self.sizes)
+
+    def _claim(self, k: int) -> Claim | SourceError | None:
+        if k in self.noted:
+            self._placed(self.stated[k], lambda: self.reader.meaning(self.lines[k]))
+            return None
+        return self._claimed(self.lines[k])
+
+    def _claimed(self, line: Line) -> Claim | SourceError:
         try:
             return self.reader.claim(line)
         except SourceError as error:
             return error
+
+    def _answer(self, k: int, claim: Claim | SourceError | None) -> Verdict:
+        if claim is None:
+            return Verdict(self.lines[k].text, NOTED, f"{self.noted[k]} is a name of yours, for the lines below")
+        if isinstance(claim, SourceError):
+            return self._misfit(self.lines[k], claim)
+        verdict = self._verdict(claim)
+        if verdict.status != REFUTED:
+            return verdict
+        blamed = sorted({c.line.name for c in self.wrong.values()})
+        if claim.fits and self._follows(claim):
+            words = f"right if {' and '.join(blamed)} were as refuted above: mend that, then this"
+            verdict = Verdict(verdict.line, FOLLOWS, words)
+        left = claim.left
+        if claim.fits and isinstance(left, Access) and left.places == claim.letters:
+            self.wrong[left.tensor] = claim
+        return verdict
+
+    def _follows(self, claim: Claim) -> bool:
+        """Whether the line is right where refuted lines before it are taken for true."""
+        own = claim.left.tensor if isinstance(claim.left, Access) else None
+        wrong = {t: c for t, c in self.wrong.items() if t is not own}
+        if not wrong:
+            return False
+        return agrees(claim, (self._as_claimed(trial, wrong) for trial in islice(self.trials, 2 * POINTS)))
+
+    def _as_claimed(self, trial: Trial, wrong: Mapping[Tensor, Claim]) -> Trial:
+        """The trial as it would be, were the wrong lines right."""
+        found = Trial(dict(trial.arrays), trial.sizes)
+        changed = False
+        for e in self.truth.equations:
+            claim = wrong.get(e.out)
+            if claim is not None:
+                value = found.value(claim.right, claim.letters)
+                if value is not None:
+                    found.arrays[e.out], changed = value, True
+            elif changed:
+                run([e], found.arrays, found.sizes)
+        return found
 
     def _at_kinks(self, kinks: Kinks | None) -> Iterator[Trial]:
         """Trials where numbers meet exactly, those first that the difference of both sides asks for."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from derive import forms
 from derive.lift import lift
+from derive.notation.common import with_common_numbers
 from derive.notation.deltas import with_deltas
 from derive.notation.index_text import IndexPrinter
 from derive.notation.latex import LatexStyle
@@ -57,7 +58,8 @@ class Notation:
         if equation not in self._forms:
             # What the author wrote is not to be printed through a derivative that it happens to equal.
             derived = equation.out.kind == "cotangent"
-            self._forms[equation] = lift(equation, self.primes if derived else None, diagonals=self.diagonals)
+            found = lift(equation, self.primes if derived else None, diagonals=self.diagonals)
+            self._forms[equation] = None if found is None else with_common_numbers(found)
         return self._forms[equation]
 
     def matrix(self, equation: Equation) -> str | None:

@@ -1,0 +1,57 @@
+"""A number that all terms share is written once; the form's value stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import derive
+from derive.evaluate import evaluate
+from derive.form_values import evaluate_form
+from derive.notation import Notation
+
+DIMS = "dims d = 5, k = 3\nbatch n\ninput x : [d]\ninput y : [d]\ninput A : [d, k]\ninput B : [k, d]\ninput s\n"
+
+
+def of(numeric, text):
+    program = derive.parse(text).program
+    return program, Notation(program), numeric.draw(program)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("2*x - 2*y", "2 (x − y)"),
+        ("x/2 + y/2 + 1/2", "(1 + x + y)/2"),
+        ("-2*x - 2*y", "−2 (x + y)"),
+        ("3*A + 3*B'", "3 (A + Bᵀ)"),
+        ("x*y/2 - sin(x)/2", "(x ⊙ y − sin(x))/2"),
+        ("2*x/3 + 2*y*s/3", "(2 (s y + x))/3"),
+        ("2*x + 4*y", "2 x + 4 y"),
+        ("x + y", "x + y"),
+        ("exp(2*x - 2*y)", "exp(2 (x − y))"),
+        ("2*A@B@x - 2*x", "2 (A B x − x)"),
+    ],
+)
+def test_sums(numeric, body, text):
+    program, notation, values = of(numeric, f"{DIMS}R = {body}\n")
+    equation = program.equations[-1]
+    found = notation.matrix(equation)
+    known = evaluate(program, values)
+    by_tensor = {t: known[t.name] for t in program.tensors}
+    form = notation.form(equation)
+    value = evaluate_form(form, equation.letters, by_tensor, {"d": 5, "k": 3, "n": 7})
+    np.testing.assert_allclose(value, known["R"], rtol=1e-13)
+    assert sorted(found.removeprefix("R = ")) == sorted(text)  # terms may stand in any order
+
+
+@pytest.mark.parametrize("function", ["gelu", "leaky_relu", "hard_sigmoid", "elu", "softsign", "mish"])
+def test_derived_formulas_keep_their_values(numeric, function):
+    text = f"{DIMS.replace('input x', 'param x')}minimize sum({function}(x - y)^2) / 2 + sum((2*x - y)^2)\n"
+    gradient = derive.parse(text).gradient()
+    known = evaluate(gradient.program, numeric.draw(gradient.program))
+    by_tensor = {t: known[t.name] for t in gradient.program.tensors}
+    for formula in gradient.formulas:
+        form = gradient.notation.form(formula.equation)
+        value = evaluate_form(form, formula.equation.letters, by_tensor, {"d": 5, "k": 3, "n": 7})
+        np.testing.assert_allclose(value, known[formula.name], rtol=1e-12, atol=1e-13)

@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 from codegen.sheets import heading, parts_of, sources_of
 from derive.formulas import Gradient
+from derive.notation.index_text import IndexPrinter
+from derive.notation.style import ATOM, Style
 from derive.notation.wrapping import wrapped
 from derive.program import Equation, Program, Tensor
+from derive.repeat.display import heading as loop_heading
+from derive.repeat.scheme import Repeat
 from derive.steps import Step, Steps
 
 _PREAMBLE = r"""\documentclass[11pt]{article}
@@ -34,6 +39,7 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
 \newcommand{\widest}[1]{\sbox{\formulabox}{$\displaystyle #1$}%
   \ifdim\wd\formulabox>\leftside \setlength{\leftside}{\wd\formulabox}\fi}
 \newcommand{\formula}[3]{\row{}{#1}{#2}{\hfill\footnotesize$#3$}}
+\newcommand{\loopheading}[1]{\par\medskip{\small\itshape #1}\par}
 \newcommand{\row}[4]{\par\smallskip
   \setlength{\rightside}{\dimexpr\linewidth-\before-\behind-\leftside\relax}%
   \makebox[\before][l]{\small\itshape #1}\makebox[\leftside][r]{$\displaystyle #2$}%
@@ -77,25 +83,48 @@ _SIGNS |= {c: rf"\{name}" for c, name in (_GREEK | {"ω": "omega", "ς": "varsig
 _SIGNS |= {c: rf"\mathrm{{{latin}}}" for c, latin in _ALIKE.items() if c not in _GREEK}
 
 
+@dataclass(frozen=True)
+class Line:
+    """A formula in LaTeX, what stands beside it at the right margin, and the repetition that it belongs to."""
+
+    tex: str
+    beside: str = ""
+    loop: Repeat | None = None
+
+    @property
+    def left(self) -> str:
+        """What stands before its equals sign."""
+        return self.tex.partition(" = ")[0]
+
+    @property
+    def right(self) -> str:
+        """What stands behind it."""
+        return self.tex.partition(" = ")[2]
+
+
 def article(gradient: Gradient, *, steps: bool = False, shapes: bool = False, deltas: bool = False) -> str:
     """The document; ``shapes`` writes them under the factors, ``deltas`` writes δ for layers."""
     parts = parts_of(gradient, deltas=deltas, shapes=shapes)
-    notation, program = parts.notation, gradient.program
+    notation, loops = parts.notation, (gradient.symbolic or gradient).loops
 
     def group(equations: Iterable[Equation], *, index: bool = False) -> str:
-        printed = [(e.out, notation.latex_index(e) if index else notation.latex(e)) for e in equations]
-        return formulas([(tex, "" if shapes or index else _shape(t, notation.tex.word)) for t, tex in printed])
+        lines = []
+        for e in equations:
+            tex = notation.latex_index(e) if index else notation.latex(e)
+            lines.append(Line(tex, "" if shapes or index else _shape(e, notation.tex), loops.get(e.out)))
+        return formulas(lines)
 
     sections = [
-        ("Model", "\n\n".join(map(listing, sources_of(program)))),
+        ("Model", "\n\n".join(map(listing, sources_of(gradient.program)))),
         ("Forward", group(parts.forward)),
         ("Gradients", group(parts.backward)),
         ("Names within these formulas", group(parts.names)),
         ("Gradients in indices", group(parts.backward, index=True)),
     ]
     if steps:
-        sections.append(("Steps", story(gradient.steps(), notation.tex.tensor)))
-    return document(program, sections)
+        title = "Steps" if gradient.symbolic is None else "Steps at this depth"
+        sections.append((title, story(gradient.steps(), gradient.notation.tex.tensor)))
+    return document(notation.program, sections)
 
 
 def document(program: Program, sections: Sequence[tuple[str, str]]) -> str:
@@ -106,15 +135,18 @@ def document(program: Program, sections: Sequence[tuple[str, str]]) -> str:
     return _PREAMBLE + "\n\n".join(parts) + "\n\n\\end{document}\n"
 
 
-def formulas(lines: Sequence[tuple[str, str]]) -> str:
-    """Formulas in LaTeX, aligned at their equals signs, what stands beside each at the right margin."""
+def formulas(lines: Sequence[Line]) -> str:
+    """Formulas aligned at their equals signs, those of a repetition below its heading."""
     if not lines:
         return ""
-    split = [(tex.partition(" = "), beside) for tex, beside in lines]
-    widest = [rf"\widest{{{left}}}" for left in dict.fromkeys(t[0] for t, _ in split)]
-    rows = [rf"\formula{{{left}}}{{{pieces(right)}}}{{{beside}}}" for (left, _, right), beside in split]
-    behind = "4em" if any(beside for _, beside in lines) else "0pt"
-    return "\n".join([rf"\begin{{formulas}}{{0pt}}{{{behind}}}", *widest, *rows, r"\end{formulas}"])
+    widest = [rf"\widest{{{line.left}}}" for line in lines]
+    rows = []
+    for loop, inside in groupby(lines, lambda line: line.loop):
+        rows += [rf"\loopheading{{{loop_heading(loop, latex=True)}}}"] if loop is not None else []
+        rows += [rf"\formula{{{line.left}}}{{{pieces(line.right)}}}{{{line.beside}}}" for line in inside]
+        rows += [r"\smallskip"] if loop is not None else []
+    behind = "5em" if any(line.beside for line in lines) else "0pt"
+    return "\n".join([rf"\begin{{formulas}}{{0pt}}{{{behind}}}", *dict.fromkeys(widest), *rows, r"\end{formulas}"])
 
 
 def pieces(right: str) -> str:
@@ -219,6 +251,7 @@ def _sign(c: str) -> str:
     return rf"\unknown{{{ord(c):04X}}}"
 
 
-def _shape(t: Tensor, word: Callable[[str], str]) -> str:
+def _shape(e: Equation, style: Style) -> str:
     r"""``n \times h``; a number has none."""
-    return r" \times ".join(word(repr(a)) if repr(a).isidentifier() else repr(a) for a in t.axes)
+    extents = IndexPrinter(style, e)
+    return r" \times ".join(style.wrap(extents.piece(a), ATOM) for a in e.out.axes)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from codegen.article import document, formulas, listing, story
+from codegen.article import Line, document, formulas, listing, story
 from codegen.sheets import heading, sources_of, steps_of
 from derive.differentiable import DerivedModel
 from derive.expr import ONE
@@ -66,7 +66,7 @@ class Jacobian:
         """A LaTeX article about it."""
         program = self.model.program
         sections = [("Model", "\n\n".join(map(listing, sources_of(program))))]
-        sections += [(title.capitalize(), formulas([(tex, "")])) for title, tex in self.latex()]
+        sections += [(title.capitalize(), formulas([Line(tex)])) for title, tex in self.latex()]
         if steps:
             sections.append(("Steps", story(self.model.steps(), self.model.formula.notation.tex.tensor)))
         return document(program, sections)

@@ -7,7 +7,7 @@ plain values; the template gives it its shape and escapes what comes from the mo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jinja2
@@ -22,9 +22,10 @@ from codegen.verify import CheckResult
 from derive.cost import Cost
 from derive.differentiable import Differentiable
 from derive.errors import GradcError
-from derive.formulas import Formula, Gradient
+from derive.formulas import Gradient
 from derive.notation import Notation, source_line
-from derive.program import Equation, Tensor
+from derive.program import Equation, Program, Tensor
+from derive.repeat.display import heading as loop_heading
 from derive.steps import Step, Steps
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -32,7 +33,10 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Line:
-    """A formula of the page: its picture, its shape, the model line behind it, and what unfolds under it."""
+    """A formula of the page: its picture, its shape, the model line behind it, and what unfolds under it.
+
+    ``loop`` is the heading of a repetition that begins with it, ``inside`` says that it belongs to one.
+    """
 
     formula: Markup
     shape: str = ""
@@ -41,6 +45,8 @@ class Line:
     shapes: Markup | None = None
     steps: tuple[StepLine, ...] = ()
     places: tuple[str, ...] = ()
+    loop: str = ""
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,11 @@ def report(
     program = model.program
     content = {
         "name": program.name,
-        "sizes": heading(program).partition(": ")[2],
+        "sizes": heading(page.general.notation.program).partition(": ")[2],
         "sources": sources_of(program),
         "graph": graph_svg(program),
         "forward": page.forward(),
+        "symbolic": page.symbolic(),
         "backward": page.backward(),
         "untold": page.untold,
         "names": page.names(),
@@ -106,45 +113,81 @@ def report(
     return environment.get_template("page.html.jinja").render(content, outlines=page.drawings.outlines) + "\n"
 
 
+class _View:
+    """The formulas of one program as pictures."""
+
+    def __init__(self, drawings: Drawings, program: Program) -> None:
+        self.drawings = drawings
+        self.notation = Notation(program)
+        self.with_shapes = Notation(program, shapes=True)
+        self.results = {bar for _, bar in program.gradients}
+
+    def line(self, e: Equation) -> Line:
+        """An equation with its shape, and what was asked for marked."""
+        return Line(self.drawn(e), _shape(e.out), wanted=e.out in self.results)
+
+    def drawn(self, e: Equation) -> Markup:
+        """Its formula."""
+        return self.drawings.formula(self.notation.latex(e), self.notation.formula(e))
+
+    def shapes(self, e: Equation) -> Markup | None:
+        """Its formula with the shape of each factor."""
+        if not e.out.rank or self.with_shapes.form(e) is None:
+            return None
+        return self.drawings.formula(self.with_shapes.latex(e), f"shapes of {e.out.name}")
+
+
 class _Page:
-    """The formulas of one page, which share their drawings."""
+    """The formulas of one page, which share their drawings.
+
+    Where the depth is a symbol they stand for every depth, and once more for that of the file, with their steps.
+    """
 
     def __init__(self, gradient: Gradient) -> None:
         self.drawings = Drawings()
         self.gradient = gradient
-        self.program = gradient.program
-        self.notation = gradient.notation
-        self.with_shapes = Notation(self.program, shapes=True)
         self.parts = parts_of(gradient)
-        self.wanted = {bar for _, bar in self.program.gradients}
+        self.loops = (gradient.symbolic or gradient).loops
+        self.general = _View(self.drawings, self.parts.notation.program)
+        self.special = _View(self.drawings, gradient.program)
         self.steps, self.untold = self.told()
-
-    def drawn(self, equation: Equation) -> Markup:
-        return self.drawings.formula(self.notation.latex(equation), self.notation.formula(equation))
 
     def forward(self) -> list[Line]:
         """The model's equations, beside the lines that they come from."""
-        return [Line(self.drawn(e), _shape(e.out), self.source(e)) for e in self.parts.forward]
+        return self._looped((e, replace(self.general.line(e), source=self.source(e))) for e in self.parts.forward)
+
+    def symbolic(self) -> list[Line]:
+        """The cotangents of every depth; none where the model has no depth."""
+        if self.gradient.symbolic is None:
+            return []
+        lines = ((e, replace(self.general.line(e), shapes=self.general.shapes(e))) for e in self.parts.backward)
+        return self._looped(lines)
+
+    def backward(self) -> list[Line]:
+        """The cotangents in order, each with its derivation."""
+        return [self._told(f.equation) for f in self.gradient.formulas]
+
+    def _looped(self, lines: Iterable[tuple[Equation, Line]]) -> list[Line]:
+        """The lines, those of a repetition below its heading."""
+        found, around = [], None
+        for e, line in lines:
+            here = self.loops.get(e.out)
+            begins = here is not None and here is not around
+            found.append(replace(line, loop=loop_heading(here) if here and begins else "", inside=here is not None))
+            around = here
+        return found
 
     def source(self, equation: Equation) -> str | None:
         """The author's line, where it says what the formula does not."""
         line = source_line(equation)
-        return None if line is None or line == self.notation.formula(equation) else line
+        return None if line is None or line == self.general.notation.formula(equation) else line
 
-    def backward(self) -> list[Line]:
-        """The cotangents in order, each with its derivation."""
-        return [self._backward(f, self.steps) for f in self.gradient.formulas]
-
-    def _backward(self, formula: Formula, steps: Steps) -> Line:
-        e = formula.equation
-        own = steps.by(e.out.primal) if e.out.primal is not None else Steps()
-        shapes = None
-        if e.out.rank and self.with_shapes.form(e) is not None:
-            shapes = self.drawings.formula(self.with_shapes.latex(e), f"shapes of {formula.name}")
+    def _told(self, e: Equation) -> Line:
+        own = self.steps.by(e.out.primal) if e.out.primal is not None else Steps()
         spans = dict.fromkeys(s.span for s in own if s.span is not None)
         places = tuple(f"line {s.line}: {s.source.line(s.line).partition('#')[0].strip()}" for s in spans)
         told = tuple(self._steps(own))
-        return Line(self.drawn(e), _shape(e.out), None, e.out in self.wanted, shapes, told, places)
+        return replace(self.special.line(e), shapes=self.special.shapes(e), steps=told, places=places)
 
     def told(self) -> tuple[Steps, str | None]:
         """The steps of all gradients; where the model has no point to test them at, why there are none."""
@@ -164,7 +207,7 @@ class _Page:
 
     def names(self) -> list[Markup]:
         """What the names that gradc gave stand for, each once."""
-        return [self.drawn(e) for e in self.parts.names]
+        return [self.general.drawn(e) for e in self.parts.names]
 
     def savings(self) -> list[Saving]:
         """The rewrites that fired, in order."""

@@ -124,3 +124,35 @@ def test_the_command_writes_it_whole_or_not_at_all(tmp_path, capsys):
     assert "absent" in capsys.readouterr().err
     assert cli.run(["derive", model, "--latex-document", "--form", "json"]) == 2
     assert "--form json" in capsys.readouterr().err
+
+
+DEEP = """\
+dims L = 3, n{0..L} = [5, 7, 3, 2]
+batch m
+input X : [m, n{0}]
+target Y : [m, n{L}]
+A{0} = X
+repeat l = 1..L
+  param W{l} : [n{l-1}, n{l}] ~ glorot_uniform()
+  Z{l} = A{l-1} @ W{l}
+  A{l} = sigmoid(Z{l})
+end
+minimize sum((A{L} - Y)^2) / (2*m)
+"""
+
+
+def test_a_symbolic_depth_has_its_loops():
+    gradient = derive.parse(DEEP).gradient()
+    text = article(gradient, steps=True)
+    assert r"\loopheading{for $l = 1, \dots, L$}" in text
+    assert r"\loopheading{for $l = L-1, \dots, 1$}" in text
+    for f in gradient.symbolic.formulas:
+        assert rf"\formula{{{f.latex().partition(' = ')[0]}}}" in text
+    assert r"{n_{l-1} \times n_{l}}" in text
+    assert r"\subsection{Steps at this depth}" in text
+
+
+@needs_latex
+def test_and_compiles(tmp_path):
+    text = article(derive.parse(DEEP).gradient(), steps=True, shapes=True)
+    assert max([0.0, *compiled(text, tmp_path)]) < 3

@@ -143,6 +143,23 @@ def test_the_command_writes_the_page_and_says_whether_the_check_holds(tmp_path, 
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_symbolic_depth_stands_there_with_its_loops_and_with_the_steps_of_this_depth():
+    model = derive.parse(
+        "dims L = 3, h\nbatch m\ninput X : [m, h]\nA{0} = X\nrepeat l = 1..L\n  param W{l} : [h, h]\n"
+        "  Z{l} = A{l-1} @ W{l}\n  A{l} = tanh(Z{l})\nend\nminimize sum(A{L})\n"
+    )
+    page = report(model)
+    Tags(page)
+    general, special = part(page, "Backward"), part(page, "Backward at this depth")
+    assert general.count('<p class="loop">for l = ') == 2
+    assert "how it is found" not in general
+    gradient = model.gradient()
+    for found, formulas in ((general, gradient.symbolic.formulas), (special, gradient.formulas)):
+        for f in formulas:
+            assert f'aria-label="{escape(f.matrix or f.index)}"' in found
+    assert special.count("how it is found") == len(gradient.formulas)
+
+
 def test_a_missing_package_is_named(monkeypatch, model):
     monkeypatch.setattr(drawing, "Math", None)
     with pytest.raises(GradcError, match="ziamath"):

@@ -151,8 +151,10 @@ def shortest_derivative(body: Expr, wrt: Expr, output: Expr, cost: Callable[[Exp
     >>> shortest_derivative(call(PRIMITIVES["tanh"], z), z, a, operations)
     (-1·a^2 + 1, True)
     """
-    if isinstance(body, Call) and isinstance(body.function.definition, Select):
+    definition = body.function.definition if isinstance(body, Call) else None
+    if isinstance(body, Call) and definition is not None and isinstance(_by_cases(definition), Select):
         body = body.function.expand(*body.arguments)
+    body = _by_cases(body)
     if isinstance(body, Select):  # within a branch the output is that branch
         chosen, one = shortest_derivative(body.chosen, wrt, output, cost)
         other, two = shortest_derivative(body.other, wrt, output, cost)
@@ -173,6 +175,15 @@ def shortest_derivative(body: Expr, wrt: Expr, output: Expr, cost: Callable[[Exp
 
 
 _SHORTEST: dict[Any, list[Any]] = {}
+
+
+def _by_cases(e: Expr) -> Expr:
+    """c·(a if m else b) as (c·a if m else c·b); anything else as it is."""
+    choices = [f for f in e.args if isinstance(f, Select)] if isinstance(e, Mul) else []
+    if not isinstance(e, Mul) or len(choices) != 1:
+        return e
+    others = [f for f in e.args if f is not choices[0]]
+    return select(choices[0].mask, mul(*others, choices[0].chosen), mul(*others, choices[0].other))
 
 
 def _kernels(e: Any) -> list[Any]:

@@ -178,3 +178,10 @@ def test_a_reuse_brings_in_no_other_operand():
     exp = PRIMITIVES["exp"]
     assert shortest_derivative(call(exp, z) - 13 * w, z, a, operations) == (call(exp, z), False)
     assert shortest_derivative(w * call(exp, z), z, a, operations) == (a, True)
+
+
+def test_a_factor_of_cases_is_taken_into_each():
+    chosen = select(compare("<", 0, z), z, call(PRIMITIVES["exp"], z) - 1)
+    found, reuses = shortest_derivative(3 * w * chosen, z, a, operations)
+    assert reuses  # on the left e^z·3w is a + 3w
+    assert equal(found, 3 * w * compare("<", 0, z) + (a + 3 * w) * compare("<=", z, 0))

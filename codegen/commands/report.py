@@ -26,9 +26,7 @@ from derive.errors import GradcError
 @training_options(required=False)
 @size_option
 @reporting
-def command(
-    model: str, output: str, wrt: tuple[str, ...], checked: bool, sizes: Sizes, **how: Unpack[How]
-) -> int:
+def command(model: str, output: str, wrt: tuple[str, ...], checked: bool, sizes: Sizes, **how: Unpack[How]) -> int:
     """Write a page about MODEL that opens in any browser and needs nothing beside itself.
 
     With --data it trains as gradc train does and draws the loss. The check runs at small prime sizes unless --size

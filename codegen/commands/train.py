@@ -24,9 +24,7 @@ from derive.errors import GradcError
 @click.option("--check", is_flag=True, help="Check the gradients numerically first.")
 @size_option
 @reporting
-def command(
-    model: str, output: str | None, formulas: bool, check: bool, sizes: Sizes, **how: Unpack[How]
-) -> int:
+def command(model: str, output: str | None, formulas: bool, check: bool, sizes: Sizes, **how: Unpack[How]) -> int:
     """Train MODEL on data and save its parameters."""
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise GradcError(f"cannot write {output}: its folder is not there")

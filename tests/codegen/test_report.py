@@ -15,12 +15,14 @@ import pytest
 
 import derive
 from codegen import cli
-from codegen.report import drawing, graph, report
+from codegen.report import Run, drawing, graph, report
+from codegen.train import Epoch, Measure
 from codegen.verify import CheckResult, Row
 from derive.errors import GradcError
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 CHROMIUM = shutil.which("chromium")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 CHECKED = CheckResult("<m>", (Row("W", (2, 3), "differences", 0.5, (0, 1), 1.0, 2.0, "dW = <x>"),), {"d": 2})
 
 
@@ -218,15 +220,32 @@ def pixels(png: bytes) -> tuple[int, int, int]:
     return width, height, len(set(zlib.decompress(data)))
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def browse(folder: Path, page: str, *flags: str) -> str:
+    """What Chromium prints of a page that it opens."""
+    (folder / "a.html").write_text(page, encoding="utf-8")
+    always = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    always += ["--disable-component-update", "--disable-sync", f"--user-data-dir={folder}/profile"]
+    command = [str(CHROMIUM), *always, *flags, f"{folder}/a.html"]
+    return subprocess.run(command, check=True, capture_output=True, timeout=120, text=True).stdout
+
+
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_shows_it(page, tmp_path, scheme):
-    (tmp_path / "a.html").write_text(page, encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path}/profile"]
-    flags += ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
-    flags += ["--window-size=900,1400", f"--screenshot={tmp_path}/a.png", f"{tmp_path}/a.html"]
-    subprocess.run([str(CHROMIUM), *flags], check=True, capture_output=True, timeout=120)
+    flags = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
+    browse(tmp_path, page, *flags, "--window-size=900,1400", f"--screenshot={tmp_path}/a.png")
     width, height, colours = pixels((tmp_path / "a.png").read_bytes())
     assert (width, height) == (900, 1400)
     assert colours > 50
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [390, 1100])
+def test_nothing_reaches_beyond_the_page(model, tmp_path, width):
+    losses = tuple(Epoch(k, Measure(5.0 / k, 0.5), Measure(6.0 / k, 0.5)) for k in range(1, 30))
+    page = report(model, check=CHECKED, run=Run("x" * 30, 7, losses)).replace("<details>", "<details open>")
+    measure = "document.title = f.contentDocument.documentElement.scrollWidth"
+    frame = f'<iframe id="f" style="width: {width}px; height: 800px; border: 0" srcdoc="{escape(page)}"></iframe>'
+    whole = f"<!DOCTYPE html><title></title>{frame}<script>onload = () => {{ {measure} }}</script>"
+    found = re.findall(r"<title>(\d+)</title>", browse(tmp_path, whole, "--dump-dom", "--window-size=1200,900"))
+    assert 0 < int(found[0]) <= width

@@ -6,6 +6,7 @@ In: a derivation. Out: objects that print as mathematics.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from derive.display import definitions, readable
@@ -14,7 +15,7 @@ from derive.notation import Notation
 from derive.notation.notebook import InNotebook, Shown
 from derive.pipeline import Derivation
 from derive.program import Equation, Tensor
-from derive.repeat.display import grouped
+from derive.repeat.display import grouped, heading
 from derive.repeat.scheme import Repeat
 from derive.simplify import Report
 from derive.steps import Steps, steps_of
@@ -137,8 +138,13 @@ class Gradient(InNotebook, Mapping[str, Formula]):
         return [f"    with {d}" for d in dict.fromkeys(d for f in self.formulas for d in f.definitions)]
 
     def _shown(self) -> list[Shown]:
-        shown = self.formulas if self.symbolic is None else self.symbolic.formulas
-        return [s for f in shown for s in f._shown()]
+        found = self.symbolic or self
+        return [replace(s, rounds=_rounds(found.loops.get(f.equation.out))) for f in found.formulas for s in f._shown()]
+
+
+def _rounds(repeat: Repeat | None) -> tuple[str, str]:
+    """For which layers an equation holds, as text and in LaTeX."""
+    return ("", "") if repeat is None else (heading(repeat), heading(repeat, latex=True))
 
 
 class SymbolicGradient(Gradient):

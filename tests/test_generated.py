@@ -13,8 +13,10 @@ OTHERS = {"README.md", "examples/backpropagation.ipynb"}
 
 
 @pytest.fixture(scope="module")
-def files():
-    return regenerate.expected()
+def files(pytestconfig):
+    with pytest.MonkeyPatch.context() as patch:  # what the notebooks compile stays with the tests
+        patch.setenv("GRADC_CACHE", str(pytestconfig.cache.mkdir("gradc")))
+        return regenerate.expected()
 
 
 def test_every_example_has_its_module_and_its_formulas(files):

@@ -16,12 +16,16 @@ _SPECIAL = {c: rf"\{c}" for c in "#$%&_{}"} | {"\\": r"\backslash ", "^": r"\hat
 
 @dataclass(frozen=True)
 class Shown:
-    """One formula: in LaTeX, in Unicode, the shape of what it defines, and the author's line where it has one."""
+    """One formula: in LaTeX, in Unicode, and the shape of what it defines.
+
+    ``source`` is the author's line where it has one, ``rounds`` for which layers it holds: as text and in LaTeX.
+    """
 
     latex: str
     text: str
     shape: str
     source: str = ""
+    rounds: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,16 +59,24 @@ class InNotebook:
         return str(self)
 
     def _repr_latex_(self) -> str:
-        formulas = [s.latex for s in self._shown()]
+        formulas = list(self._shown())
         if len(formulas) == 1:
-            return f"$${formulas[0]}$$"
-        lines = " \\\\\n".join(f.replace(" = ", " &= ", 1) for f in formulas)
-        return f"$$\\begin{{aligned}}\n{lines}\n\\end{{aligned}}$$"
+            return f"$${formulas[0].latex}$$"
+        lines = [
+            s.latex.replace(" = ", " &= ", 1) + (rf" && \text{{{s.rounds[1]}}}" if s.rounds[1] else "")
+            for s in formulas
+        ]
+        return "$$\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}$$"
 
     def _repr_html_(self) -> str:
-        rows = [(s.text, s.shape, s.source) for s in self._shown()]
-        width = 3 if any(source for *_, source in rows) else 2
-        return html_table(("formula", "shape", "model line")[:width], [row[:width] for row in rows])
+        columns = {
+            "formula": [s.text for s in self._shown()],
+            "layers": [s.rounds[0] for s in self._shown()],
+            "shape": [s.shape for s in self._shown()],
+            "model line": [s.source for s in self._shown()],
+        }
+        given = {head: cells for head, cells in columns.items() if head in ("formula", "shape") or any(cells)}
+        return html_table(list(given), zip(*given.values(), strict=True))
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -92,3 +92,14 @@ def test_a_model_shows_the_lines_of_its_author(model):
     assert "A = tanh(Z)</td></tr>" in model._repr_html_()
     assert "model line" not in model.gradient()._repr_html_()
     assert repr(model).splitlines()[0] == "Z = X W"
+
+
+def test_a_symbolic_depth_says_for_which_layers_a_formula_holds():
+    gradient = derive.parse(
+        "dims L = 3, h\nbatch m\ninput X : [m, h]\nA{0} = X\nrepeat l = 1..L\n  param W{l} : [h, h]\n"
+        "  Z{l} = A{l-1} @ W{l}\n  A{l} = tanh(Z{l})\nend\nminimize sum(A{L})\n"
+    ).gradient()
+    html, tex = gradient._repr_html_(), gradient._repr_latex_()
+    assert html.count("for l = L−1, …, 1</td>") == tex.count(r"\text{for $l = L-1, \dots, 1$}") == 2
+    assert html.count("for l = 1, …, L</td>") == 1
+    assert html.count("<tr>") - 1 == len(gradient.symbolic.formulas) > 4

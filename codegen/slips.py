@@ -1,7 +1,7 @@
 """The page `docs/slips.md`: mathematical slips of lecture notes, each found by `gradc verify-formula`.
 
-In: `tests/derive/slips/*.gc`, each a model under comments that say what is claimed. Out: a page with the tool's own
-verdicts. `python -m codegen.slips` writes it; `--check` only compares.
+In: `tests/derive/slips/*.gc`, each a model under comments that say what is claimed, and `no_formulas.txt` beside them.
+Out: a page with the tool's own verdicts. `python -m codegen.slips` writes it; `--check` only compares.
 """
 
 from __future__ import annotations
@@ -63,13 +63,37 @@ def slips(folder: Path = DATA) -> list[Slip]:
     return [read_slip(path) for path in sorted(folder.glob("*.gc"))]
 
 
+@dataclass(frozen=True)
+class NoFormula:
+    """A slip that is no equation between named quantities: its number, what it is, why nothing can be verified."""
+
+    number: str
+    title: str
+    why: str
+
+
+def no_formulas(folder: Path = DATA) -> list[NoFormula]:
+    """The slips that are left out, in the order of their numbers.
+
+    Raises GradcError where a line does not have three parts.
+    """
+    found = []
+    for line in (folder / "no_formulas.txt").read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            parts = [part.strip() for part in line.split("|")]
+            if len(parts) != 3:
+                raise GradcError(f"no_formulas.txt: {line!r} is not number | what it is | why")
+            found.append(NoFormula(*parts))
+    return found
+
+
 def answered(found: list[Slip]) -> list[Answered]:
     """Each slip with what is said of its two lines."""
     return [(slip, *slip.verdicts()) for slip in found]
 
 
-def page(found: list[Answered]) -> str:
-    """The page, in Markdown."""
+def page(found: list[Answered], others: list[NoFormula]) -> str:
+    """The page, in Markdown: every slip with the tool's answers, then those that are no formulas."""
     parts, kinds = list[str](), Counter[str]()
     for slip, wrong, right in found:
         kinds[wrong.kind or "not refuted"] += 1
@@ -83,16 +107,19 @@ def page(found: list[Answered]) -> str:
         "notes and the place in\nits list of slips. `python -m codegen.slips` writes this page: every verdict is the "
         "tool's. A wrong line is refuted, at an\nentry where both sides differ and with the slip that explains it; "
         "the right one is proved.\n\n"
-        f"| kind | slips |\n|---|---|\n{table}\n"
+        f"| kind | slips |\n|---|---|\n{table}\n\n"
+        f"{len(others)} further slips are no formulas; they stand at the end, each with the reason.\n"
     )
-    return "\n".join([head, *parts])
+    rows = "\n".join(f"| {o.number} | {o.title} | {o.why} |" for o in others)
+    tail = f"## Slips that are no formulas\n\n| slip | what it is | why it is left out |\n|---|---|---|\n{rows}\n"
+    return "\n".join([head, *parts, tail])
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail where the page would change.")
 def main(check: bool) -> None:
     """Rebuild the page of slips."""
-    new = page(answered(slips()))
+    new = page(answered(slips()), no_formulas())
     if not check:
         write_text(PAGE, new)
         click.echo(f"{PAGE.name} written")

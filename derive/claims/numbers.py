@@ -99,10 +99,13 @@ class Trials:
         return self.known[0]
 
 
-def close(a: Array, b: Array) -> bool:
-    """Whether two arrays agree wherever both are finite, and some entry is."""
+def close(a: Array, b: Array, *, poles: bool = True) -> bool:
+    """Whether two arrays agree wherever both are finite, and some entry is.
+
+    A pole of ``b`` where ``a`` is finite (a division by data that are 0) counts as a difference.
+    """
     both = np.isfinite(a) & np.isfinite(b)
-    if not np.any(both):
+    if not np.any(both) or (poles and np.any(np.isfinite(a) & np.isinf(b))):
         return False
     scale = max(1e-3, float(np.max(np.abs(a[both]))), float(np.max(np.abs(b[both]))))
     return bool(np.max(np.abs(a[both] - b[both])) <= TOLERANCE * scale)
@@ -132,14 +135,15 @@ def has_values(claim: Claim, points: Iterable[Trial]) -> tuple[bool, bool]:
     return left, right
 
 
-def witness(claim: Claim, points: Iterable[Trial]) -> Witness | None:
+def witness(claim: Claim, points: Iterable[Trial], *, poles: bool = True) -> Witness | None:
     """The entry that differs most, at the first point where one does."""
     for trial in points:
         a, b = trial.value(claim.left, claim.letters), trial.value(claim.right, claim.right_letters)
         if a is None or b is None or a.shape != b.shape:
             continue
-        off = np.where(np.isfinite(a) & np.isfinite(b), np.abs(a - b), 0.0)
-        if off.size and not close(a, b) and np.any(off > 0):
+        with np.errstate(invalid="ignore"):
+            off = np.where(np.isfinite(a) & (np.isfinite(b) | (poles & np.isinf(b))), np.abs(a - b), 0.0)
+        if off.size and not close(a, b, poles=poles) and np.any(off > 0):
             # The first of those that are largest up to rounding: the same entry on every machine.
             largest = int(np.argmax(off >= np.max(off) * (1 - TOLERANCE)))
             place = tuple(int(k) for k in np.unravel_index(largest, off.shape))

@@ -22,6 +22,10 @@ def regrouped(node: Any) -> Iterator[tuple[tree.Expr, str]]:
     >>> [text(new) for new, _ in regrouped(parse_expression("a - b / n"))]
     ['(a - b) / n']
     """
+    if isinstance(node, tree.Power) and isinstance(node.base, tree.Chain) and node.base.rest[0][0] in "+-":
+        op, last = node.base.rest[-1]
+        new = replace(node.base, rest=(*node.base.rest[:-1], (op, replace(node, base=last))))
+        yield new, f"only {text(last)} is raised, not {text(node.base)}"
     if not isinstance(node, tree.Chain):
         return
     if node.rest[0][0] in "*/@":
@@ -44,18 +48,24 @@ def _below(node: tree.Chain) -> Iterator[tuple[tree.Expr, str]]:
 def _around(node: tree.Chain) -> Iterator[tuple[tree.Expr, str]]:
     """A factor or divisor of one term taken for the whole sum."""
     op, last = node.rest[-1]
+    if isinstance(last, tree.Power):
+        inner = replace(node, rest=(*node.rest[:-1], (op, last.base)))
+        yield replace(last, base=inner), f"all of {text(inner)} is raised, and needs brackets"
     if isinstance(last, tree.Chain) and last.rest[0][0] in "*/@":
-        inner = replace(node, rest=(*node.rest[:-1], (op, last.first)))
-        yield tree.Chain(inner, last.rest), f"all of {text(inner)} is meant, and needs brackets"
+        for k in range(len(last.rest)):
+            head = tree.Chain(last.first, last.rest[:k]) if k else last.first
+            inner = replace(node, rest=(*node.rest[:-1], (op, head)))
+            yield tree.Chain(inner, last.rest[k:]), f"all of {text(inner)} is meant, and needs brackets"
     first = node.first
     if isinstance(first, tree.Chain) and first.rest[0][0] in "*/@":
-        sign, end = first.rest[-1]
-        inner = tree.Chain(end, node.rest)
-        if sign != "/":
-            yield (
-                replace(first, rest=(*first.rest[:-1], (sign, inner))),
-                f"all of {text(inner)} is meant, and needs brackets",
-            )
+        for k, (sign, end) in reversed(list(enumerate(first.rest))):
+            tail = tree.Chain(end, first.rest[k + 1 :]) if first.rest[k + 1 :] else end
+            inner = tree.Chain(tail, node.rest)
+            if sign != "/":
+                yield (
+                    replace(first, rest=(*first.rest[:k], (sign, inner))),
+                    f"all of {text(inner)} is meant, and needs brackets",
+                )
     if isinstance(first, tree.Unary) and first.op == "-":
         inner = tree.Chain(first.operand, node.rest)
         yield tree.Unary("-", inner), f"the minus is meant for all of {text(inner)}, which needs brackets"

@@ -85,7 +85,8 @@ class Truth:
             return
         for table in (self.raw, self.short, self.forward):
             if left.tensor in table:
-                hidden = {t: e for t, e in table.items() if t.hidden and table is not self.forward}
+                hidden = {t: e for t, e in table.items() if t.hidden or isinstance(e.body, Num)}
+                hidden = {} if table is self.forward else hidden
                 yield unfold(inline(left, table[left.tensor]), hidden)
 
     def proof(self, left: Expr, right: Expr) -> str | None:

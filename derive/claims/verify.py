@@ -7,14 +7,16 @@ made and not on the lines that build on it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import TypeVar
 
+from derive.claims.case import Case, Reason
 from derive.claims.kinks import points_at_kinks
-from derive.claims.line import Line, Stated, cotangents_named, read_line, scalars_of
-from derive.claims.locate import Case, Reason, locate, mended_by_edit
+from derive.claims.line import Line, Stated, bound_in, cotangents_named, read_line, scalars_of
+from derive.claims.locate import locate, mended_by_edit
 from derive.claims.numbers import POINTS, Trial, Trials, Witness, agrees, has_values, trial, witness
 from derive.claims.reader import Claim, Reader
 from derive.claims.truth import Kinks, Truth, with_promise
@@ -231,6 +233,10 @@ class _Session:
         """A line that has no meaning as it stands: refuted where one edit gives it one that is right."""
         if isinstance(error, NotSupportedYet) or not self.reader.knows(line):
             raise error
+        loose = next((n for n in sorted(bound_in(line)) if re.search(rf"\b{n}\b", error.message)), None)
+        if error.message.startswith("unknown name") and loose is not None:
+            hint = f"{loose} has a meaning in its sum only, which ends at + and -, if and else: write brackets"
+            raise SourceError(error.message, error.span, hint=hint)
         found = mended_by_edit(line, self.reader, self.trials) or Reason("shape", "")
         words = "; ".join(w for w in (error.message, found.words) if w)
         return Verdict(line.text, REFUTED, str(replace(found, words=words)), found.kind)
@@ -249,7 +255,7 @@ class _Session:
             if proof is not None:
                 return Verdict(text, PROVED, proof)
             kinks = self.truth.kinks(claim.left, claim.right)
-            found = witness(claim, self._at_kinks(kinks))
+            found = witness(claim, self._at_kinks(kinks), poles=False)
             if found is None:
                 return Verdict(text, AGREES, f"at {len(self.trials.known)} points to nine digits")
         else:

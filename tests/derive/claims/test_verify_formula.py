@@ -7,7 +7,8 @@ import pytest
 
 import derive
 from derive.claims import AGREES, PROVED, REFUTED, verify_formulas
-from derive.claims.edits import KINDS, Known, edits
+from derive.claims.edit import KINDS, Known
+from derive.claims.edits import edits
 from derive.claims.line import read_line
 from derive.claims.plain import plain
 from derive.errors import GradcError, SourceError

@@ -57,9 +57,15 @@ def gradient(program: Program, wrt: tuple[Tensor, ...]) -> Derivation:
     if program.objective is None:
         raise GradcError("no objective; use jacobian, or add a line `minimize …`")
     prepared = prepare(program)
-    j = program.objective
+    return _finish(program, prepared, pulled_back(prepared, wrt))
+
+
+def pulled_back(prepared: Program, wrt: tuple[Tensor, ...]) -> Program:
+    """The chain rule's answer for the objective of a prepared program."""
+    j = prepared.objective
+    assert j is not None
     seed = Equation(Tensor(f"d{j.name}", j.axes, "cotangent", primal=j), letters_for(j.axes), ONE)
-    return _finish(program, prepared, pullback(prepared, {j: seed}, wrt))
+    return pullback(prepared, {j: seed}, wrt)
 
 
 def jacobian(program: Program, y: Tensor, x: Tensor) -> Derivation:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from layers import Layered
 
 import derive
 from derive.evaluate import evaluate, extent
@@ -120,3 +121,9 @@ class Numeric:
 @pytest.fixture(scope="session")
 def numeric() -> Numeric:
     return Numeric()
+
+
+@pytest.fixture(scope="session")
+def layered(numeric: Any) -> Callable[..., Layered]:
+    """A model with repetitions, by its text, and statements about any of its layers."""
+    return lambda text, *wrt: Layered(numeric, text, *wrt)

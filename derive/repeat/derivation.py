@@ -17,7 +17,7 @@ from derive.pipeline import Derivation
 from derive.program import Program, Tensor
 from derive.repeat.induction import Induction, induct
 from derive.repeat.rounds import NoInductionError, Outline, outline
-from derive.repeat.scheme import Scheme
+from derive.repeat.scheme import Scheme, over
 from derive.repeat.unroll import Sizes, Unrolling
 
 
@@ -52,8 +52,13 @@ class Repeated:
             self.why_not = str(reason)
             return pipeline.gradient(self.program, asked), None
         bars = {e.out.primal: e.out for e in formulas.equations if e.out.kind == "cotangent"}
-        formulas = formulas.with_equations(formulas.equations, gradients=tuple((t, bars[t]) for t in asked))
-        return pipeline.completed(self.program, forward, formulas, found.report), found
+        pairs = tuple((t, bars[t]) for t in asked)
+        formulas = formulas.with_equations(formulas.equations, gradients=pairs)
+        raw = pipeline.pulled_back(forward, asked)
+        given = set(forward.equations)
+        known = {e.out: bars[e.out.primal] for e in raw.equations if e.out.primal in bars}
+        raw = raw.with_equations((e if e in given else over(e, known) for e in raw.equations), gradients=pairs)
+        return pipeline.completed(self.program, forward, formulas, found.report, raw), found
 
     def _of_scheme(self, asked: tuple[Tensor, ...]) -> list[Tensor]:
         """The tensors of the scheme of which these are members at this depth."""

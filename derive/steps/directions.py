@@ -13,6 +13,7 @@ from derive.expr import ONE, ZERO, Compare, Expr, Letter, Num, fresh_like, mul, 
 from derive.pipeline import Derivation
 from derive.program import Equation, Tensor, letters_for
 from derive.rewrite import factors, substitute
+from derive.steps.depth import from_the_start
 from derive.steps.edges import Edge
 from derive.steps.jacobians import matrix, written
 from derive.steps.step import Ratio, Reason, Side, Steps, Written
@@ -35,6 +36,8 @@ def story_of(derivation: Derivation) -> Story:
     """
     if any(t.index is not None and not isinstance(t.index, Num) for t in derivation.raw.tensors):
         raise GradcError("steps are told at one depth, for each of them is tested by number: ask the model's gradient")
+    if derivation.raw is derivation.formulas:
+        derivation = from_the_start(derivation)
     onward = any(e.out.kind == "tangent" for e in derivation.raw.equations)
     return (_Onward if onward else _Back)(derivation)
 
@@ -44,17 +47,11 @@ class _Back(Story):
 
     def ends(self) -> list[Tensor]:
         self.seed = next(iter(self.bars.values()))
-        if self.objective is not None and self.objective not in self.bars and not _is_unit(self.seed):
-            # A derivation that holds at every depth begins behind the objective.
-            bar = Tensor(f"d{self.objective.name}", (), "cotangent", primal=self.objective)
-            self.seed = Equation(bar, (), ONE)
-            self.bars = {self.objective: self.seed, **self.bars}
-            self.teller.bench.arrays[bar] = np.ones(())
         root = self.seed.out.primal
         assert root is not None
         self.root: Tensor = root
         self.extra = self.seed.letters[: self.seed.out.rank - root.rank]
-        self.known_seed = _is_unit(self.seed)
+        self.known_seed = all(f == ONE or isinstance(f, Compare) for f in factors(self.seed.body))
         self.fractions = self.known_seed and root is not self.objective
         if self.fractions:
             self.final, self.teller.rows, self.kept = {}, True, self.extra
@@ -173,11 +170,6 @@ class _Back(Story):
         if not self.fractions or len(self.extra) > 1 or len(own) > 1 or not letters:
             return None
         return (self.extra or (None,))[0], (own or (None,))[0]
-
-
-def _is_unit(seed: Equation) -> bool:
-    """Whether a cotangent begins a derivation: 1, or Kronecker deltas."""
-    return all(f == ONE or isinstance(f, Compare) for f in factors(seed.body))
 
 
 def _sum_of(parts: list[Side | None], row: Letter | None, col: Letter | None) -> forms.Form | None:

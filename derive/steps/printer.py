@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from derive.expr import ONE, Access, Compare, Expr, Letter, Not, negate
+from derive.contract import is_delta
+from derive.expr import ONE, Access, Add, Call, Compare, Expr, Letter, Not, negate
 from derive.forms import Form, Leaf, walk
 from derive.notation import Notation
 from derive.notation.index_text import IndexPrinter
@@ -189,7 +190,10 @@ class Printer:
 
 
 class _Inside(IndexPrinter):
-    """Index notation with given names, in which a derivative stands behind what it is multiplied with."""
+    """Index notation with given names.
+
+    Kronecker deltas stand in front of what they are multiplied with, then elements, sums, functions, derivatives.
+    """
 
     def __init__(self, style: _Unicode | _Latex, letters: Iterable[Letter]) -> None:
         own = tuple(letters)
@@ -201,12 +205,15 @@ class _Inside(IndexPrinter):
         """That not all of some equalities hold is said one by one."""
         if isinstance(e, Not) and all(isinstance(c, Compare) for c in factors(e.children[0])):
             return self.style.prose(" or ").join(self.condition(negate(c)) for c in factors(e.children[0]))
+        if isinstance(e, Compare) and e.op in ("==", "!=") and all(isinstance(c, Letter) for c in e.children):
+            first, second = sorted((self.piece(c).text for c in e.children), key=lambda text: (len(text), text))
+            return f"{first} {self.style.relations[e.op]} {second}"
         return super().condition(e)
 
     def reading_order(self, e: Expr) -> tuple[Any, ...]:
         order = super().reading_order(e)
-        if not isinstance(e, Access):
-            return order
-        t = e.tensor
-        later = (0.25 if t.of in self.style.roots else 0.5) if isinstance(t, Ratio) else 0.75 * (t in self.style.last)
+        later = -0.25 if is_delta(e) else 0.25 if isinstance(e, Add) else 0.5 if isinstance(e, Call) else 0.0
+        if isinstance(e, Access):
+            root = isinstance(e.tensor, Ratio) and e.tensor.of in self.style.roots
+            later = 0.75 if root else 0.8 if isinstance(e.tensor, Ratio) else 0.9 * (e.tensor in self.style.last)
         return (order[0] + later, *order[1:])

@@ -45,8 +45,10 @@ def test_every_step_of_every_model_holds(path):
     for name in gradient:
         assert any(s.target.name == name for s in steps), name
     assert all(s.text[0] and s.text[1] and s.tex[0] and s.tex[1] for s in steps)
-    # what the model line says is what the derivation is told of
-    assert {s.target.name for s in steps} >= {f.equation.out.primal.name for f in gradient.formulas}
+    # what is printed is told; what layers share is added up layer by layer only where the depth is a symbol
+    assert gradient.symbolic is not None or {s.target.name for s in steps} >= {
+        f.equation.out.primal.name for f in gradient.formulas
+    }
     assert str(gradient.steps()) == str(steps)
 
 
@@ -55,8 +57,8 @@ def test_a_product_in_rows():
     assert texts(steps, "A1") == [
         ("element", "Z2[n,c] = Σ_h′ A1[n,h′] W2[h′,c] + b2[c]"),
         ("total derivative", "∂loss/∂A1[n,h] = Σ_{n′,c} ∂loss/∂Z2[n′,c] ∂Z2[n′,c]/∂A1[n,h]"),
-        ("derivative of terms", "∂Z2[n′,c]/∂A1[n,h] = Σ_h′ 1[n = n′] W2[h′,c] 1[h′ = h]"),
-        ("collapse", "Σ_h′ 1[n = n′] W2[h′,c] 1[h′ = h] = 1[n = n′] W2[h,c]"),
+        ("derivative of terms", "∂Z2[n′,c]/∂A1[n,h] = Σ_h′ 1[n = n′] 1[h = h′] W2[h′,c]"),
+        ("collapse", "Σ_h′ 1[n = n′] 1[h = h′] W2[h′,c] = 1[n = n′] W2[h,c]"),
         ("Jacobian", "∂Z2[n,:]/∂A1[n,:] = W2ᵀ"),
         ("collapse", "∂loss/∂A1[n,h] = Σ_c ∂loss/∂Z2[n,c] ∂Z2[n,c]/∂A1[n,h]"),
         ("insert", "Σ_c ∂loss/∂Z2[n,c] ∂Z2[n,c]/∂A1[n,h] = Σ_c dZ2[n,c] W2[h,c]"),
@@ -85,8 +87,8 @@ def test_a_product_of_one_sample():
     assert texts(steps, "W1") == [
         ("element", "z[h] = Σ_d′ W1[h,d′] x[d′] + b1[h]"),
         ("total derivative", "∂loss/∂W1[h,d] = Σ_h′ ∂loss/∂z[h′] ∂z[h′]/∂W1[h,d]"),
-        ("derivative of terms", "∂z[h′]/∂W1[h,d] = Σ_d′ 1[h = h′] 1[d′ = d] x[d′]"),
-        ("collapse", "Σ_d′ 1[h = h′] 1[d′ = d] x[d′] = 1[h = h′] x[d]"),
+        ("derivative of terms", "∂z[h′]/∂W1[h,d] = Σ_d′ 1[h = h′] 1[d = d′] x[d′]"),
+        ("collapse", "Σ_d′ 1[h = h′] 1[d = d′] x[d′] = 1[h = h′] x[d]"),
         ("collapse", "∂loss/∂W1[h,d] = ∂loss/∂z[h] ∂z[h]/∂W1[h,d]"),
         ("insert", "∂loss/∂z[h] ∂z[h]/∂W1[h,d] = dz[h] x[d]"),
         ("matrix form", "dW1 = dz xᵀ"),
@@ -186,13 +188,13 @@ def test_the_double_sum_of_cross_entropy_collapses_letter_by_letter():
         ("element", "loss = −(1/n) Σ_{n′,c′} Y[n′,c′] log(P[n′,c′])"),
         (
             "derivative of terms",
-            "∂loss/∂P[n,c] = −(1/n) Σ_{n′,c′} ((1[n′ = n] 1[c′ = c] Y[n′,c′])/P[n′,c′])",
+            "∂loss/∂P[n,c] = −(1/n) Σ_{n′,c′} ((1[n = n′] 1[c = c′] Y[n′,c′])/P[n′,c′])",
         ),
         (
             "collapse",
-            "−(1/n) Σ_{n′,c′} ((1[n′ = n] 1[c′ = c] Y[n′,c′])/P[n′,c′]) = −(1/n) Σ_c′ ((Y[n,c′] 1[c′ = c])/P[n,c′])",
+            "−(1/n) Σ_{n′,c′} ((1[n = n′] 1[c = c′] Y[n′,c′])/P[n′,c′]) = −(1/n) Σ_c′ ((1[c = c′] Y[n,c′])/P[n,c′])",
         ),
-        ("collapse", "−(1/n) Σ_c′ ((Y[n,c′] 1[c′ = c])/P[n,c′]) = −Y[n,c]/(n P[n,c])"),
+        ("collapse", "−(1/n) Σ_c′ ((1[c = c′] Y[n,c′])/P[n,c′]) = −Y[n,c]/(n P[n,c])"),
         ("matrix form", "dP = −(Y ⊘ P)/n"),
     ]
 
@@ -206,8 +208,8 @@ def test_without_the_promise_the_sum_stays():
 def test_the_algebra_of_bce():
     gradient, steps = told("bce_probability")
     assert [(s.rule, s.text[1]) for s in steps if s.target.name == "p"] == [
-        ("element", "−(1/n) Σ_n′ (y[n′] log(p[n′]) + log(1 − p[n′]) (1 − y[n′]))"),
-        ("derivative of terms", "−(1/n) Σ_n′ 1[n′ = n] (y[n′]/p[n′] − (1 − y[n′])/(1 − p[n′]))"),
+        ("element", "−(1/n) Σ_n′ (y[n′] log(p[n′]) + (1 − y[n′]) log(1 − p[n′]))"),
+        ("derivative of terms", "−(1/n) Σ_n′ 1[n = n′] (y[n′]/p[n′] − (1 − y[n′])/(1 − p[n′]))"),
         ("collapse", "−(y[n]/p[n] − (1 − y[n])/(1 − p[n]))/n"),
         ("common denominator", "−(y[n] (1 − p[n]) − p[n] (1 − y[n]))/(n p[n] (1 − p[n]))"),
         ("algebra", "(p[n] − y[n])/(n p[n] (1 − p[n]))"),

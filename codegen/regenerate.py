@@ -19,7 +19,7 @@ from codegen.notebooks import executed
 from codegen.sheets import formulas_of, sheet
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURE = re.compile(r"(<!-- picture: (?P<example>\w+) -->\n)(.*?)(<!-- /picture -->)", re.DOTALL)
+PICTURE = re.compile(r"(<!-- picture: (?P<example>\w+)(?P<deltas> --deltas)? -->\n)(.*?)(<!-- /picture -->)", re.DOTALL)
 
 
 def expected(root: Path = ROOT) -> dict[str, str]:
@@ -32,16 +32,16 @@ def expected(root: Path = ROOT) -> dict[str, str]:
     for path in sorted((root / "examples").glob("*.ipynb")):
         files[f"examples/{path.name}"] = executed(path)
     readme = (root / "README.md").read_text(encoding="utf-8")
-    files["README.md"] = PICTURE.sub(lambda found: found[1] + _picture(root, found["example"]) + found[4], readme)
+    files["README.md"] = PICTURE.sub(lambda f: f[1] + _picture(root, f["example"], f["deltas"] or "") + f[5], readme)
     return files
 
 
-def _picture(root: Path, example: str) -> str:
+def _picture(root: Path, example: str, option: str) -> str:
     """A model beside what is derived from it."""
     path = root / "examples" / f"{example}.gc"
-    formulas = formulas_of(derive.load(path).gradient()).split("\n", 2)[2]
+    formulas = formulas_of(derive.load(path).gradient(), deltas=bool(option)).split("\n", 2)[2]
     text = path.read_text(encoding="utf-8").strip()
-    return f"```\n{text}\n```\n\n`gradc derive examples/{example}.gc` answers\n\n```\n{formulas}\n```\n"
+    return f"```\n{text}\n```\n\n`gradc derive examples/{example}.gc{option}` answers\n\n```\n{formulas}\n```\n"
 
 
 def present(root: Path = ROOT) -> dict[str, str]:

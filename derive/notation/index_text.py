@@ -117,8 +117,8 @@ class IndexPrinter:
             return self.chain(top)
         numbers = [p for p in top if not p.letters and not reads(p)]
         rest = [p for p in top if p not in numbers]
-        fixed = not any(p.letters for p in bottom)
-        if fixed and rest and (numbers or len(rest) > 1 or isinstance(rest[0], Reduce)):
+        fixed = not any(p.letters for p in bottom) and any(p.letters or isinstance(p, Reduce) for p in rest)
+        if fixed and (numbers or len(rest) > 1 or isinstance(rest[0], Reduce)):
             front = self.style.fraction(self.chain(numbers), self.chain(bottom))
             return Piece(
                 self.style.wrap(front, TIGHT) + self.style.dot + self.style.wrap(self.chain(rest), CHAIN), CHAIN

@@ -73,10 +73,10 @@ def test_a_mistake_in_the_model_points_at_its_place(here, capsys, command):
 
 
 def test_interrupting_is_130(here, monkeypatch):
-    def interrupt(path: str) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("codegen.commands.derive.load_model", interrupt)
+    monkeypatch.setattr("codegen.commands.derive.load_sized", interrupt)
     assert cli.run(["derive", "small.gc"]) == 130
 
 

@@ -9,13 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
+from derive import pipeline
 from derive.display import definitions, readable
 from derive.errors import GradcError
+from derive.expr import Dim
 from derive.notation import Notation
 from derive.notation.notebook import InNotebook, Shown
 from derive.pipeline import Derivation
-from derive.program import Equation, Tensor
+from derive.program import Equation, Program, Tensor, reads
 from derive.repeat.display import grouped, heading
+from derive.repeat.layer import last_program, layer_program
+from derive.repeat.rounds import Outline, Rounds
 from derive.repeat.scheme import Repeat
 from derive.simplify import Report
 from derive.steps import Steps, steps_of
@@ -153,9 +157,35 @@ class SymbolicGradient(Gradient):
     ``loops`` tells in which repetition a tensor is defined.
     """
 
-    def __init__(self, derivation: Derivation, loops: Mapping[Tensor, Repeat]) -> None:
+    def __init__(self, derivation: Derivation, loops: Mapping[Tensor, Repeat], outline: Outline) -> None:
         super().__init__(derivation)
         self.loops = loops
+        self.outline = outline
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether `steps` tell of every variable: of layers they do, not of what is shared or stands before them."""
+        rounds = Rounds(self.outline)
+        inside = {t for e in (*self.outline.before, *rounds.body) for t in reads(e.body)}
+        return not any(v in inside and not rounds.is_of_round(v) for v, _ in self.program.gradients)
+
+    def steps(self) -> Steps:
+        """The derivation of layer l from the layers that read it, after that of the last layer; every step was tested.
+
+        Each is told of a program of its own: see `derive.repeat.layer`.
+        """
+        families = {v.family for v, _ in self.program.gradients if v.family is not None}
+        rounds = Rounds(self.outline)
+        here = Dim(rounds.letter)
+
+        def told(program: Program) -> Steps:
+            wanted = [t for t in program.declared if t.family in families or t in dict(self.program.gradients)]
+            return steps_of(pipeline.gradient(program, tuple(wanted)))
+
+        last = told(last_program(self.outline))
+        layer = told(layer_program(self.outline))
+        behind = [s for s in last if s.target.kind != "param" or rounds.round_of(s.target) is None]
+        return Steps([*behind, *(s for s in layer if rounds.ahead(s.target, here) == 0)])
 
     def __str__(self) -> str:
         lines = grouped([(f.equation, f.matrix or f.index) for f in self.formulas], self.loops)

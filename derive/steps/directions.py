@@ -8,12 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from derive import forms
-from derive.errors import GradcError, Span
-from derive.expr import ONE, ZERO, Compare, Expr, Letter, Num, fresh_like, mul, sum_over
+from derive.errors import Span
+from derive.expr import ONE, ZERO, Compare, Expr, Letter, fresh_like, mul, sum_over
 from derive.pipeline import Derivation
 from derive.program import Equation, Tensor, letters_for
 from derive.rewrite import factors, substitute
-from derive.steps.depth import from_the_start
 from derive.steps.edges import Edge
 from derive.steps.jacobians import matrix, written
 from derive.steps.step import Ratio, Reason, Side, Steps, Written
@@ -30,14 +29,7 @@ def steps_of(derivation: Derivation) -> Steps:
 
 
 def story_of(derivation: Derivation) -> Story:
-    """How a derivation is told, before anything is said.
-
-    Raises GradcError for a derivation with a symbolic depth, of which nothing can be evaluated.
-    """
-    if any(t.index is not None and not isinstance(t.index, Num) for t in derivation.raw.tensors):
-        raise GradcError("steps are told at one depth, for each of them is tested by number: ask the model's gradient")
-    if derivation.raw is derivation.formulas:
-        derivation = from_the_start(derivation)
+    """How a derivation is told, before anything is said."""
     onward = any(e.out.kind == "tangent" for e in derivation.raw.equations)
     return (_Onward if onward else _Back)(derivation)
 

@@ -27,7 +27,8 @@ from derive.program import Property, Tensor
 from derive.rewrite import substitute, walk
 from derive.shapes import show_axes
 
-MAX_EDITS = 2000
+MAX_EDITS = 1500
+MAX_FIRST = 250  # edits after which a second slip is looked for
 # Promises that formulas silently rest on, the weaker ones first; the second entry says for which ranks.
 PROMISES: tuple[tuple[str, Callable[[Tensor], bool]], ...] = (
     ("simplex", lambda t: t.rank > 0),
@@ -104,10 +105,14 @@ def _mended(line: Line, e: Edit) -> str:
     return f"{expression_text(line.left)} = {expression_text(e.node)}".replace("_prime(", "′(")
 
 
+_ADDED = ("wrong operand", "missing factor", "missing term")
+
+
 def _two(case: Case) -> Reason | None:
     """One edit, after which a number or an extent is missing, or another factor belongs in the place of one."""
     line = case.claim.line
-    found = list(islice(edits(line.right, known_to(case.reader, line)), MAX_EDITS))
+    simple = (e for e in edits(line.right, known_to(case.reader, line)) if e.kind not in _ADDED)
+    found = list(islice(simple, MAX_FIRST))
     pieces = list(dict.fromkeys(f for whole in forms_of(case) for f in pieces_of(whole)))
     free = [f for f in pieces if f.letters <= set(case.claim.letters)]
     for e in found:

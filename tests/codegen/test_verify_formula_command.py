@@ -62,3 +62,25 @@ def test_bad_input_is_exit_2_and_a_message(here, capsys, arguments):
 def test_sizes_and_seed_choose_the_witness(here, capsys):
     assert cli.run(["verify-formula", "m.gc", "dp = p - y", "--size", "n=4", "--seed", "3"]) == 1
     assert "n = 4" in capsys.readouterr().out
+
+
+def test_a_file_of_formulas_needs_no_option_and_its_lines_are_named(here, capsys):
+    Path("lines.txt").write_text("# mine\n\ndp = p - y\nr = p - y\ndw = X' @ r\n")
+    assert cli.run(["verify-formula", "m.gc", "lines.txt"]) == 1
+    out = capsys.readouterr().out
+    assert "refuted   lines.txt:3: dp = p - y" in out
+    assert "noted     lines.txt:4: r = p - y" in out
+    assert "follows   lines.txt:5: dw = X' @ r" in out
+
+
+def test_what_derive_prints_is_a_file_of_formulas(here, capsys):
+    assert cli.run(["derive", "m.gc"]) == 0
+    Path("printed.txt").write_text(capsys.readouterr().out)
+    assert cli.run(["verify-formula", "m.gc", "printed.txt"]) == 0
+    assert capsys.readouterr().out.count("proved  ") == 4
+
+
+def test_an_error_names_the_line_of_the_file(here, capsys):
+    Path("lines.txt").write_text("dp = 2 * (p - y) / n\ndw = X' @ dq\n")
+    assert cli.run(["verify-formula", "m.gc", "lines.txt"]) == 2
+    assert "lines.txt:2:11: error: unknown name dq" in capsys.readouterr().err

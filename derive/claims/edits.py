@@ -23,7 +23,7 @@ def edits(node: tree.Expr, known: Known) -> list[Edit]:
     """All edits of one spot, those of the kinds that are tried first in front.
 
     >>> from derive.language.parse import parse_expression
-    >>> [expression_text(e.node) for e in edits(parse_expression("a - b"), Known()) if e.kind == "sign"]
+    >>> [shown(e.node) for e in edits(parse_expression("a - b"), Known()) if e.kind == "sign"]
     ['a + b', '-a - b']
     """
     found = [*_spots(node, lambda part: _here(part, known)), *_of_whole(node, known)]

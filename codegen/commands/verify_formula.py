@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from codegen.commands.common import Sizes, load_sized, model_argument, reporting, size_option
-from derive.claims import Stated, formulas_in, verify_formulas
+from derive.claims import Stated, formulas_in
+from derive.claims.layers import verify_lines
 from derive.errors import GradcError
 
 
@@ -22,7 +23,8 @@ def command(model: str, formulas: tuple[str, ...], path: str | None, sizes: Size
     """Say of each FORMULA whether it is right for MODEL.
 
     A formula is an equation in the language of models over its tensors and their cotangents, "dW1 = X' @ dZ1" or
-    "dW1[i,j] = sum[n] X[n,i]*dZ1[n,j]", or a Jacobian, "d(P, z)[i,j] = ...". Each is compared with the cotangents
+    "dW1[i,j] = sum[n] X[n,i]*dZ1[n,j]", or a Jacobian, "d(P, z)[i,j] = ...". Where layers repeat, "dW{l} = ..." speaks
+    of any layer. Each is compared with the cotangents
     behind it as they truly are, so that only a line that is wrong by itself is refuted. What gradc prints is read too:
     dA ⊙ relu′(Z), Xᵀ dZ, Σ_n, NumPy, and definitions, "dx = E/S, with E = exp(x), S = sum(E)".
 
@@ -38,7 +40,7 @@ def command(model: str, formulas: tuple[str, ...], path: str | None, sizes: Size
     if not lines:
         raise GradcError('no formula given; write one such as "dW1 = X\' @ dZ1", or -f FILE')
     net, left = load_sized(model, sizes)
-    verdicts = verify_formulas(net.program, lines, sizes=left, seed=seed)
+    verdicts = verify_lines(net.program, net.repeated, lines, sizes=left, seed=seed)
     click.echo("\n".join(map(str, verdicts)))
     return 0 if all(v.ok for v in verdicts) else 1
 

@@ -13,7 +13,7 @@ from typing import Any
 from derive.claims.plain import POSITION, plain
 from derive.errors import Source, SourceError, Span
 from derive.language import tree
-from derive.language.names import names_in
+from derive.language.names import name_text, names_in
 from derive.language.parse import parse_expression
 from derive.program import Program, Tensor, needed
 
@@ -74,7 +74,7 @@ class Line:
     def name(self) -> str:
         """The tensor on the left, as it is written."""
         node = self.left.operand if isinstance(self.left, tree.Index) else self.left
-        return node.name if isinstance(node, tree.Name) else self.text.partition("=")[0].strip()
+        return name_text(node) if isinstance(node, tree.Name) else self.text.partition("=")[0].strip()
 
 
 def read_line(written: str, scalars: frozenset[str] = frozenset()) -> Line:

@@ -25,6 +25,7 @@ from derive.language.parse import parse
 from derive.language.tensors import Hints, Value, of_tensor
 from derive.language.vocabulary import Vocabulary
 from derive.program import Equation, Program, Tensor
+from derive.repeat.members import base_and_offset, split_member
 from derive.rewrite import walk
 
 
@@ -70,6 +71,9 @@ class Reader:
         self.hidden = {t.name: of_tensor(t, dims=shown) for t in program.tensors if t.hidden and t.name not in entries}
         self.elab = Formulas(Names.of(entries), Slopes(vocabulary, program.equations), dims)
         self.elab.fresh()
+        for base in layers_named(program):
+            self.elab.names.entries.setdefault(base, Dim(base))
+        self.elab.names.widths |= {member[0] for d in dims if (member := split_member(d.name)) is not None}
         self.elab.batch = program.batch
         self.elab.differentiate = self._derivative
         for node in parse(program.text, program.name).statements if program.text else ():
@@ -225,3 +229,9 @@ def _places(letters: tuple[Letter, ...], right: Value) -> tuple[Expr, ...] | Non
 
 def _has_dim(e: Expr) -> bool:
     return any(isinstance(x, Dim) for x in walk(e))
+
+
+def layers_named(program: Program) -> list[str]:
+    """The letters and dims by which a program counts layers."""
+    indices = [base_and_offset(t.index) for t in program.tensors if t.index is not None]
+    return list(dict.fromkeys(known[0] for known in indices if known is not None and known[0]))

@@ -17,6 +17,7 @@ from derive.expr import Const, Expr
 from derive.language import tree
 from derive.language.lexer import RESERVED
 from derive.language.tensors import Value
+from derive.language.text import expression_text
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -46,14 +47,19 @@ def line_of(span: Span | None) -> str:
 
 
 def names_in(node: Any) -> set[str]:
-    """Every name that a piece of syntax mentions."""
+    """Every name that a piece of syntax mentions; a member of a family with its index."""
     if isinstance(node, tree.Name):
-        return {node.name}
+        return {name_text(node)}
     if isinstance(node, tuple):
         return set().union(*(names_in(n) for n in node))
     if isinstance(node, tree.Node):
         return set().union(*(names_in(getattr(node, f.name)) for f in fields(node) if f.name != "span"))
     return set()
+
+
+def name_text(node: tree.Name) -> str:
+    """The name as it is written, ``W{l+1}`` for a member of a family."""
+    return node.name if node.index is None else expression_text(node)
 
 
 class Names:

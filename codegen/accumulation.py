@@ -140,7 +140,7 @@ def costs_of(model: Differentiable, *names: str) -> str:
         lines += [
             f"Through layer {layers.letter}",
             f"  a cotangent back: {shown(layers.cotangent)}",
-            f"  a tangent forth:  {shown(layers.tangent)}, for each of the input's {shown(layers.directions)} directions",
+            f"  a tangent forth:  {shown(layers.tangent)}; {shown(layers.directions)} of them, one a direction",
             f"  all layers: {compared(layers.forward, layers.backward)}",
         ]
     return "\n".join(line for line in lines if line.strip())

@@ -77,6 +77,8 @@ def command(
         text = article(net.gradient(*wrt), steps=steps, shapes=shapes, deltas=deltas)
     else:
         text = _printed(net.gradient(*wrt), form, steps, deltas, shapes) + "\n"
+    if net.repeated is not None and net.repeated.why_not is not None:
+        click.echo(f"note: derived layer by layer, for this depth only: {net.repeated.why_not}", err=True)
     if output == "-":
         click.echo(text, nl=False)
     else:

@@ -55,6 +55,7 @@ class Loop:
     span: Span | None
     defined: dict[str, tuple[int, Tensor]] = field(default_factory=dict)
     assumed: dict[str, tuple[Tensor, Span | None]] = field(default_factory=dict)
+    early: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Families:
@@ -72,6 +73,11 @@ class Families:
         self._kept.append(dict(self.names.entries))
         self.names.entries[loop.letter] = Dim(loop.letter)
         self.open.append(loop)
+        for family in sorted(loop.families):  # what comes in is older than what the round declares, in every product
+            index = add(Dim(loop.letter), num(-1))
+            entry = self.names.entries.get(member(family, add(loop.first, num(-1))))
+            if isinstance(entry, Value) and entry.tensor is not None:
+                loop.early[member(family, index)] = self._moved_on(loop, entry.tensor, family, index)
 
     def end(self) -> None:
         """The round is over: what it assumed of the round before must be what it gives."""
@@ -162,18 +168,23 @@ class Families:
                 family=family,
             )
         start = self._start(loop, family, range(offset, offset + 1), span)
+        tensor = loop.early.get(member(family, index)) or self._moved_on(loop, start, family, index)
+        loop.assumed[family] = (tensor, span)
+        return tensor
+
+    @staticmethod
+    def _moved_on(loop: Loop, start: Tensor, family: str, index: Expr) -> Tensor:
+        """What a round reads of the round before, by what the first one reads."""
         by = add(Dim(loop.letter), mul(-1, loop.first))
-        tensor = start.like(
+        return start.like(
             name=member(family, index),
             axes=tuple(_moved_on(a, by) for a in start.axes),
             index=index,
             family=family,
-            kind="value" if start.kind not in ("param",) else start.kind,
+            kind="param" if start.kind == "param" else "value",
             properties=(),
             values=None,
         )
-        loop.assumed[family] = (tensor, span)
-        return tensor
 
     def _start(self, loop: Loop, family: str, offsets: range, span: Span | None) -> Tensor:
         """The member that the first round reads, which must be there before it."""

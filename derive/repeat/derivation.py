@@ -7,6 +7,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 
 from derive import pipeline
@@ -46,8 +47,9 @@ class Repeated:
             raise GradcError("no objective; use jacobian, or add a line `minimize …`")
         try:
             found = induct(self.outline, self._of_scheme(asked))
-            forward = self.unrolling.program(self.outline.forward)
-            formulas = self.unrolling.program(found.scheme)
+            declared = self.program.declared  # in the order of the text
+            forward = replace(self.unrolling.program(self.outline.forward), declared=declared)
+            formulas = replace(self.unrolling.program(found.scheme), declared=declared)
         except (NoInductionError, SourceError) as reason:
             self.why_not = str(reason)
             return pipeline.gradient(self.program, asked), None

@@ -63,30 +63,30 @@ n2 = 16
 n3 = 10
 DIMS = {"n0": n0, "n1": n1, "n2": n2, "n3": n3}
 PARAMS = {
-    "W3": (n2, n3),
-    "b3": (n3,),
     "W1": (n0, n1),
     "b1": (n1,),
     "W2": (n1, n2),
     "b2": (n2,),
+    "W3": (n2, n3),
+    "b3": (n3,),
 }
 _OFFSETS = {  # where they stand in the flat vector
-    "W3": 0,
-    "b3": 160,
-    "W1": 170,
-    "b1": 2218,
-    "W2": 2250,
-    "b2": 2762,
+    "W1": 0,
+    "b1": 2048,
+    "W2": 2080,
+    "b2": 2592,
+    "W3": 2608,
+    "b3": 2768,
 }
 _TOTAL = 2778
 _BATCH = "m"
 _AXES = {  # in the model's words
-    "W3": "[n2, n3]",
-    "b3": "[n3]",
     "W1": "[n0, n1]",
     "b1": "[n1]",
     "W2": "[n1, n2]",
     "b2": "[n2]",
+    "W3": "[n2, n3]",
+    "b3": "[n3]",
     "X": "[m, n0]",
     "Y": "[m, n3]",
 }
@@ -108,12 +108,12 @@ def init_params(seed=0):
     """The parameters at the start of training: views into one flat vector."""
     rng = np.random.default_rng(seed)
     params = _views(np.zeros(_TOTAL, DTYPE))
-    params["W3"][...] = rng.uniform(-math.sqrt(6.0 / (n2 + n3)), math.sqrt(6.0 / (n2 + n3)), (n2, n3))
-    params["b3"][...] = np.full((n3,), 0.0)
     params["W1"][...] = rng.normal(0.0, math.sqrt(2.0 / n0), (n0, n1))
     params["b1"][...] = np.full((n1,), 0.0)
     params["W2"][...] = rng.normal(0.0, math.sqrt(2.0 / n1), (n1, n2))
     params["b2"][...] = np.full((n2,), 0.0)
+    params["W3"][...] = rng.uniform(-math.sqrt(6.0 / (n2 + n3)), math.sqrt(6.0 / (n2 + n3)), (n2, n3))
+    params["b3"][...] = np.full((n3,), 0.0)
     return params
 
 
@@ -317,12 +317,12 @@ def _workspace(kind, size):
 
 @njit(error_model="numpy", cache=True)
 def _forward(m, theta, work, X, P):
-    W3 = theta[0:160].reshape((n2, n3))
-    b3 = theta[160:170]
-    W1 = theta[170:2218].reshape((n0, n1))
-    b1 = theta[2218:2250]
-    W2 = theta[2250:2762].reshape((n1, n2))
-    b2 = theta[2762:2778]
+    W1 = theta[0:2048].reshape((n0, n1))
+    b1 = theta[2048:2080]
+    W2 = theta[2080:2592].reshape((n1, n2))
+    b2 = theta[2592:2608]
+    W3 = theta[2608:2768].reshape((n2, n3))
+    b3 = theta[2768:2778]
     A0 = work[0 : 64 * m].reshape((m, n0))
     Z1_sum = work[64 * m : 96 * m].reshape((m, n1))
     A1 = Z1_sum  # written over it
@@ -376,12 +376,12 @@ def _forward(m, theta, work, X, P):
 
 @njit(error_model="numpy", cache=True)
 def _loss(m, theta, work, X, Y):
-    W3 = theta[0:160].reshape((n2, n3))
-    b3 = theta[160:170]
-    W1 = theta[170:2218].reshape((n0, n1))
-    b1 = theta[2218:2250]
-    W2 = theta[2250:2762].reshape((n1, n2))
-    b2 = theta[2762:2778]
+    W1 = theta[0:2048].reshape((n0, n1))
+    b1 = theta[2048:2080]
+    W2 = theta[2080:2592].reshape((n1, n2))
+    b2 = theta[2592:2608]
+    W3 = theta[2608:2768].reshape((n2, n3))
+    b3 = theta[2768:2778]
     A0 = work[0 : 64 * m].reshape((m, n0))
     Z1_sum = work[64 * m : 96 * m].reshape((m, n1))
     A1 = Z1_sum  # written over it
@@ -439,18 +439,18 @@ def _loss(m, theta, work, X, Y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(m, theta, grad, work, X, Y):
-    W3 = theta[0:160].reshape((n2, n3))
-    b3 = theta[160:170]
-    W1 = theta[170:2218].reshape((n0, n1))
-    b1 = theta[2218:2250]
-    W2 = theta[2250:2762].reshape((n1, n2))
-    b2 = theta[2762:2778]
-    dW1 = grad[170:2218].reshape((n0, n1))
-    db1 = grad[2218:2250]
-    dW2 = grad[2250:2762].reshape((n1, n2))
-    db2 = grad[2762:2778]
-    dW3 = grad[0:160].reshape((n2, n3))
-    db3 = grad[160:170]
+    W1 = theta[0:2048].reshape((n0, n1))
+    b1 = theta[2048:2080]
+    W2 = theta[2080:2592].reshape((n1, n2))
+    b2 = theta[2592:2608]
+    W3 = theta[2608:2768].reshape((n2, n3))
+    b3 = theta[2768:2778]
+    dW1 = grad[0:2048].reshape((n0, n1))
+    db1 = grad[2048:2080]
+    dW2 = grad[2080:2592].reshape((n1, n2))
+    db2 = grad[2592:2608]
+    dW3 = grad[2608:2768].reshape((n2, n3))
+    db3 = grad[2768:2778]
     A0 = work[0 : 64 * m].reshape((m, n0))
     Z1 = work[64 * m : 96 * m].reshape((m, n1))
     A1 = work[96 * m : 128 * m].reshape((m, n1))

@@ -122,8 +122,9 @@ def article(gradient: Gradient, *, steps: bool = False, shapes: bool = False, de
         ("Gradients in indices", group(parts.backward, index=True)),
     ]
     if steps:
-        title = "Steps" if gradient.symbolic is None else "Steps at this depth"
-        sections.append((title, story(gradient.steps(), gradient.notation.tex.tensor)))
+        told = gradient.telling
+        title = "Steps" if gradient.symbolic is None or told is not gradient else "Steps at this depth"
+        sections.append((title, story(told.steps(), told.notation.tex.tensor)))
     return document(notation.program, sections)
 
 

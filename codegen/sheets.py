@@ -152,8 +152,7 @@ def shape_of(t: Tensor) -> str:
 
 def steps_of(gradient: Gradient | DerivedModel, form: str = "matrix") -> str:
     """The derivation step by step: in LaTeX, as JSON, or as text for a terminal."""
-    if isinstance(gradient, Gradient) and gradient.symbolic is not None and gradient.symbolic.tells_all:
-        gradient = gradient.symbolic
+    gradient = gradient.telling if isinstance(gradient, Gradient) else gradient
     steps = gradient.steps()
     if form.startswith("latex"):
         return steps.latex()

@@ -115,6 +115,11 @@ class Gradient(InNotebook, Mapping[str, Formula]):
         return steps_of(self.derivation)
 
     @property
+    def telling(self) -> Gradient:
+        """The gradient whose steps tell most: that of any layer where it tells of every variable, else this one."""
+        return self.symbolic if self.symbolic is not None and self.symbolic.tells_all else self
+
+    @property
     def formulas(self) -> tuple[Formula, ...]:
         """The backward pass: every derived equation, in order."""
         return tuple(Formula(e, self.notation, self.derivation) for e in self.derivation.derived)

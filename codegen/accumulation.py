@@ -42,7 +42,7 @@ def costs(model: Differentiable, *names: str) -> Costs:
     >>> import derive
     >>> found = costs(derive.parse("dims d\nbatch n\ninput X : [n, d]\nparam w : [d]\nminimize sum((X @ w)^2)"))
     >>> found.forward, found.backward, found.passes
-    (2·d^2·n + 3·d·n, 3·d·n, d)
+    (3·n·d^2 + d, 2·d·n + d, d)
     """
     gradient = model.gradient(*names)
     backward = operations(gradient.derivation.derived)

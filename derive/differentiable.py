@@ -93,7 +93,8 @@ class Differentiable(InNotebook):
         derivation, induction = self.repeated.gradient(wrt)
         if induction is None:
             return Gradient(derivation)
-        return Gradient(derivation, SymbolicGradient(*flat_derivation(self.repeated.outline, induction), self.repeated.outline))
+        outline = self.repeated.outline
+        return Gradient(derivation, SymbolicGradient(*flat_derivation(outline, induction), outline))
 
     def jacobian(self, y: str, x: str) -> DerivedModel:
         """∂y/∂x, a model whose output ``result`` has the axes of y, then those of x."""

@@ -59,7 +59,7 @@ def moved(e: Expr, table: Mapping[str, Expr]) -> Expr:
     """An extent or an index with other expressions for some dims, also in the indices of members.
 
     >>> moved(Dim("n{l-1}") * Dim("l"), {"l": Dim("l") + 1})
-    (l + 1)·n{l}
+    n{l}·(l + 1)
     """
     if isinstance(e, Dim):
         if e.name in table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -128,7 +130,7 @@ def test_row_4_16_forward_against_backward_accumulation():
     sizes = {"m": 1, **{d.name: d.default for d in model.program.dims}}
     forward, backward = size(costs.forward, sizes), size(costs.backward, sizes)
     widths = [784, 30, 20, 10]
-    products = sum(2 * a * b for a, b in zip(widths, widths[1:], strict=False))
+    products = sum(2 * a * b for a, b in itertools.pairwise(widths))
     assert backward is not None
     assert products <= backward <= products + 5 * sum(widths)
     assert forward == widths[0] * backward

@@ -11,6 +11,7 @@ import itertools
 from dataclasses import replace
 
 from codegen.steps import Loop, Node, Part, Write, touches, writes_in
+from derive.deltas import guards_for, is_polynomial
 from derive.expr import (
     ONE,
     ZERO,
@@ -21,6 +22,7 @@ from derive.expr import (
     Letter,
     Mask,
     Mul,
+    Num,
     Reduce,
     Select,
     add,
@@ -62,7 +64,7 @@ def _choice(pairs: list[tuple[frozenset[Expr], Expr]]) -> Expr:
     out = [_pointwise(rest) for rest in plain]
     todo = [p for p in pairs if p[0]]
     while todo:
-        mask = min((m for masks, _ in todo for m in masks), key=lambda m: (-_uses(m, todo), m.key))
+        mask = min((m for masks, _ in todo for m in masks), key=lambda m: (_shifted(m), -_uses(m, todo), m.key))
         other = negate(mask)
         chosen = [(masks - {mask}, rest) for masks, rest in todo if mask in masks]
         refused = [(masks - {other}, rest) for masks, rest in todo if other in masks and mask not in masks]
@@ -71,6 +73,11 @@ def _choice(pairs: list[tuple[frozenset[Expr], Expr]]) -> Expr:
             mask, chosen, refused = other, refused, chosen
         out.append(select(branches(mask), _choice(chosen), _choice(refused)))
     return add(*out)
+
+
+def _shifted(mask: Expr) -> bool:
+    """Whether a mask reads at places that other masks may have to keep inside; it is decided after them."""
+    return any(not isinstance(p, (Access, Letter, Num)) for a in accesses(mask) for p in a.places)
 
 
 def _reversed(mask: Expr, other: Expr) -> bool:
@@ -127,33 +134,47 @@ def _flat(binders: tuple[Letter, ...]) -> Expr:
     return position
 
 
-def scattered(body: Expr, letters: tuple[Letter, ...]) -> tuple[Expr, Letter, Expr] | None:
-    """The mask ``[v == e]`` of a sum over labels ``e``, with ``v`` free: the mask, ``v`` and ``e``.
+Landing = tuple[Expr, Letter, Expr]
 
-    Only labels that are checked to be places of ``v`` count, since compiled code writes there unseen.
+
+def scattered(body: Expr, letters: tuple[Letter, ...]) -> list[Landing] | None:
+    """The masks ``[v == e]`` of a sum, with ``v`` free and ``e`` a place in summed letters: each mask, ``v`` and ``e``.
+
+    ``e`` is an affine place, such as ``2·i + p``, or a label. Only labels that are checked to be places of ``v``
+    count, since compiled code writes there unseen.
     """
     if not isinstance(body, Reduce) or body.op != "sum":
         return None
+    found: dict[Letter, Landing] = {}
     for f in factors(body.body):
         if isinstance(f, Compare) and f.op == "==":
             for letter, place in ((f.left, f.right), (f.right, f.left)):
-                if isinstance(letter, Letter) and letter in letters and isinstance(place, Access):
-                    labels = place.tensor.property("labels")
-                    if labels is not None and labels.extent == letter.extent:
-                        return f, letter, place
-    return None
+                if isinstance(letter, Letter) and letter in letters and _lands(place, letter, body.binders):
+                    found.setdefault(letter, (f, letter, place))
+    return list(found.values()) or None
+
+
+def _lands(place: Expr, letter: Letter, binders: tuple[Letter, ...]) -> bool:
+    if isinstance(place, Access):
+        labels = place.tensor.property("labels")
+        return labels is not None and labels.extent == letter.extent
+    return is_polynomial(place) and bool(place.letters) and place.letters <= set(binders)
 
 
 def _scatter(
-    part: Part, target: Access, letters: tuple[Letter, ...], body: Reduce, found: tuple[Expr, Letter, Expr]
+    part: Part, target: Access, letters: tuple[Letter, ...], body: Reduce, found: list[Landing]
 ) -> tuple[Node, ...]:
-    """A sum over ``[v == e]`` runs over the binders and adds at place ``e``."""
-    mask, letter, place = found
-    value = substitute(mul(*(g for g in factors(body.body) if g is not mask)), {letter: place})
-    added = substitute(target, {letter: place})
+    """A sum over ``[v == e]`` runs over the binders and adds at place ``e``, where that is inside."""
+    masks = [mask for mask, _, _ in found]
+    places: dict[Expr, Expr] = {letter: place for _, letter, place in found}
+    inside = [g for _, letter, place in found for g in guards_for(place, letter.extent) or ()]
+    value = substitute(mul(*inside, *(g for g in factors(body.body) if g not in masks)), places)
+    added = substitute(target, places)
     assert isinstance(added, Access)
     start = _loops(letters, Write(target, "sum", None, part))
-    order = (*body.binders, *(s for s in letters if s != letter))
+    rest = tuple(s for s in letters if s not in places)
+    affine = not any(isinstance(place, Access) for place in places.values())
+    order = _order(rest, body.binders, [added, *accesses(value)]) if affine else (*body.binders, *rest)
     return (*start, *_loops(order, Write(added, "sum", branches(value), part)))
 
 

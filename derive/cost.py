@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from functools import total_ordering
 
-from derive.expr import MINUS_ONE, Add, Call, Const, Dim, Expr, Letter, Mask, Mul, Num, Pow, Reduce, Select
+from derive.expr import MINUS_ONE, Access, Add, Call, Const, Dim, Expr, Letter, Mask, Mul, Num, Pow, Reduce, Select
 from derive.rewrite import factors
 from derive.scalar import operations
 
@@ -66,7 +66,7 @@ def cost(*expressions: Expr) -> Cost:
         counts[letters] = counts.get(letters, 0) + n
 
     def visit(e: Expr) -> None:
-        if e in seen or isinstance(e, (Letter, Num, Dim, Const)):
+        if e in seen or isinstance(e, (Access, Letter, Num, Dim, Const)):  # places cost nothing
             return
         seen.add(e)
         if isinstance(e, Reduce):

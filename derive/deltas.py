@@ -26,8 +26,8 @@ from derive.expr import (
     num,
     split_coefficient,
 )
-from derive.rewrite import substitute, terms, walk
-from derive.shapes import never_negative
+from derive.rewrite import factors, substitute, terms, walk
+from derive.shapes import never_negative, polynomial
 
 
 def eliminate(parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter], bool]:
@@ -55,17 +55,23 @@ def _narrowed(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Let
     for p in parts:
         if isinstance(p, Compare) and p.op == "<" and isinstance(p.left, Letter) and p.left in bound:
             extent = p.right
-            if not extent.letters and _is_integer(extent) and never_negative(add(p.left.extent, mul(-1, extent))):
+            if not extent.letters and is_polynomial(extent) and never_negative(add(p.left.extent, mul(-1, extent))):
                 return p, p.left, fresh(extent, p.left.hint)
     return None
 
 
 def _solvable(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Expr, list[Expr]] | None:
-    """A delta, the letter it determines, what that letter is, and the guards; plain letters come first."""
-    affine: tuple[Expr, Letter, Expr, list[Expr]] | None = None
+    """A delta, the letter it determines, what that letter is, and the guards.
+
+    A letter whose value needs no guard comes first, then the one that runs furthest: a convolution's cotangent stays
+    a sum over the small kernel. Beside a stride, [k == 2i + p], nothing is solved under guards: over i and p
+    the sum visits what there is, while over i alone most of its terms are 0.
+    """
+    affine: list[tuple[tuple[int, int], tuple[Expr, Letter, Expr, list[Expr]]]] = []
     for p in parts:
         if not isinstance(p, Compare) or p.op != "==":
             continue
+        strided = any(s in bound for t in terms(add(p.left, mul(-1, p.right))) for s in _strided(t))
         for side, other in ((p.left, p.right), (p.right, p.left)):
             for letter in bound:
                 value = _solved(side, other, letter)
@@ -74,8 +80,20 @@ def _solvable(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Exp
                     continue
                 if not guards:
                     return p, letter, value, []
-                affine = affine or (p, letter, value, guards)
-    return affine
+                if not strided:
+                    affine.append((_reach(letter.extent), (p, letter, value, guards)))
+    return max(affine, key=lambda a: a[0])[1] if affine else None
+
+
+def _strided(term: Expr) -> frozenset[Letter]:
+    """The letters of a term with another coefficient than 1 and -1."""
+    coefficient, rest = split_coefficient(term)
+    return frozenset() if abs(coefficient) == 1 and isinstance(rest, Letter) else term.letters
+
+
+def _reach(extent: Expr) -> tuple[int, int]:
+    """What orders extents where sizes are not known: numbers by their value, then dims, then sums such as n-k+1."""
+    return (0, int(extent.value)) if isinstance(extent, Num) else (2 if isinstance(extent, Add) else 1, 0)
 
 
 def _solved(side: Expr, other: Expr, letter: Letter) -> Expr | None:
@@ -103,12 +121,12 @@ def guards_for(value: Expr, extent: Expr) -> list[Expr] | None:
         return [] if known == extent else None
     if any(isinstance(n, (Access, Reduce)) for n in walk(value)):
         return None
-    low, high = _bounds(value)
+    low, high = bounds(value)
     guards = []
     if not never_negative(low):
-        guards.append(_at_least_zero(value))
+        guards.append(at_least_zero(value))
     if not never_negative(add(extent, -1, mul(-1, high))):
-        guards.append(_at_least_zero(add(extent, -1, mul(-1, value))))
+        guards.append(at_least_zero(add(extent, -1, mul(-1, value))))
     return guards
 
 
@@ -121,9 +139,9 @@ def decided(e: Compare) -> Expr:
     >>> k = fresh(num(1), "k"); decided(Compare("==", num(0), k)), decided(Compare("==", i, Dim("n")))
     (1, 0)
     """
-    if not all(_is_integer(side) for side in (e.left, e.right)):
+    if not all(is_polynomial(side) for side in (e.left, e.right)):
         return e
-    low, high = _bounds(add(e.right, mul(-1, e.left), -1 if e.op == "<" else 0))
+    low, high = bounds(add(e.right, mul(-1, e.left), -1 if e.op == "<" else 0))
     if e.op in ("==", "!="):
         if low == high == ZERO:  # an axis of one place: [0 == i]
             return ONE if e.op == "==" else ZERO
@@ -134,28 +152,34 @@ def decided(e: Compare) -> Expr:
     return ZERO if never_negative(add(mul(-1, high), -1)) else e
 
 
-def _is_integer(e: Expr) -> bool:
+def is_polynomial(e: Expr) -> bool:
     """Whether ``e`` is a polynomial in letters and extents with whole coefficients."""
     return all(
         isinstance(n, (Add, Mul, Letter, Dim)) or (isinstance(n, Num) and n.value.denominator == 1) for n in walk(e)
     )
 
 
-def _bounds(value: Expr) -> tuple[Expr, Expr]:
-    """The least and the largest value over the ranges of its letters."""
+def bounds(value: Expr) -> tuple[Expr, Expr]:
+    """The least and the largest value over the ranges of its letters.
+
+    >>> from derive.expr import Dim, fresh
+    >>> n = Dim("n"); i = fresh(n, "i"); bounds(2 * i + 1), bounds(n * i)
+    ((1, 2·n + -1), (0, n^2 + -1·n))
+    """
     low: Expr = num(0)
     high: Expr = num(0)
     for t in terms(value):
-        coefficient, rest = split_coefficient(t)
-        if isinstance(rest, Letter):
-            last = mul(coefficient, add(rest.extent, -1))
-            low, high = (low, high + last) if coefficient > 0 else (low + last, high)
+        found = [x for x in factors(t) if isinstance(x, Letter)]
+        if len(found) == 1 and all(isinstance(x, (Num, Dim, Letter)) for x in factors(t)):
+            coefficient = mul(*(x for x in factors(t) if x is not found[0]))
+            last = polynomial(mul(coefficient, add(found[0].extent, -1)))
+            low, high = (low, high + last) if split_coefficient(t)[0] > 0 else (low + last, high)
         else:
             low, high = low + t, high + t
     return low, high
 
 
-def _at_least_zero(e: Expr) -> Expr:
+def at_least_zero(e: Expr) -> Expr:
     """[0 ≤ e], with negative terms on the other side: [1 ≤ i], [i + 1 ≤ n] as [i < n]."""
     above = [t for t in terms(e) if split_coefficient(t)[0] > 0]
     below = [mul(-1, t) for t in terms(e) if split_coefficient(t)[0] < 0]

@@ -205,8 +205,8 @@ class _Grid:
         for f in e.args:
             if not isinstance(f, Mask):
                 value = value * self.at(f, axes, guarded or bool(masks))
-        for m in masks:
-            value = np.where(self.at(m, axes, guarded) != 0, value, 0)
+        for m in masks:  # one mask may be what keeps the reads of another inside
+            value = np.where(self.at(m, axes, guarded or len(masks) > 1) != 0, value, 0)
         return value
 
     def reduction(self, e: Reduce, axes: tuple[Letter, ...], guarded: bool) -> Any:

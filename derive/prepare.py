@@ -12,7 +12,7 @@ from collections import Counter
 from derive.expr import Access, Add, Call, Expr, Num, Pow, Reduce, power
 from derive.hoist import Namer, guarded, hoist, is_scale, map_branches, ordered_letters, standard
 from derive.program import Equation, Program
-from derive.rewrite import map_children, walk
+from derive.rewrite import accesses, map_children, walk
 
 _STEMS = {"exp": "E", "tanh": "T", "erf": "R", "sigmoid": "S", "softplus": "S"}
 
@@ -33,6 +33,8 @@ def prepare(program: Program) -> Program:
         out.append(equation.with_body(body))
 
     def visit(e: Expr, given: tuple[Expr, ...]) -> Expr:
+        if isinstance(e, Access):
+            return e
         if isinstance(e, Pow) and isinstance(e.exponent, Num) and _key(positive := _positive_power(e)) in wanted:
             name = namer.name(guarded(positive, given), "s", emit)
             return name if positive == e else power(name, -1)
@@ -97,6 +99,11 @@ def _worth_a_name(program: Program) -> set[Expr]:
                 wanted.add(_key(node))
             elif isinstance(node, Reduce):
                 wanted.update(_key(n) for n in walk(node.body) if isinstance(n, Call) and n.function.name == "exp")
-            elif isinstance(node, Add) and node.letters and not any(isinstance(n, Reduce) for n in walk(node)):
+            elif (
+                isinstance(node, Add)
+                and node.letters
+                and accesses(node)
+                and not any(isinstance(n, Reduce) for n in walk(node))
+            ):
                 sums[_key(node)] += 1
     return wanted | {key for key, count in sums.items() if count > 1}

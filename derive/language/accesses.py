@@ -1,21 +1,25 @@
 """Accesses: brackets after a tensor, in index notation (a place on every axis) and in tensor notation (slices).
 
 In: the syntax of the brackets and the letters in scope. Out: a `Value` that reads the operand at those places.
-A place is a letter, an extent, or an element of an integer tensor.
+A place is affine in letters and extents, or an element of an integer tensor; a padded access is a choice by range.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from derive.deltas import at_least_zero, bounds, is_polynomial
 from derive.errors import NotSupportedYet, SourceError, Span
-from derive.expr import ZERO, Expr, Num, add
+from derive.expr import ONE, ZERO, Expr, Letter, Num, add, mul, select
 from derive.language import tree
-from derive.language.indices import Scope, check_constant_place, check_count, check_inside
+from derive.language.indices import Affine, Range, Scope, Site, check_constant_place, check_count, check_inside
 from derive.language.names import names_in
 from derive.language.tensors import Hints, Places, Value
-from derive.shapes import never_negative, polynomial, show_extent, size
+from derive.language.text import expression_text
+from derive.ranges import leaving
+from derive.rewrite import factors, terms
+from derive.shapes import never_negative, polynomial, show_axes, show_extent, size
 
 if TYPE_CHECKING:
     from derive.language.expressions import Elaborator
@@ -24,25 +28,66 @@ Place = Callable[[Hints], Expr]
 
 
 def access(elab: Elaborator, node: tree.Index, scope: Scope) -> Value:
-    """``X[i, t[j], 0]`` in index notation: one place on every axis."""
-    if node.padding is not None:
-        raise NotSupportedYet("padding in an index", node.span)
+    """``X[i+p, t[j], 0]`` in index notation: one place on every axis; ``X[i-1 | 0]`` also outside of it."""
     if isinstance(node.operand, tree.Index):
         raise SourceError("an access has one pair of brackets", node.span, hint="write X[i, j], not X[i][j]")
     operand = elab.value(node.operand)
     check_count(operand, len(node.items), node.span)
-    places = [_place(elab, item, operand, axis, scope) for axis, item in enumerate(node.items)]
-    return Value((), lambda _, hints: operand.build(tuple(p(hints) for p in places), hints), labels=operand.labels)
+    padding = node.padding
+    inside = scope if padding is None else scope.conditional()
+    places = [_place(elab, item, operand, axis, inside) for axis, item in enumerate(node.items)]
+    if padding is None:
+        return Value((), lambda _, hints: operand.build(tuple(p(hints) for p in places), hints), labels=operand.labels)
+    outside = None if isinstance(padding, str) else elab.value(padding, scope)
+
+    def build(_: Places, hints: Hints) -> Expr:
+        return _padded(operand, tuple(p(hints) for p in places), outside, hints)
+
+    return Value((), build, labels=operand.labels if outside is None else None)
+
+
+def _padded(operand: Value, places: Places, outside: Value | None, hints: Hints, axis: int = 0) -> Expr:
+    """The element at ``places``; where a place leaves its axis ``outside``, without which the border stands there.
+
+    Either is a choice between plain accesses, so that nothing new has to be differentiated.
+    """
+    if axis == len(places):
+        return operand.build(places, hints)
+
+    def at(place: Expr) -> Expr:
+        return _padded(operand, (*places[:axis], place, *places[axis + 1 :]), outside, hints, axis + 1)
+
+    place, last = places[axis], add(operand.axes[axis], -1)
+    out = at(place)
+    low, high = bounds(place) if is_polynomial(place) else (place, place)
+    for distance, least, border in ((add(last, mul(-1, place)), add(last, mul(-1, high)), last), (place, low, ZERO)):
+        if not never_negative(least) and is_polynomial(place):
+            out = select(at_least_zero(distance), out, at(border) if outside is None else outside.build((), hints))
+    return out
+
+
+def check_branches(chosen: Expr, sizes: Mapping[str, int], span: Span | None) -> None:
+    """Refuse a conditional in which an access may leave its axis where its branch is taken."""
+    for found, axis, _ in leaving(chosen, sizes):
+        name, axes = found.tensor.name, show_axes(found.tensor.axes)
+        read = f"{name}[{', '.join(map(show_extent, found.places))}]"
+        raise SourceError(
+            f"{read} may leave axis {axis} of {name} {axes} in a branch that is taken",
+            span,
+            hint="compare its letters with the bounds of the axis, or say what stands outside: "
+            f"{read.removesuffix(']')} | 0]",
+        )
 
 
 def _place(elab: Elaborator, item: tree.Expr | tree.Slice, operand: Value, axis: int, scope: Scope) -> Place:
     if isinstance(item, tree.Slice):
         raise SourceError("a slice cannot stand in index notation", item.span, hint="write a letter")
+    site = Site(operand, axis, scope.guarded, item.span)
     letter = scope.ranges.get(item.name) if isinstance(item, tree.Name) else None
     if letter is not None:
         found = letter
         found.used = True
-        found.sites.append((operand, axis, scope.guarded, item.span))
+        found.sites.append(site)
         return lambda hints: found.place()
     if isinstance(item, tree.Index) or _is_integer(elab, item):
         inner = elab.value(item, scope)
@@ -62,7 +107,11 @@ def _place(elab: Elaborator, item: tree.Expr | tree.Slice, operand: Value, axis:
         )
         return lambda hints: inner.build((), hints)
     if names_in(item) & set(scope):
-        raise NotSupportedYet("an affine index such as i+1", item.span)
+        form = _affine(elab, item, scope)
+        for r, _ in form.terms:
+            r.used = True
+            r.affine.append((form, site))
+        return lambda hints: form.place()
     if isinstance(item, tree.Name) and elab.names.get(item.name) is None and item.name not in elab.names.later:
         raise SourceError(
             f"the letter {item.name} is free: it stands on no left side and under no reduction",
@@ -75,10 +124,32 @@ def _place(elab: Elaborator, item: tree.Expr | tree.Slice, operand: Value, axis:
     return lambda hints: place
 
 
+def _affine(elab: Elaborator, item: tree.Expr, scope: Scope) -> Affine:
+    """A place in letters: ``2*i+p-1``; a letter comes before a dim of its name."""
+    if "[" in expression_text(item):
+        raise NotSupportedYet("an affine index with an element of data, such as t[i]+1,", item.span)
+    stands = {name: Letter(ONE, k, name) for k, name in enumerate(scope)}
+    e = polynomial(elab.extent(item, stands))
+    found: list[tuple[Range, Expr]] = []
+    rest: list[Expr] = []
+    for t in terms(e):
+        letters = [f for f in factors(t) if f.letters]
+        if not letters:
+            rest.append(t)
+            continue
+        coefficient = mul(*(f for f in factors(t) if f is not letters[0]))
+        if len(letters) > 1 or not isinstance(letters[0], Letter):
+            raise SourceError(
+                f"{show_extent(e)} is no sum of letters with coefficients", item.span, hint="such as x[2*i+p-1]"
+            )
+        found.append((scope.ranges[letters[0].hint], coefficient))
+    return Affine(tuple(found), add(*rest), show_extent(e))
+
+
 def cut(elab: Elaborator, node: tree.Index) -> Value:
     """``X[0, 1:n]`` in tensor notation: a number drops its axis, a slice keeps a part of it."""
     if node.padding is not None:
-        raise NotSupportedYet("padding in an index", node.span)
+        raise SourceError("padding is for index notation", node.span, hint="name the indices: y[i:n] = x[i-1 | 0]")
     v = elab.value(node.operand)
     if len(node.items) > v.rank:
         check_count(v, len(node.items), node.span)

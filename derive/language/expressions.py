@@ -12,7 +12,7 @@ from dataclasses import replace
 from derive.errors import SourceError, Span
 from derive.expr import ONE, Dim, Expr, Num, add, compare, mul, negate, num, power, reduce_, select
 from derive.language import calls, tree
-from derive.language.accesses import access, cut
+from derive.language.accesses import access, check_branches, cut
 from derive.language.extents import extent
 from derive.language.families import Families, full_name
 from derive.language.indices import Range, Scope, check_used
@@ -116,7 +116,15 @@ class Elaborator:
             case tree.Conditional(chosen, condition, other):
                 inner = None if scope is None else scope.conditional()
                 operands = [self.value(condition, scope), self.value(chosen, inner), self.value(other, inner)]
-                return elementwise(operands, lambda c, a, b: select(as_mask(c), a, b), "if", node.span)
+                outermost = scope is not None and not scope.guarded
+
+                def choose(c: Expr, a: Expr, b: Expr) -> Expr:
+                    chosen = select(as_mask(c), a, b)
+                    if outermost:
+                        check_branches(chosen, self.sizes, node.span)
+                    return chosen
+
+                return elementwise(operands, choose, "if", node.span)
             case tree.Reduction():
                 return self._reduction(node, scope)
             case tree.CallExpr():
@@ -232,11 +240,14 @@ class Elaborator:
         body = self.value(node.body, (scope or Scope({})).inside(*ranges))
         for r in ranges:
             check_used(r)
-        extents = [r.resolve(self.sizes) for r in ranges]
+        if scope is None:  # else a letter around this one may still get its range from what follows
+            for r in ranges:
+                r.resolve(self.sizes)
         op = "sum" if node.op == "mean" else node.op
-        scale = mul(*(e**-1 for e in extents)) if node.op == "mean" else ONE
 
         def build(places: Places, hints: Hints) -> Expr:
+            extents = [r.resolve(self.sizes) for r in ranges]
+            scale = mul(*(e**-1 for e in extents)) if node.op == "mean" else ONE
             pairs = zip(ranges, extents, strict=True)
             letters = [hints.fresh(e) if self.catalogue else hints.named(e, r.name) for r, e in pairs]
             for r, letter in zip(ranges, letters, strict=True):
@@ -245,6 +256,6 @@ class Elaborator:
 
         return Value((), build)
 
-    def extent(self, node: tree.Expr) -> Expr:
-        """An integer polynomial in dims."""
-        return extent(self.names, node)
+    def extent(self, node: tree.Expr, letters: Mapping[str, Expr] | None = None) -> Expr:
+        """An integer polynomial in dims, and in letters where a place is meant."""
+        return extent(self.names, node, letters)

@@ -5,10 +5,11 @@ In: syntax. Out: the expanded polynomial as an `Expr` over `Dim`, or an error th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from derive.errors import SourceError
-from derive.expr import Add, Dim, Expr, Mul, Num, Pow, add, mul, num, power
+from derive.expr import Add, Dim, Expr, Letter, Mul, Num, Pow, add, mul, num, power
 from derive.language import tree
 from derive.language.names import Names
 from derive.language.tensors import Value
@@ -16,28 +17,28 @@ from derive.repeat.members import base_and_offset, member
 from derive.shapes import polynomial, show_extent
 
 
-def extent(names: Names, node: tree.Expr) -> Expr:
-    """The integer polynomial in dims that a piece of syntax is.
+def extent(names: Names, node: tree.Expr, letters: Mapping[str, Expr] | None = None) -> Expr:
+    """The integer polynomial in dims, and in given letters, that a piece of syntax is.
 
     >>> from derive.expr import Dim
     >>> from derive.language.parse import parse_expression
     >>> extent(Names.of({"n": Dim("n")}), parse_expression("2*(n-1)")) == 2 * Dim("n") - 2
     True
     """
-    e = polynomial(_extent(names, node))
+    e = polynomial(_extent(names, letters or {}, node))
     if isinstance(e, Num) and e.value.denominator != 1:
         raise SourceError(f"{e} is not an integer, and an extent is one", node.span)
     return e
 
 
-def _extent(names: Names, node: tree.Expr) -> Expr:
+def _extent(names: Names, letters: Mapping[str, Expr], node: tree.Expr) -> Expr:
     match node:
         case tree.Number(value):
             if value.denominator != 1:
                 raise SourceError(f"{node.text} is not an integer, and an extent is one", node.span)
             return num(value)
         case tree.Name(name, None):
-            entry = names.find(name, node.span)
+            entry = letters[name] if name in letters else names.find(name, node.span)
             if isinstance(entry, Value):
                 raise SourceError(f"{name} is a tensor, not an extent", node.span, hint="extents are declared by dims")
             if not _is_extent(entry):
@@ -49,20 +50,23 @@ def _extent(names: Names, node: tree.Expr) -> Expr:
                     f"{name} is no family of dims", node.span, hint=f"declare it: dims {name}{{0..L}} = [784, 30, 10]"
                 )
             assert index is not None
-            layer = _extent(names, index)
+            layer = _extent(names, {}, index)
             if base_and_offset(layer) is None:
                 raise SourceError(f"{show_extent(layer)} is no layer", index.span or node.span)
             return Dim(member(name, layer))
         case tree.Unary("-", operand):
-            return mul(-1, _extent(names, operand))
+            return mul(-1, _extent(names, letters, operand))
         case tree.Chain(first, rest) if rest[0][0] in "+-":
-            return add(_extent(names, first), *(mul(1 if op == "+" else -1, _extent(names, x)) for op, x in rest))
+            return add(
+                _extent(names, letters, first),
+                *(mul(1 if op == "+" else -1, _extent(names, letters, x)) for op, x in rest),
+            )
         case tree.Chain(first, rest) if all(op == "*" for op, _ in rest):
-            return mul(_extent(names, first), *(_extent(names, x) for _, x in rest))
+            return mul(_extent(names, letters, first), *(_extent(names, letters, x) for _, x in rest))
         case tree.Chain(_, rest) if any(op == "/" for op, _ in rest):
             raise SourceError("an extent is an integer polynomial: it is not divided", node.span)
         case tree.Power(base, tree.Number(value)) if value.denominator == 1 and 0 <= value < 100:
-            return _small(power(_extent(names, base), num(value)), node)
+            return _small(power(_extent(names, letters, base), num(value)), node)
     raise SourceError(
         "an extent is an integer polynomial in dims, such as 2*n-k+1",
         node.span,
@@ -87,4 +91,4 @@ def _is_extent(e: Expr) -> bool:
             and isinstance(e.exponent, Num)
             and e.exponent.value >= Fraction(0)
         )
-    return isinstance(e, Dim) or (isinstance(e, (Add, Mul)) and all(_is_extent(c) for c in e.children))
+    return isinstance(e, (Dim, Letter)) or (isinstance(e, (Add, Mul)) and all(_is_extent(c) for c in e.children))

@@ -1,62 +1,185 @@
 """Index letters: what they run over, found from where they stand; and accesses with a place on every axis.
 
-In: letters as an equation or a reduction introduces them, and the axes on which they stand. Out: letters
-with extents, or an error that names the two axes that disagree, or the letter that stands on none.
+In: letters as an equation or a reduction introduces them, and the axes on which they stand, alone or in an affine
+place such as 2*i+p. Out: letters with extents, or an error that names the two axes that disagree, the letter that
+stands on none, or the place that leaves its axis.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import floor
+from typing import NoReturn
 
 from derive.errors import SourceError, Span
-from derive.expr import Expr, Num
+from derive.expr import Expr, Num, add, mul, num, split_coefficient
 from derive.language.tensors import Value
-from derive.shapes import never_negative, show_axes, show_extent, size
+from derive.ranges import holds
+from derive.rewrite import terms
+from derive.shapes import never_negative, polynomial, show_axes, show_extent, size
 
 
-@dataclass
+@dataclass(frozen=True)
+class Affine:
+    """A place: letters with coefficients, and a polynomial in dims. ``text`` is how the user wrote it."""
+
+    terms: tuple[tuple[Range, Expr], ...]
+    rest: Expr
+    text: str
+
+    def place(self) -> Expr:
+        """The place, once its letters are known."""
+        return add(self.rest, *(mul(c, r.place()) for r, c in self.terms))
+
+    def bounds(self, sizes: Mapping[str, int], but: Range | None = None) -> tuple[Expr, Expr]:
+        """The least and the largest place; the letter ``but`` stands at 0."""
+        low = high = self.rest
+        for r, c in self.terms:
+            if r is not but:
+                last = polynomial(mul(c, r.find(sizes) - 1))
+                low, high = (low, add(high, last)) if never_negative(c) else (add(low, last), high)
+        return low, high
+
+
+@dataclass(frozen=True)
+class Site:
+    """An axis on which a letter stands, alone or in an affine place; ``free`` where it need not be in range."""
+
+    value: Value
+    axis: int
+    free: bool
+    span: Span | None
+
+    @property
+    def extent(self) -> Expr:
+        """How long the axis is."""
+        return self.value.axes[self.axis]
+
+    @property
+    def shown(self) -> str:
+        """The axis in words."""
+        return f"axis {self.axis} of {self.value.show()}"
+
+
+@dataclass(eq=False)
 class Range:
-    """One letter: its extent where it is known, and every axis on which it stands alone."""
+    """One letter: its extent where it is known, and every axis on which it stands."""
 
     name: str
     span: Span | None
     extent: Expr | None = None
-    sites: list[tuple[Value, int, bool, Span | None]] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+    affine: list[tuple[Affine, Site]] = field(default_factory=list)
     used: bool = False
     letter: Expr | None = None
+    asked: bool = False
+    explicit: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.explicit = self.extent is not None
 
     def place(self) -> Expr:
         """The letter, once the equation or the reduction is being written out."""
         assert self.letter is not None, self.name
         return self.letter
 
+    def find(self, sizes: Mapping[str, int]) -> Expr:
+        """The extent: as given, else that of the axis it stands on alone, else the longest that stays inside."""
+        if self.extent is None:
+            if self.asked:
+                self._unknown(f"how far {self.name} runs follows from a letter that follows from {self.name}")
+            self.asked = True
+            alone = sorted(self.sites, key=lambda s: s.free)  # stable: the first that must be in range
+            self.extent = alone[0].extent if alone else self._longest(sizes)
+        return self.extent
+
+    def _longest(self, sizes: Mapping[str, int]) -> Expr:
+        options: list[Expr] = []
+        for form, site in self.affine:
+            if site.free:
+                continue
+            low, high = form.bounds(sizes, but=self)
+            coefficient = next(c for r, c in form.terms if r is self)
+            if never_negative(coefficient):
+                room = add(site.extent, -1, mul(-1, high))
+            else:
+                room, coefficient = low, mul(-1, coefficient)
+            steps = _whole_steps(room, coefficient)
+            if steps is None:
+                self._unknown(f"how far {self.name} runs in {form.text} on {site.shown} is no polynomial in dims")
+            else:
+                options.append(polynomial(steps + 1))
+        shortest = [o for o in options if all(never_negative(other - o) for other in options)]
+        if not options:
+            self._unknown(f"nothing says how far {self.name} runs: it stands alone on no axis")
+        if not shortest:
+            shown = " or ".join(dict.fromkeys(map(show_extent, options)))
+            self._unknown(f"{self.name} may run over {shown}, which depends on sizes")
+        found = size(shortest[0], sizes)
+        if found is not None and found < 1:
+            form, site = next(f for f in self.affine if not f[1].free)
+            raise SourceError(f"no {self.name} keeps {form.text} on {site.shown}", site.span)
+        return shortest[0]
+
+    def _unknown(self, why: str) -> NoReturn:
+        raise SourceError(why, self.span, hint=f"give its extent: {self.name}:n")
+
     def resolve(self, sizes: Mapping[str, int]) -> Expr:
         """The extent; every site must agree with it."""
-        explicit = self.extent is not None
-        if self.extent is None:
-            if not self.sites:
-                raise SourceError(
-                    f"nothing says how far {self.name} runs: it stands alone on no axis",
-                    self.span,
-                    hint=f"give its extent: {self.name}:n",
-                )
-            value, axis, _, _ = self.sites[0]
-            self.extent = value.axes[axis]
-        for value, axis, guarded, span in self.sites:
-            have = value.axes[axis]
-            if have == self.extent or guarded:
+        extent = self.find(sizes)
+        for site in self.sites:
+            if site.extent == extent or site.free:
                 continue
-            if not explicit:
-                first, at, _, _ = self.sites[0]
+            if not self.explicit:
+                first = min(self.sites, key=lambda s: s.free)
                 raise SourceError(
-                    f"{self.name} runs over {show_extent(self.extent, first.dims)} (axis {at} of {first.show()}) "
-                    f"and over {show_extent(have, value.dims)} (axis {axis} of {value.show()})",
-                    span,
-                    hint=f"use two letters, or fix the extent: {self.name}:{show_extent(self.extent, first.dims)}",
+                    f"{self.name} runs over {show_extent(extent, first.value.dims)} ({first.shown}) "
+                    f"and over {show_extent(site.extent, site.value.dims)} ({site.shown})",
+                    site.span,
+                    hint=f"use two letters, or fix the extent: {self.name}:{show_extent(extent, first.value.dims)}",
                 )
-            check_inside(value, axis, self.extent, f"{self.name} runs to {show_extent(self.extent)}-1", sizes, span)
-        return self.extent
+            why = f"{self.name} runs to {show_extent(extent)}-1"
+            check_inside(site.value, site.axis, extent, why, sizes, site.span)
+        for form, site in self.affine:
+            if not site.free:
+                _check_affine(form, site, sizes)
+        return extent
+
+
+def _whole_steps(room: Expr, coefficient: Expr) -> Expr | None:
+    """``room // coefficient``, where that is a polynomial."""
+    if not isinstance(coefficient, Num):
+        return None
+    parts = []
+    for t in terms(room):
+        divided = mul(t, coefficient**-1)
+        if isinstance(divided, Num):
+            divided = num(floor(divided.value))
+        elif split_coefficient(divided)[0].denominator != 1:
+            return None
+        parts.append(divided)
+    return add(*parts)
+
+
+def _check_affine(form: Affine, site: Site, sizes: Mapping[str, int]) -> None:
+    """Refuse an affine place that may leave its axis."""
+    low, high = form.bounds(sizes)
+    dims = site.value.dims
+    pad = "put it in a conditional, or say what stands outside: [… | 0]"
+    if not holds(low, sizes):
+        raise SourceError(
+            f"the place {form.text} goes down to {show_extent(low, dims)}, before the start of {site.shown}",
+            site.span,
+            hint=pad,
+        )
+    if not holds(add(site.extent, -1, mul(-1, high)), sizes):
+        letter = form.terms[0][0].name
+        raise SourceError(
+            f"the place {form.text} goes up to {show_extent(high, dims)}, past {site.shown}",
+            site.span,
+            hint=f"places on it run from 0 to {show_extent(site.extent - 1, dims)}: shorten {letter}:extent, {pad}",
+        )
 
 
 def check_inside(value: Value, axis: int, extent: Expr, why: str, sizes: Mapping[str, int], span: Span | None) -> None:

@@ -53,6 +53,7 @@ _TO_SYMPY: dict[str, Any] = {
     "erf": sp.erf,
 }
 _FROM_SYMPY = {function: PRIMITIVES[name] for name, function in _TO_SYMPY.items()}
+_QUOTIENTS = ((sp.sinh, sp.cosh, sp.tanh), (sp.sin, sp.cos, sp.tan))  # by definition; the third cannot overflow
 _CONSTANTS = {"pi": sp.pi, "e": sp.E}
 
 
@@ -103,6 +104,8 @@ class Symbols:
             return Num(Fraction(int(s.p), int(s.q)))
         if s is sp.pi or s is sp.E:
             return Const("pi" if s is sp.pi else "e")
+        if s.is_Mul:
+            s = _quotients(s)
         arguments = [self.from_sympy(a) for a in s.args]
         if s.is_Add:
             return add(*arguments)
@@ -120,6 +123,15 @@ class Symbols:
             x = arguments[0]
             return add(compare("<", 0, x), mul(-1, compare("<", x, 0)))
         raise TypeError(f"SymPy answered with {s.func.__name__}, which has no place in an expression")
+
+
+def _quotients(product: Any) -> Any:
+    """sinh(x)/cosh(x) as tanh(x), and sin(x)/cos(x) as tan(x): so SymPy leaves the slope of log(cosh(x))."""
+    for over, under, quotient in _QUOTIENTS:
+        for f in product.args:
+            if f.func is over and 1 / under(*f.args) in product.args:
+                product = sp.Mul(*(g for g in product.args if g not in (f, 1 / under(*f.args))), quotient(*f.args))
+    return product
 
 
 _DIFF: dict[tuple[Any, Any], Any] = {}

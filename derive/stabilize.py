@@ -278,6 +278,16 @@ def _log_of_one_plus_exp(e: Expr, definitions: Definitions) -> Expr | None:
     return None
 
 
+def _log_of_cosh(e: Expr, definitions: Definitions) -> Expr | None:
+    """log(cosh(x)) is |x| + log1p(e^−2|x|) − log 2, which cannot overflow."""
+    x = e.arguments[0] if isinstance(e, Call) and e.function == LOG else None
+    if not isinstance(x, Call) or x.function != PRIMITIVES["cosh"]:
+        return None
+    x = x.arguments[0]
+    magnitude = select(compare("<=", 0, x), x, mul(-1, x))
+    return add(magnitude, call(LOG1P, call(EXP, mul(-2, magnitude))), mul(-1, call(LOG, num(2))))
+
+
 def _log_of_one_plus(e: Expr, definitions: Definitions) -> Expr | None:
     if isinstance(e, Call) and e.function == LOG and isinstance(e.arguments[0], Add) and ONE in e.arguments[0].args:
         return call(LOG1P, add(e.arguments[0], -1))
@@ -319,6 +329,7 @@ def _logistic_quotient(e: Expr, definitions: Definitions) -> Expr | None:
 RULES: tuple[tuple[str, Rule], ...] = (
     ("log σ by softplus", _log_sigmoid),
     ("softplus without overflow", _log_of_one_plus_exp),
+    ("log cosh without overflow", _log_of_cosh),
     ("log1p", _log_of_one_plus),
     ("expm1", _exp_minus_one),
     ("logistic quotient", _logistic_quotient),

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from catalogue import function_models, loss_models
 from layers import Layered
 
 import derive
 from derive.evaluate import evaluate, extent
-from derive.functions import PRIMITIVES
-from derive.library.functions import FUNCTIONS
 from derive.pipeline import Derivation
 from derive.program import Program, Tensor
 
@@ -22,9 +21,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 MODELS = Path(__file__).parent / "models"
 
 ZOO = {p.stem: p.read_text(encoding="utf-8") for p in sorted(MODELS.glob("*.gc"))}
-for _name in (*PRIMITIVES, *FUNCTIONS):  # every function of the catalogue is checked because it exists
-    _call = "clip(w, 1/4, 3/4)" if _name == "clip" else f"{_name}(w)"
-    ZOO[f"function_{_name}"] = f"dims d = 5\nparam w : [d]\ninput G : [d]\na = {_call}\nminimize sum(G * a)\n"
+ZOO |= function_models() | loss_models()  # every entry of the catalogue is checked because it exists
 
 
 @cache
@@ -57,6 +54,10 @@ def sample(t: Tensor, sizes: Mapping[str, int], rng: np.random.Generator) -> np.
         return x / x.sum(t.property("simplex").axis, keepdims=True)
     if t.property("binary"):
         return (x > 0.5).astype(float)
+    if t.property("signs"):
+        return np.where(x > 0.5, 1.0, -1.0)
+    if t.property("counts"):
+        return np.floor(5 * x)
     if t.property("symmetric"):
         return x + x.T
     return x

@@ -17,6 +17,7 @@ from derive.language.names import Names, check_name, line_of
 from derive.language.parse import parse_expression
 from derive.language.tensors import element
 from derive.library.functions import FUNCTIONS, VARIANTS, ScalarDecl
+from derive.library.losses import LOSSES
 
 _KNOWN = {**PRIMITIVES, "log1p": LOG1P, "expm1": EXPM1}
 
@@ -70,7 +71,7 @@ class Vocabulary:
             raise SourceError(
                 f"the function {name} is defined twice: first{line_of(self._spans[name])} and again", node.span
             )
-        if name in _KNOWN or name in TENSOR_FUNCTIONS or name in NOT_YET:
+        if name in _KNOWN or (name in TENSOR_FUNCTIONS and name not in LOSSES) or name in NOT_YET:
             raise SourceError(f"{name} is a function of the language", node.span, hint="choose another name")
         for k, p in enumerate(node.parameters):
             check_name(p, node.span)

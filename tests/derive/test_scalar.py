@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from catalogue import EXTRA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,8 +29,8 @@ def function(name: str) -> Expr:
     signature = Vocabulary().find(name)
     assert signature is not None
     f = signature.function
-    defaults = [num(1), num(2)] if name == "clip" else [signature.defaults.get(p) for p in f.parameters[1:]]
-    return call(f, z, *[d for d in defaults if d is not None])
+    extra = [num(Fraction(e)) for e in EXTRA.get(name, ())]
+    return call(f, z, *extra, *signature.defaults.values())
 
 
 def at(e: Expr, **values: complex) -> complex:

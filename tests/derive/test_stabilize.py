@@ -124,6 +124,9 @@ FUNCTIONS = {
     ),
     "tanh": (np.tanh, lambda z: np.cosh(np.minimum(np.abs(z), 700)) ** -2.0),
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(float)),
+    "log_sigmoid": (lambda z: -np.logaddexp(0, -z), lambda z: special.expit(-z)),
+    "tanhshrink": (None, None),
+    "squared_relu": (lambda z: np.maximum(z, 0) ** 2, lambda z: 2 * np.maximum(z, 0)),
     "mish": (lambda z: z * np.tanh(np.logaddexp(0, z)), None),
     "selu": (None, None),
     "hard_swish": (None, None),
@@ -239,6 +242,7 @@ x = Tensor("x", ()).at(())
 LOCAL = {
     "log σ by softplus": call(LOG, power(1 + call(EXP, -x), -1)),
     "softplus without overflow": call(LOG, 1 + call(EXP, x)),
+    "log cosh without overflow": call(LOG, call(PRIMITIVES["cosh"], x)),
     "log1p": call(LOG, 1 + x**2),
     "expm1": add(call(EXP, x), -1),
     "logistic quotient": mul(call(EXP, x), power(1 + call(EXP, x), num(-2))),

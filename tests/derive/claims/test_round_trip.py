@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from catalogue import function_call
 
 import derive
 from derive.claims import PROVED, verify_formulas
@@ -59,7 +60,7 @@ def test_every_formula_of_a_model_is_read_back_and_proved(path, form):
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *PRIMITIVES])
 def test_every_function_is_read_back_and_proved(name):
-    call = "clip(z, -1, 2)" if name == "clip" else f"{name}(z)"
+    call = function_call(name, "z")
     for form in FORMS:
         check(derive.parse(f"dims k\nparam z : [k]\ninput G : [k]\na = {call}\nminimize sum(G * a)"), form)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+import derive
 from derive.evaluate import evaluate
 from derive.expr import Dim, num
 from derive.functions import PRIMITIVES
@@ -27,6 +28,11 @@ TEXTBOOK = {
     "softplus(z)": np.logaddexp(0, Z),
     "softsign(z)": Z / (1 + np.abs(Z)),
     "relu(z)": np.maximum(Z, 0),
+    "xlogx(abs(z))": special.xlogy(np.abs(Z), np.abs(Z)),
+    "squared_relu(z)": np.maximum(Z, 0) ** 2,
+    "log_sigmoid(z)": np.log(special.expit(Z)),
+    "tanhshrink(z)": Z - np.tanh(Z),
+    "prelu(z, 1/5)": np.where(Z > 0, Z, Z / 5),
     "leaky_relu(z)": np.where(Z > 0, Z, 0.01 * Z),
     "leaky_relu(z, 0.2)": np.where(Z > 0, Z, 0.2 * Z),
     "leaky_relu(z, a=1/4)": np.where(Z > 0, Z, 0.25 * Z),
@@ -51,6 +57,12 @@ TEXTBOOK = {
 def test_scalar_function(expression):
     program = read(parse(f"dims m = 5\ninput z : [m]\nR = {expression}"))
     np.testing.assert_allclose(evaluate(program, {"z": Z})["R"], TEXTBOOK[expression], rtol=1e-12, atol=1e-15)
+
+
+def test_the_slope_of_prelu_is_an_argument_and_learned_like_any():
+    text = "dims m = 5, h = 3\ninput z : [h, m]\nparam a : [m]\ninput G : [h, m]\nminimize sum(G * prelu(z, a))"
+    formula = derive.parse(text).gradient("a")["a"].index
+    assert formula == "da[m] = Σ_h z[h,m] G[h,m] 1[z[h,m] ≤ 0]", formula
 
 
 def test_every_function_has_a_textbook_value():

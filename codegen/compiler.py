@@ -28,6 +28,7 @@ from derive.hoist import hoist
 from derive.notation import formulas
 from derive.pipeline import Derivation
 from derive.program import Program, Tensor
+from derive.sizes import check_sizes
 
 _TEMPLATES = Path(__file__).parent / "targets"
 _READABLE = 90
@@ -68,7 +69,7 @@ def build(
     ``sizes`` replace defaults of independent dims. A program that is derived already is taken as it is, and so is a
     ``derivation`` where it is given. The dtype is float64 unless the model's ``option dtype`` says otherwise.
     """
-    known_sizes(program, sizes or {})  # before the work of deriving
+    check_sizes(program, known_sizes(program, sizes or {}))  # before the work of deriving
     if program.gradients:
         return render(program, dict(formulas(program)), dtype=dtype, target=target, sizes=sizes)
     variables = program.parameters if wrt is None else tuple(_variable(program, name) for name in wrt)

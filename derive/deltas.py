@@ -164,7 +164,7 @@ def bounds(value: Expr) -> tuple[Expr, Expr]:
 
     >>> from derive.expr import Dim, fresh
     >>> n = Dim("n"); i = fresh(n, "i"); bounds(2 * i + 1), bounds(n * i)
-    ((1, 2·n + -1), (0, n^2 + -1·n))
+    ((1, 2·n + -1), (0, -1·n + n^2))
     """
     low: Expr = num(0)
     high: Expr = num(0)

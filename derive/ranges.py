@@ -29,7 +29,7 @@ def holds(e: Expr, sizes: Mapping[str, int]) -> bool:
 
 
 def leaving(e: Expr, sizes: Mapping[str, int], facts: Facts = ()) -> Iterator[tuple[Access, int, Expr]]:
-    """The accesses in ``e`` that are not known to be inside: access, axis, and what may fall below 0.
+    """The accesses in ``e`` that are not known to be inside: access, axis, and the distance that may fall below 0.
 
     >>> from derive.expr import Dim, compare, fresh, select
     >>> from derive.program import Tensor
@@ -49,7 +49,7 @@ def leaving(e: Expr, sizes: Mapping[str, int], facts: Facts = ()) -> Iterator[tu
             if is_polynomial(place):
                 for distance in (place, add(extent, -1, mul(-1, place))):
                     if not _above(distance, sizes, facts):
-                        yield e, axis, distance
+                        yield e, axis, bounds(distance)[0]
     for c in e.children:
         yield from leaving(c, sizes, facts)
 

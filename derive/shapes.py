@@ -7,13 +7,11 @@ programs with other default sizes. An axis *is* its polynomial: two dims never m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from fractions import Fraction
 
-from derive.errors import GradcError
-from derive.expr import ONE, Add, Dim, Expr, Letter, Mul, Num, Pow, add, mul, power
-from derive.program import DimDecl, Program, Tensor
-from derive.rewrite import accesses, terms, walk
+from derive.expr import ONE, Add, Dim, Expr, Mul, Num, Pow, add, mul, power
+from derive.program import DimDecl, Program
+from derive.rewrite import terms, walk
 
 
 def polynomial(e: Expr) -> Expr:
@@ -121,64 +119,3 @@ def show_axes(axes: Iterable[Expr], dims: Iterable[DimDecl] = ()) -> str:
 def default_sizes(program: Program) -> dict[str, int]:
     """The default of every independent dim that has one."""
     return {d.name: d.default for d in program.dims if d.default is not None}
-
-
-def with_sizes(program: Program, sizes: Mapping[str, int]) -> Program:
-    """The program with other defaults of independent dims; refused where an extent or an access breaks."""
-    independent = {d.name for d in program.dims if d.derived is None}
-    for name, value in sizes.items():
-        if program.batch is not None and name == program.batch.name:
-            raise GradcError(f"{name} is the batch axis: its extent is that of the data, not a size to set")
-        if name not in independent:
-            derived = any(d.name == name for d in program.dims)
-            why = (
-                "follows from others" if derived else f"is not declared; the dims are {', '.join(sorted(independent))}"
-            )
-            raise GradcError(f"the size {name} cannot be set: it {why}")
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise GradcError(f"the size {name} must be a positive integer, not {value!r}")
-    dims = tuple(replace(d, default=sizes[d.name]) if d.name in sizes else d for d in program.dims)
-    out = replace(program, dims=dims)
-    check_sizes(out)
-    return out
-
-
-def check_sizes(program: Program) -> None:
-    """Refuse sizes under which an extent is not positive, a constant does not fit, or an access leaves its axis."""
-    known = default_sizes(program)
-    for declared in program.dims:
-        value = size(declared.derived, known) if declared.derived is not None else None
-        if value is not None and (value < 1 or value.denominator != 1):
-            raise GradcError(
-                f"the extent {declared.name} = {show_extent(declared.derived or ONE)} is {value} with these sizes"
-            )
-    for tensor in program.tensors:
-        _check_tensor(tensor, known, program.dims)
-    for equation in program.equations:
-        for access in accesses(equation.body):
-            for place, axis in zip(access.places, access.tensor.axes, strict=True):
-                extent = place.extent if isinstance(place, Letter) else place + 1
-                if extent == axis or not _only_dims(extent):
-                    continue
-                need, have = size(extent, known), size(axis, known)
-                if need is not None and have is not None and need > have:
-                    shown = f"{access.tensor.name} {show_axes(access.tensor.axes, program.dims)}"
-                    raise GradcError(f"with these sizes {shown} is read at {need - 1}, past its axis of {have}")
-
-
-def _check_tensor(tensor: Tensor, known: Mapping[str, int], dims: tuple[DimDecl, ...]) -> None:
-    values = tensor.values
-    for axis in tensor.axes:
-        value = size(axis, known)
-        if value is not None and (value < 1 or value.denominator != 1):
-            raise GradcError(f"an axis of {tensor.name} {show_axes(tensor.axes, dims)} is {value} with these sizes")
-        if isinstance(values, (list, tuple)):
-            if value is not None and value != len(values):
-                raise GradcError(
-                    f"the constant {tensor.name} has {len(values)} entries along {show_extent(axis, dims)} = {value}"
-                )
-            values = values[0] if values else None
-
-
-def _only_dims(e: Expr) -> bool:
-    return all(isinstance(n, (Num, Dim, Add, Mul, Pow)) for n in walk(e))

@@ -166,7 +166,7 @@ def _check_affine(form: Affine, site: Site, sizes: Mapping[str, int]) -> None:
     """Refuse an affine place that may leave its axis."""
     low, high = form.bounds(sizes)
     dims = site.value.dims
-    pad = "put it in a conditional, or say what stands outside: [… | 0]"
+    pad = "say what stands outside: [… | 0], [… | edge], or a conditional"
     if not holds(low, sizes):
         raise SourceError(
             f"the place {form.text} goes down to {show_extent(low, dims)}, before the start of {site.shown}",
@@ -178,7 +178,7 @@ def _check_affine(form: Affine, site: Site, sizes: Mapping[str, int]) -> None:
         raise SourceError(
             f"the place {form.text} goes up to {show_extent(high, dims)}, past {site.shown}",
             site.span,
-            hint=f"places on it run from 0 to {show_extent(site.extent - 1, dims)}: shorten {letter}:extent, {pad}",
+            hint=f"places on it run from 0 to {show_extent(site.extent - 1, dims)}: give {letter} a range, or {pad}",
         )
 
 

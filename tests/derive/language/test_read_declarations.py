@@ -12,7 +12,8 @@ from derive.language.parse import parse
 from derive.language.read import read
 from derive.language.text import digest, text
 from derive.program import Initializer, OptimizerCall, Property
-from derive.shapes import show_axes, show_extent, with_sizes
+from derive.shapes import show_axes, show_extent
+from derive.sizes import with_sizes
 
 NET = """model net
 dims d = 5, h = 3, c = 2

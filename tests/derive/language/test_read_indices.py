@@ -143,9 +143,7 @@ def test_refused(line):
 @pytest.mark.parametrize(
     ("line", "construct"),
     [
-        ("R[i] = sum[j] w[j] * X[i+j, j]", "affine"),
-        ("R[i] = w[2*i]", "affine"),
-        ("R[i] = w[i | 0]", "padding"),
+        ("R[i] = X[t[i]+1, 0]", "affine"),
         ("H[0] = a", "recurrence"),
         ("H[i+1] = w[i]", "recurrence"),
     ],

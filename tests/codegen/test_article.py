@@ -149,7 +149,7 @@ def test_a_symbolic_depth_has_its_loops():
     for f in gradient.symbolic.formulas:
         assert rf"\formula{{{f.latex().partition(' = ')[0]}}}" in text
     assert r"{n_{l-1} \times n_{l}}" in text
-    assert r"\subsection{Steps at this depth}" in text
+    assert "\\subsection{Steps}\n" in text
 
 
 @needs_latex

@@ -77,7 +77,8 @@ _DECLARED = (
     LossDecl(
         "huber",
         "y p",
-        "mean((p - y)^2/2 if abs(p - y) <= delta else delta*(abs(p - y) - delta/2))",
+        "mean(delta*(p - y - delta/2) if p - y > delta else delta*(y - p - delta/2) if p - y < -delta "
+        "else (p - y)^2/2)",
         "delta=1",
         about=f"{_ALL}; where |p − y| = delta both sides have the same value and slope",
     ),
@@ -142,7 +143,7 @@ _DECLARED = (
     LossDecl(
         "cosine",
         "y[k] p[k]",
-        "1 - sum(y*p)/sqrt(sum(y^2)*sum(p^2))",
+        "1 - sum(y*p)/(sqrt(sum(y^2))*sqrt(sum(p^2)))",
         about=f"1 − cos of the angle {_ALONG[6:]}; not defined for a vector of zeros",
     ),
     LossDecl(

@@ -7,7 +7,7 @@ base of all errors a user can cause; anything else that escapes is a defect of g
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,32 @@ class Source:
 
 @dataclass(frozen=True)
 class Span:
-    """A place in a source: lines and columns are counted from 1, the end column is exclusive."""
+    """A place in a source: lines and columns are counted from 1, the end column is exclusive.
+
+    A place within a block knows the use of the block for which it was written out.
+    """
 
     source: Source = field(repr=False)
     line: int
     column: int
     end_line: int
     end_column: int
+    used: Use | None = field(default=None, repr=False)
 
     def to(self, other: Span) -> Span:
         """The span from the start of this one to the end of ``other``."""
-        return Span(self.source, self.line, self.column, other.end_line, other.end_column)
+        return replace(self, end_line=other.end_line, end_column=other.end_column)
 
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}"
+
+
+@dataclass(eq=False)
+class Use:
+    """Where a block is used, and one of its lines as it is written there, under the names of this use."""
+
+    span: Span
+    line: str = ""
 
 
 class GradcError(Exception):
@@ -72,6 +84,10 @@ class SourceError(GradcError):
             parts.append(f"{self.span}: error: {self.message}")
             parts.append(f"{self.span.line:5} | {text}")
             parts.append(f"      | {margin}{'^' * width}")
+            use = self.span.used
+            while use is not None:
+                parts.append(f"  used at {use.span}: {use.span.source.line(use.span.line).strip()}")
+                use = use.span.used
         if self.hint:
             parts.append(f"  hint: {self.hint}")
         return "\n".join(parts)

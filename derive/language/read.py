@@ -13,6 +13,7 @@ from derive.errors import NotSupportedYet, SourceError, Span
 from derive.expr import ONE, ZERO, Dim, Expr, Letter, num
 from derive.inner import derivative_of
 from derive.language import tree
+from derive.language.blocks import expanded
 from derive.language.declarations import (
     declare,
     declare_const,
@@ -56,12 +57,13 @@ class _Reader:
 
     def __init__(self, syntax: tree.Tree, notices: list[str] | None) -> None:
         self.syntax = syntax
+        self.statements = expanded(syntax).statements
         self.options = _options(syntax)
         self.vocabulary = Vocabulary(self.options)
-        self.elab = Elaborator(Names(syntax.statements), self.vocabulary, notices=notices)
+        self.elab = Elaborator(Names(self.statements), self.vocabulary, notices=notices)
         self.elab.differentiate = self.differentiate
         self.elab.names.elsewhere = self.elab.families.find
-        self.every_name = {n for s in syntax.statements for n in defined_names(s)}
+        self.every_name = {n for s in self.statements for n in defined_names(s)}
         self.once: dict[str, Span | None] = {}
         self.name = "model"
         self.items: list[Item] = []
@@ -71,7 +73,7 @@ class _Reader:
         self.optimizer: OptimizerCall | None = None
 
     def read(self) -> tuple[Program, Scheme | None]:
-        for statement in self.syntax.statements:
+        for statement in self.statements:
             self.take(statement)
         members = any(t.family is not None for t in self.declared + [e.out for e in self.equations])
         if not self.widths and not members and not any(isinstance(i, Repeat) for i in self.items):
@@ -149,7 +151,7 @@ class _Reader:
             case tree.Repeat():
                 self.repeat(node)
             case tree.Block():
-                raise NotSupportedYet("block", node.span)
+                pass  # written out where it is used
 
     def only_once(self, word: str, span: Span | None) -> None:
         if word in self.once:

@@ -123,5 +123,7 @@ def source_line(equation: Equation) -> str | None:
     span = equation.span
     if span is None:
         return None
+    if span.used is not None:
+        return span.used.line
     lines = (span.source.line(k).partition("#")[0].strip() for k in range(span.line, span.end_line + 1))
     return " ".join(line for line in lines if line) or None

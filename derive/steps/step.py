@@ -231,4 +231,6 @@ def _escaped(words: str) -> str:
 
 
 def _line(span: Span) -> str:
+    if span.used is not None:
+        return span.used.line
     return span.source.line(span.line).partition("#")[0].strip()

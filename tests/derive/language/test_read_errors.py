@@ -150,7 +150,6 @@ def test_refused(lines):
         "R = inv(S)",
         "R = dense(X, m, relu)",
         'include "x.gc"',
-        "block f(x)\nR = x\nreturn R\nend",
     ],
 )
 def test_not_supported_yet_names_the_construct(lines):

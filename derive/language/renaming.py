@@ -1,0 +1,139 @@
+"""Renaming: a statement of a block under the names of one use.
+
+In: syntax, new names for what the block defines, and expressions for what it is given. Out: the syntax of the model;
+each node keeps its place in the block and knows the use that it was written out for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from derive.errors import SourceError, Span, Use
+from derive.language import tree
+from derive.language.text import text
+
+N = TypeVar("N", bound=tree.Node)
+
+
+def rebuilt(node: N, visit: Callable[[Any], Any]) -> N:
+    """The node with other nodes directly below it."""
+
+    def part(value: Any) -> Any:
+        if isinstance(value, tree.Node):
+            return visit(value)
+        return tuple(map(part, value)) if isinstance(value, tuple) else value
+
+    return replace(node, **{f.name: part(getattr(node, f.name)) for f in fields(node) if f.name != "span"})
+
+
+def nodes(node: tree.Node) -> Iterator[tree.Node]:
+    """A node and all that lie below it, in source order."""
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        yield part
+        stack.extend(reversed(tree.children(part)))
+
+
+def calls_in(node: tree.Node) -> Iterator[tree.CallExpr]:
+    """Every call in a piece of syntax."""
+    return (part for part in nodes(node) if isinstance(part, tree.CallExpr))
+
+
+def letters_in(node: tree.Node) -> dict[str, None]:
+    """The letters that a statement binds: on the left of equations, in reductions, by repetitions."""
+    found: dict[str, None] = {}
+    for part in nodes(node):
+        match part:
+            case tree.Place(tree.Name(letter, None)) | tree.Binder(letter) | tree.Repeat(letter):
+                found[letter] = None
+    return found
+
+
+class Renaming:
+    """The names of one use: ``names`` of what the block defines, ``values`` of what it is given.
+
+    ``paths`` are what the names of blocks within the block begin with. ``letters`` are the bound letters that must be
+    called otherwise, ``hidden`` the tensors of the model, which a block does not read unless they are given to it.
+    """
+
+    def __init__(
+        self,
+        block: tree.Block,
+        names: Mapping[str, str],
+        index: tree.Expr | None,
+        values: Mapping[str, tree.Expr],
+        used: Span | None,
+    ) -> None:
+        self.block, self.names, self.index, self.values, self.used = block, names, index, values, used
+        self.letters: Mapping[str, str] = {}
+        self.hidden: Mapping[str, Span | None] = {}
+        self.paths: Mapping[str, str] = {}
+        self.parts = 0
+        self._use = None if used is None else Use(used)
+        self._bound: Mapping[str, None] = {}
+
+    def statement(self, node: tree.Statement) -> tree.Statement:
+        """The statement of the model."""
+        self._bound = letters_in(node)
+        written: tree.Statement = self.visit(node)
+        return written
+
+    def line(self, node: tree.Statement) -> tree.Statement:
+        """A statement that holds no other, which then is a line of this use."""
+        outer, self._use = self._use, None if self.used is None else Use(self.used)
+        written = replace(rebuilt(node, self.visit), span=self.span(node))
+        if self._use is not None:
+            self._use.line = text(tree.Tree((written,))).strip()
+        self._use = outer
+        return written
+
+    def span(self, node: tree.Node) -> Span | None:
+        """The place in the block, and the use that it was written out for."""
+        return None if node.span is None else replace(node.span, used=self._use)
+
+    def visit(self, node: Any) -> Any:
+        """The node under the names of this use."""
+        self.parts += 1
+        span = self.span(node)
+        match node:
+            case tree.Declaration() | tree.Assignment():
+                return self.line(node)
+            case tree.Name():
+                return self.name(node, span)
+            case tree.CallExpr(function) if function in self.values:
+                given = self.values[function]
+                if not isinstance(given, tree.Name) or given.index is not None:
+                    raise SourceError(f"{function} is called as a function, and no function is given for it", self.used)
+                node = replace(node, function=given.name)
+            case tree.Binder(letter) if letter in self.letters:
+                node = replace(node, name=self.letters[letter])
+            case tree.Repeat(letter) if letter in self.letters:
+                node = replace(node, letter=self.letters[letter])
+        return replace(rebuilt(node, self.visit), span=span)
+
+    def name(self, node: tree.Name, span: Span | None) -> tree.Expr:
+        name = node.name
+        index = None if node.index is None else self.visit(node.index)
+        if name in self.values:
+            if index is not None:
+                raise SourceError(f"{name} is given to the block {self.block.name}: it is no family", span)
+            given = replace(self.values[name], span=span)
+            self.parts += sum(1 for _ in nodes(given))
+            return given
+        if name in self.names:
+            return tree.Name(self.names[name], index or self.index, span=span)
+        path = next((p for p in self.paths if name.startswith(f"{p}_")), None)
+        if path is not None:
+            return tree.Name(self.paths[path] + name.removeprefix(path), index or self.index, span=span)
+        if name in self._bound:
+            return tree.Name(self.letters.get(name, name), index, span=span)
+        if name in self.hidden:
+            raise SourceError(
+                f"the block {self.block.name} does not know {name} of the model",
+                span,
+                hint=f"give it: {self.block.name}({', '.join([*self.block.inputs, name])}, …)",
+            )
+        return tree.Name(name, index, span=span)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from catalogue import loss_models
@@ -11,6 +14,7 @@ import derive
 from derive.claims import PROVED, verify_formulas
 from derive.errors import SourceError
 from derive.evaluate import evaluate
+from derive.library.functions import FUNCTIONS
 from derive.library.losses import LOSSES
 
 HEAD = "dims c = 3\nbatch n\n"
@@ -108,6 +112,17 @@ def test_every_loss_has_a_value_of_its_own_and_says_what_it_averages():
         assert f"loss_{declared.name}" in loss_models()
 
 
+def test_every_loss_and_function_stands_in_the_documentation():
+    text = (Path(__file__).parents[3] / "docs" / "language.md").read_text(encoding="utf-8")
+    for declared in LOSSES.values():
+        (call,) = re.findall(rf"`{declared.name}\(([^`]*)\)`", text)[:1]
+        written = [a.strip() for a in call.split(",")]
+        assert written[len(declared.letters) :] == declared.settings.split(), declared.name
+        assert len(written) == len(declared.parameters), declared.name
+    words = set(re.findall(r"\w+", text))
+    assert set(FUNCTIONS) <= words, set(FUNCTIONS) - words
+
+
 # --- gradients as mathematics ---------------------------------------------------------------------------
 
 BEHIND = "param Z : [n, c]\nP = softmax(Z, axis=1)\n"
@@ -168,3 +183,45 @@ def test_hubers_gradient_is_the_clipped_residual():
     program = model.gradient("Z").derivation.stable
     found = evaluate(program, {"y": 0 * residuals, "Z": residuals})[program.gradients[0][1].name]
     np.testing.assert_allclose(found, np.clip(residuals, -2, 2) / 9, rtol=1e-15)
+
+
+# --- what is refused ------------------------------------------------------------------------------------
+
+DECLARED = (
+    f"{HEAD}dims d = 2, h = 5\ntarget Y : [n, c]\ninput Z : [n, c]\ninput V : [n, d]\ntarget b : [n] binary\n"
+    "input v : [c]\ninput T : [n, c, d]\n"
+)
+REFUSED = {
+    "quantile(Y, Z)": "quantile needs tau",
+    "huber(Y, Z, 1, 2)": "huber takes 3 arguments, not 4",
+    "huber(Y, Z, width=2)": "huber has no argument width",
+    "huber(Y, V)": r"huber compares Y \[n, c\] with V \[n, d\]: the axes differ",
+    "huber(v, v, delta=Y)": r"Y \[n, c\] has more axes than v \[c\]",
+    "triplet(Y, Z, V)": r"triplet compares Y \[n, c\] with V \[n, d\]",
+    "cross_entropy(Y, Z, smoothing=v)": r"cross_entropy takes a number, and v \[c\] is none",
+    "elastic_net(Y, v, 1)": r"elastic_net takes a number, and v \[c\] is none",
+    "contrastive(Y, Z, Z)": r"contrastive takes a number for each vector of Z \[n, c\], and Y \[n, c\] has other axes",
+    "info_nce(v, v)": r"info_nce takes matrices; v \[c\] is none",
+    "info_nce(T, T)": "info_nce takes matrices",
+    "cosine(b, b)": "cosine sums over a class axis",
+}
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_refusals_name_what_is_wrong(call):
+    with pytest.raises(SourceError, match=REFUSED[call]):
+        derive.parse(f"{DECLARED}minimize {call}\n")
+
+
+def test_an_own_function_hides_a_loss():
+    text = "fn huber(r) = r^2\ndims d = 2\nparam w : [d]\nminimize sum(huber(w))\n"
+    assert derive.parse(text).gradient("w")["w"].matrix == "dw = 2 w"
+
+
+def test_settings_are_given_by_name_in_python_too():
+    m = derive.Model("m")
+    m.dims(d=2)
+    y, w = m.target("y", "d"), m.param("w", "d")
+    m.minimize(m.huber(y, w, delta=2) + m.l2(w))
+    text = "model m\ndims d = 2\ntarget y : [d]\nparam w : [d]\nminimize huber(y, w, delta=2) + l2(w)\n"
+    assert m.program.digest == derive.parse(text).program.digest

@@ -20,6 +20,7 @@ from derive import pipeline
 from derive.errors import GradcError
 from derive.evaluate import evaluate
 from derive.formulas import Formula, Gradient, SymbolicGradient
+from derive.language.includes import included
 from derive.language.parse import parse as parse_tree
 from derive.notation import Notation, source_line
 from derive.notation.expanded import Expanded, expanded
@@ -152,11 +153,14 @@ class Differentiable(InNotebook):
 
 
 class ParsedModel(Differentiable):
-    """A model read from text."""
+    """A model read from text; ``file`` is where the text stands, for what it includes."""
 
-    def __init__(self, text: str, name: str = "<text>") -> None:
+    def __init__(self, text: str, name: str = "<text>", file: Path | None = None) -> None:
         self.notices: list[str] = []
-        self._program, self._repeated = understood(parse_tree(text, name), self.notices)
+        syntax = parse_tree(text, name)
+        if file is not None:
+            syntax = included(syntax, file)
+        self._program, self._repeated = understood(syntax, self.notices)
 
     @property
     def program(self) -> Program:
@@ -317,4 +321,4 @@ def load(path: str | Path) -> ParsedModel:
         raise GradcError(f"cannot read {file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise GradcError(f"{file} is not UTF-8 text") from None
-    return ParsedModel(text, file.name)
+    return ParsedModel(text, file.name, file)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True)
 class Source:
-    """One model text and the name it is reported under (a file name, or ``<text>``)."""
+    """One model text and the name it is reported under (a file name, or ``<text>``); ``part`` if it was included."""
 
     text: str
     name: str = "<text>"
+    part: bool = False
 
     def line(self, number: int) -> str:
         """The text of line ``number`` (counted from 1), empty where there is none."""

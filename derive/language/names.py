@@ -42,8 +42,10 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
 
 
 def line_of(span: Span | None) -> str:
-    """`` on line 3``, or nothing."""
-    return "" if span is None else f" on line {span.line}"
+    """`` on line 3``, or nothing; of a line in an included file also which file."""
+    if span is None:
+        return ""
+    return f" on line {span.line}" + (f" of {span.source.name}" if span.source.part else "")
 
 
 def names_in(node: Any) -> set[str]:

@@ -23,13 +23,13 @@ from derive.language.literals import literal_text, literal_value
 _MAX_STACK = 20 * MAX_NESTING
 
 
-def parse(text: str, name: str = "<text>") -> syntax.Tree:
-    """The syntax tree of a model text; ``name`` is what errors call the text.
+def parse(text: str, name: str = "<text>", *, part: bool = False) -> syntax.Tree:
+    """The syntax tree of a model text; ``name`` is what errors call the text, ``part`` says that it is included.
 
     >>> parse("Z = X @ W + b").statements[0].name
     Name(name='Z', index=None)
     """
-    source = Source(text, name)
+    source = Source(text, name, part)
     found = _parse(source, "file")
     assert isinstance(found, syntax.Tree)
     return found

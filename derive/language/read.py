@@ -147,7 +147,8 @@ class _Reader:
             case tree.Output(names):
                 self.output(names)
             case tree.Include():
-                raise NotSupportedYet("include", node.span)
+                hint = "read the model with derive.load(path), or write the lines of that file here"
+                raise SourceError("a text that is no file has no folder to include from", node.span, hint=hint)
             case tree.Repeat():
                 self.repeat(node)
             case tree.Block():

@@ -149,7 +149,6 @@ def test_refused(lines):
     [
         "R = inv(S)",
         "R = dense(X, m, relu)",
-        'include "x.gc"',
     ],
 )
 def test_not_supported_yet_names_the_construct(lines):

@@ -110,12 +110,13 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class _Trial:
-    """What is checked: a program, its module in both precisions, and random points."""
+    """What is checked: a program, its module in both precisions, random points, and the sizes they have."""
 
     program: Program
     double: Any
     single: Any
     points: tuple[Point, ...]
+    sizes: Mapping[str, int]
 
 
 def check(
@@ -152,7 +153,7 @@ def compare(
 ) -> CheckResult:
     """Check two emitted modules of ``program``; the variables are the keys of ``formulas``."""
     found = points(program, sizes, seed, lambda point: math.isfinite(_loss(program, double, point)))
-    trial = _Trial(program, double, single, tuple(itertools.islice(found, _MORE)))
+    trial = _Trial(program, double, single, tuple(itertools.islice(found, _MORE)), sizes)
     if not trial.points:
         raise GradcError(f"the loss of {program.name} is not a number at any random point that was tried")
     rows = [_row(trial, name, method, formula) for name, formula in formulas.items() for method in _METHODS]
@@ -218,7 +219,7 @@ def _complex_steps(trial: _Trial, name: str, point: Point, places: list[Place]) 
     expected = np.full(found.shape, np.nan)
     for place in places:
         moved = _moved(point, name, place, complex(point[name][place], _TINY))
-        expected[place] = float(evaluate(trial.program, moved)[objective.name].imag.sum()) / _TINY
+        expected[place] = float(evaluate(trial.program, moved, trial.sizes)[objective.name].imag.sum()) / _TINY
     return found, expected, scale
 
 

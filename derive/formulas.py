@@ -21,6 +21,7 @@ from derive.repeat.display import grouped, heading
 from derive.repeat.layer import last_program, layer_program
 from derive.repeat.rounds import Outline, Rounds
 from derive.repeat.scheme import Repeat
+from derive.shapes import show_extent
 from derive.simplify import Report
 from derive.steps import Steps, steps_of
 
@@ -61,7 +62,7 @@ class Formula(InNotebook):
     @property
     def shape(self) -> tuple[str, ...]:
         """Its axes, in the model's names."""
-        return tuple(repr(a) for a in self.equation.out.axes)
+        return tuple(show_extent(a) for a in self.equation.out.axes)
 
     @cached_property
     def matrix(self) -> str | None:

@@ -23,8 +23,16 @@ Point = dict[str, NDArray[Any]]
 _TRIES = 40
 
 
-def small_sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
-    """Distinct small primes for all dims and the batch, except those given.
+_MANY = 5  # with more dims than this primes grow too large for whole Jacobians
+
+
+def smallest_sizes(program: Program) -> dict[str, int]:
+    """Sizes for work that grows with a power of them: distinct, and primes where there are few dims."""
+    return small_sizes(program, {}, primes=len(program.dims) <= _MANY)
+
+
+def small_sizes(program: Program, given: Mapping[str, int], primes: bool = True) -> dict[str, int]:
+    """Distinct small primes (or numbers) for all dims and the batch, except those given.
 
     The order of the defaults is kept, so that a kernel stays smaller than its image. Where an extent of the
     model would vanish nevertheless, the defaults themselves are used.
@@ -36,8 +44,10 @@ def small_sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
     ordered = sorted(dims, key=lambda d: (d.default is None, d.default or 0))
     free = [name for name in [d.name for d in ordered] + batch if name not in given]
     taken = {*given.values(), *(int(a.value) for t in program.tensors for a in t.axes if isinstance(a, Num))}
-    primes = (p for p in itertools.count(2) if all(p % q for q in range(2, p)) and p not in taken)
-    chosen = {**dict(zip(free, primes, strict=False)), **given}
+    numbers = (
+        p for p in itertools.count(2) if p not in taken and not (primes and any(p % q == 0 for q in range(2, p)))
+    )
+    chosen = {**dict(zip(free, numbers, strict=False)), **given}
     if not _fits(program, chosen):
         chosen.update({d.name: d.default for d in dims if d.default is not None and d.name not in given})
     return {name: chosen[name] for name in [d.name for d in dims] + batch}

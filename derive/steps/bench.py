@@ -20,7 +20,7 @@ from derive.expr import Call, Expr, Letter
 from derive.form_values import evaluate_form
 from derive.forms import Form, Prime, walk
 from derive.pipeline import Derivation
-from derive.points import Point, points, small_sizes
+from derive.points import Point, points, smallest_sizes
 from derive.program import Equation, Tensor, reads
 from derive.steps.edges import Edge
 from derive.steps.step import RowColumn, Side, Slice, Step, StepError, Written
@@ -36,7 +36,7 @@ class Bench:
 
     def __init__(self, derivation: Derivation, seed: int = 0) -> None:
         source, raw = derivation.source, derivation.raw
-        self.sizes = find_sizes(source, {}, small_sizes(source, {}))
+        self.sizes = find_sizes(source, {}, smallest_sizes(source))
 
         def good(point: Point) -> bool:
             return all(np.all(np.isfinite(a)) for a in evaluate(raw, point, self.sizes).values())

@@ -47,12 +47,15 @@ def split_scale(term: Expr) -> tuple[Expr, Expr]:
 class Namer:
     """New tensors for sub-expressions of one program; the same expression gets the same tensor.
 
-    Two expressions are the same if they are equal after their free letters are put in order of appearance.
+    Two expressions are the same if they are equal after their free letters are put in order of appearance. What is
+    known of a tensor is which of these letters stands at each of its axes. Its axes are in the order of the letters of
+    the equation ``around`` where that has all of them, so that what is inside of a matrix is not its transpose.
     """
 
     def __init__(self, program: Program) -> None:
         self.taken = {t.name for t in program.tensors}
-        self.known: dict[Expr, Tensor] = {}
+        self.known: dict[Expr, tuple[Tensor, tuple[int, ...]]] = {}
+        self.around: tuple[Letter, ...] = ()
 
     def unique(self, stem: str) -> str:
         """A name that is not taken yet: the stem, or the stem with a number."""
@@ -67,31 +70,33 @@ class Namer:
         """Let later equal expressions refer to this equation's tensor."""
         order = ordered_letters(equation.body)
         if order == equation.letters:
-            self.known.setdefault(standard(equation.body, order), equation.out)
+            self.known.setdefault(standard(equation.body, order), (equation.out, tuple(range(len(order)))))
 
     def find(self, e: Expr) -> Access | None:
         """The access that stands for ``e``, if its value has a name already."""
         letters = ordered_letters(e)
-        tensor = self.known.get(standard(e, letters))
-        return None if tensor is None else tensor.at(letters)
+        known = self.known.get(standard(e, letters))
+        return None if known is None else known[0].at(letters[k] for k in known[1])
 
     def name(self, e: Expr, stem: str, emit: Callable[[Equation], None]) -> Access:
         """The access that stands for ``e``; a new equation goes to ``emit`` where none is known."""
         letters = ordered_letters(e)
         key = standard(e, letters)
-        tensor = self.known.get(key)
-        if tensor is None:
-            axes = tuple(a.extent for a in letters)
+        if key not in self.known:
+            own_order = [a for a in self.around if a in letters]
+            order = tuple(own_order) if len(own_order) == len(letters) else letters
+            axes = tuple(a.extent for a in order)
             if isinstance(e, Reduce) and e.op.startswith("arg"):
                 span = mul(*(b.extent for b in e.binders))
                 tensor = Tensor(self.unique(stem), axes, dtype="int", range=span, hidden=True)
             else:
                 tensor = Tensor(self.unique(stem), axes, hidden=True)
-            self.known[key] = tensor
+            self.known[key] = tensor, tuple(map(letters.index, order))
             # a letter that was bound where it stood is free here, and gets a number of its own
-            own = {a: fresh_like(a) for a in letters}
+            own = {a: fresh_like(a) for a in order}
             emit(Equation(tensor, tuple(own.values()), substitute(e, own)))
-        return tensor.at(letters)
+        tensor, places = self.known[key]
+        return tensor.at(letters[k] for k in places)
 
 
 def ordered_letters(e: Expr) -> tuple[Letter, ...]:
@@ -131,9 +136,11 @@ def hoist(program: Program) -> Program:
     out: list[Equation] = []
 
     def emit(equation: Equation) -> None:
+        before, namer.around = namer.around, equation.letters
         hoisted = equation.with_body(linear(equation.body))
         out.append(hoisted)
         namer.remember(hoisted)
+        namer.around = before
 
     def linear(e: Expr) -> Expr:
         done = []

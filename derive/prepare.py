@@ -25,12 +25,14 @@ def prepare(program: Program) -> Program:
     out: list[Equation] = []
 
     def emit(equation: Equation) -> None:
+        before, namer.around = namer.around, equation.letters
         known = namer.find(equation.body) if not isinstance(equation.body, (Access, Num)) else None
         namer.remember(equation)
         body = (
             known if known is not None and known.tensor is not equation.out else map_branches(equation.body, visit, ())
         )
         out.append(equation.with_body(body))
+        namer.around = before
 
     def visit(e: Expr, given: tuple[Expr, ...]) -> Expr:
         if isinstance(e, Access):

@@ -298,9 +298,10 @@ def test_latex_and_notes_are_latex_throughout(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_a_letter_has_one_name_throughout_a_story(path):
     """What is on the left of a total derivative is called so in each later step of that tensor."""
+    rules = ("total derivative", "derivative of terms", "local derivative", "chain rule")
     steps = derive.load(path).gradient().steps()
     for name in dict.fromkeys(s.target.name for s in steps):
         own = [s for s in steps if s.target.name == name]
-        root = next(s.text[0] for s in own if s.rule in ("total derivative", "derivative of terms", "local derivative"))
+        root = next(s.text[0] for s in own if s.rule in rules)
         again = [s.text[0] for s in own if s.text[0].startswith(root.partition("[")[0] + "[")]
         assert set(again) <= {root}, name

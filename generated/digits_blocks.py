@@ -37,16 +37,16 @@ What is computed:
     A_Z3 = A2 A_W3 + A_b3
     T3 = tanh(A_Z3)
     A3 = A2 + T3
-    S = Vᵀ A3ᵀ
-    M = max(S, axis=0)
-    E = exp(S − M)
-    S_2 = 1ᵀ E
+    S = A3 V
+    M = max(S, axis=1)
+    E = exp(S − M 1ᵀ)
+    S_2 = E 1
     lse = M + log(S_2)
-    P = Eᵀ ⊘ (S_2 1ᵀ)
-    loss = −(1/m) Σ(Y ⊙ (Sᵀ − lse 1ᵀ))
-    dS = (Pᵀ − Yᵀ)/m
-    dV = A3ᵀ dSᵀ
-    dA3 = dSᵀ Vᵀ
+    P = E ⊘ (S_2 1ᵀ)
+    loss = −(1/m) Σ(Y ⊙ (S − lse 1ᵀ))
+    dS = (P − Y)/m
+    dV = A3ᵀ dS
+    dA3 = dS Vᵀ
     dA_Z3 = dA3 ⊙ (1 − T3∘²)
     dA2 = dA_Z3 A_W3ᵀ + dA3
     dA_Z2 = dA2 ⊙ (1 − T2∘²)
@@ -141,21 +141,21 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((m, c), DTYPE)]
-    _forward(m, theta, _workspace(DTYPE, 60 * m), *arrays, *results)
+    _forward(m, theta, _workspace(DTYPE, 58 * m), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(m, theta, _workspace(DTYPE, 60 * m), *arrays))
+    return float(_loss(m, theta, _workspace(DTYPE, 58 * m), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 214 * m), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 212 * m), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -164,7 +164,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     m, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 214 * m), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 212 * m), *arrays)
     return float(value), grad
 
 
@@ -202,7 +202,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 214 * size), order, random, steps, size, bool(shuffle), *arrays,
+            float(_epoch(theta, grad, _workspace(DTYPE, 212 * size), order, random, steps, size, bool(shuffle), *arrays,
             *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps)))
         )
         _copy_back(theta, params)
@@ -352,9 +352,7 @@ def _forward(m, theta, work, X, P):
     A2 = A1  # written over it
     A_Z3_sum = work[24 * m : 48 * m].reshape((m, h))
     A3 = A2  # written over it
-    S = work[48 * m : 58 * m].reshape((c, m))
-    M = work[58 * m : 59 * m]
-    S_2 = work[59 * m : 60 * m]
+    S = work[48 * m : 58 * m].reshape((m, c))
     E = S  # written over it
 
     # A0 = X U    (line 18: A{0} = X @ U)
@@ -393,29 +391,23 @@ def _forward(m, theta, work, X, P):
             T3 = math.tanh(A_Z3)
             A3[i, j] = A2[i, j] + T3
 
-    # S = Vᵀ A3ᵀ
-    np.dot(V.T, A3.T, S)
+    # S = A3 V
+    np.dot(A3, V, S)
 
-    # M = max(S, axis=0)
+    # M = max(S, axis=1)
+    # E = exp(S − M 1ᵀ)
+    # S_2 = E 1
+    # P = E ⊘ (S_2 1ᵀ)    (line 23: P = softmax(A{L} @ V, axis=1))
     for i in range(m):
-        M[i] = -math.inf
-    for k in range(c):
-        for i in range(m):
-            M[i] = max(M[i], S[k, i])
-
-    # E = exp(S − M)
-    # S_2 = 1ᵀ E
-    for i in range(m):
-        S_2[i] = 0.0
-    for k in range(c):
-        for i in range(m):
-            E[k, i] = math.exp(S[k, i] - M[i])
-            S_2[i] += E[k, i]
-
-    # P = Eᵀ ⊘ (S_2 1ᵀ)    (line 23: P = softmax(A{L} @ V, axis=1))
-    for i in range(m):
+        M = -math.inf
+        for k in range(c):
+            M = max(M, S[i, k])
+        S_2 = 0.0
+        for k in range(c):
+            E[i, k] = math.exp(S[i, k] - M)
+            S_2 += E[i, k]
         for j in range(c):
-            P[i, j] = E[j, i] / S_2[i]
+            P[i, j] = E[i, j] / S_2
 
 
 @njit(error_model="numpy", cache=True)
@@ -435,9 +427,7 @@ def _loss(m, theta, work, X, Y):
     A2 = A1  # written over it
     A_Z3_sum = work[24 * m : 48 * m].reshape((m, h))
     A3 = A2  # written over it
-    S = work[48 * m : 58 * m].reshape((c, m))
-    M = work[58 * m : 59 * m]
-    S_2 = work[59 * m : 60 * m]
+    S = work[48 * m : 58 * m].reshape((m, c))
 
     # A0 = X U    (line 18: A{0} = X @ U)
     np.dot(X, U, A0)
@@ -475,32 +465,26 @@ def _loss(m, theta, work, X, Y):
             T3 = math.tanh(A_Z3)
             A3[i, j] = A2[i, j] + T3
 
-    # S = Vᵀ A3ᵀ
-    np.dot(V.T, A3.T, S)
+    # S = A3 V
+    np.dot(A3, V, S)
 
-    # M = max(S, axis=0)
-    for i in range(m):
-        M[i] = -math.inf
-    for k in range(c):
-        for i in range(m):
-            M[i] = max(M[i], S[k, i])
-
-    # E = exp(S − M)
-    # S_2 = 1ᵀ E
-    for i in range(m):
-        S_2[i] = 0.0
-    for k in range(c):
-        for i in range(m):
-            E = math.exp(S[k, i] - M[i])
-            S_2[i] += E
-
+    # M = max(S, axis=1)
+    # E = exp(S − M 1ᵀ)
+    # S_2 = E 1
     # lse = M + log(S_2)
-    # loss = −(1/m) Σ(Y ⊙ (Sᵀ − lse 1ᵀ))    (line 25: minimize cross_entropy(Y, P))
+    # loss = −(1/m) Σ(Y ⊙ (S − lse 1ᵀ))    (line 25: minimize cross_entropy(Y, P))
     loss_sum = 0.0
     for i in range(m):
-        lse = M[i] + math.log(S_2[i])
+        M = -math.inf
+        for k in range(c):
+            M = max(M, S[i, k])
+        S_2 = 0.0
+        for k in range(c):
+            E = math.exp(S[i, k] - M)
+            S_2 += E
+        lse = M + math.log(S_2)
         for j in range(c):
-            loss_sum += Y[i, j] * (S[j, i] - lse)
+            loss_sum += Y[i, j] * (S[i, j] - lse)
     loss = -loss_sum / m
     return loss
 
@@ -533,17 +517,15 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     A_Z3_sum = work[120 * m : 144 * m].reshape((m, h))
     T3 = A_Z3_sum  # written over it
     A3 = work[144 * m : 168 * m].reshape((m, h))
-    S = work[168 * m : 178 * m].reshape((c, m))
-    M = work[178 * m : 179 * m]
-    S_2 = work[179 * m : 180 * m]
-    E = work[180 * m : 190 * m].reshape((c, m))
+    S = work[168 * m : 178 * m].reshape((m, c))
+    E = work[178 * m : 188 * m].reshape((m, c))
     dS = S  # written over it
     dA3 = work[144 * m : 168 * m].reshape((m, h))
     dA_Z3 = T3  # written over it
-    dA2_sum = work[190 * m : 214 * m].reshape((m, h))
+    dA2_sum = work[188 * m : 212 * m].reshape((m, h))
     dA2 = dA3  # written over it
     dA_Z2 = T2  # written over it
-    dA1_sum = work[190 * m : 214 * m].reshape((m, h))
+    dA1_sum = work[188 * m : 212 * m].reshape((m, h))
     dA1 = dA2  # written over it
     dA_Z1 = T1  # written over it
     dA0_sum = work[0 : 24 * m].reshape((m, h))
@@ -585,43 +567,37 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             T3[i, j] = math.tanh(A_Z3)
             A3[i, j] = A2[i, j] + T3[i, j]
 
-    # S = Vᵀ A3ᵀ
-    np.dot(V.T, A3.T, S)
+    # S = A3 V
+    np.dot(A3, V, S)
 
-    # M = max(S, axis=0)
-    for i in range(m):
-        M[i] = -math.inf
-    for k in range(c):
-        for i in range(m):
-            M[i] = max(M[i], S[k, i])
-
-    # E = exp(S − M)
-    # S_2 = 1ᵀ E
-    for i in range(m):
-        S_2[i] = 0.0
-    for k in range(c):
-        for i in range(m):
-            E[k, i] = math.exp(S[k, i] - M[i])
-            S_2[i] += E[k, i]
-
+    # M = max(S, axis=1)
+    # E = exp(S − M 1ᵀ)
+    # S_2 = E 1
     # lse = M + log(S_2)
-    # P = Eᵀ ⊘ (S_2 1ᵀ)    (line 23: P = softmax(A{L} @ V, axis=1))
-    # loss = −(1/m) Σ(Y ⊙ (Sᵀ − lse 1ᵀ))    (line 25: minimize cross_entropy(Y, P))
-    # dS = (Pᵀ − Yᵀ)/m
+    # P = E ⊘ (S_2 1ᵀ)    (line 23: P = softmax(A{L} @ V, axis=1))
+    # loss = −(1/m) Σ(Y ⊙ (S − lse 1ᵀ))    (line 25: minimize cross_entropy(Y, P))
+    # dS = (P − Y)/m
     loss_sum = 0.0
     for i in range(m):
-        lse = M[i] + math.log(S_2[i])
+        M = -math.inf
+        for k in range(c):
+            M = max(M, S[i, k])
+        S_2 = 0.0
+        for k in range(c):
+            E[i, k] = math.exp(S[i, k] - M)
+            S_2 += E[i, k]
+        lse = M + math.log(S_2)
         for j in range(c):
-            P = E[j, i] / S_2[i]
-            loss_sum += Y[i, j] * (S[j, i] - lse)
-            dS[j, i] = (P - Y[i, j]) / m
+            P = E[i, j] / S_2
+            loss_sum += Y[i, j] * (S[i, j] - lse)
+            dS[i, j] = (P - Y[i, j]) / m
     loss = -loss_sum / m
 
-    # dV = A3ᵀ dSᵀ
-    np.dot(A3.T, dS.T, dV)
+    # dV = A3ᵀ dS
+    np.dot(A3.T, dS, dV)
 
-    # dA3 = dSᵀ Vᵀ
-    np.dot(dS.T, V.T, dA3)
+    # dA3 = dS Vᵀ
+    np.dot(dS, V.T, dA3)
 
     # dA_Z3 = dA3 ⊙ (1 − T3∘²)
     for i in range(m):

@@ -94,6 +94,10 @@ class SourceError(GradcError):
         return "\n".join(parts)
 
 
+class PlaceError(SourceError):
+    """A place of which it is not known that it stays inside of its axis, or how far its letter runs."""
+
+
 class NotSupportedYet(SourceError):  # noqa: N818
     """A construct of the language that is defined but not built yet."""
 

@@ -21,7 +21,7 @@ from derive.claims.numbers import POINTS, Trial, Trials, Witness, agrees, has_va
 from derive.claims.reader import Claim, Reader
 from derive.claims.truth import Kinks, Truth, with_promise
 from derive.display import readable
-from derive.errors import GradcError, NotSupportedYet, Source, SourceError
+from derive.errors import GradcError, NotSupportedYet, PlaceError, Source, SourceError
 from derive.evaluate import run
 from derive.expr import Access
 from derive.language import tree
@@ -237,7 +237,10 @@ class _Session:
         if error.message.startswith("unknown name") and loose is not None:
             hint = f"{loose} has a meaning in its sum only, which ends at + and -, if and else: write brackets"
             raise SourceError(error.message, error.span, hint=hint)
-        found = mended_by_edit(line, self.reader, self.trials) or Reason("shape", "")
+        found = mended_by_edit(line, self.reader, self.trials)
+        if found is None and isinstance(error, PlaceError):  # it may be right: its masks can keep the place inside
+            raise error
+        found = found or Reason("shape", "")
         words = "; ".join(w for w in (error.message, found.words) if w)
         return Verdict(line.text, REFUTED, str(replace(found, words=words)), found.kind)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import NoReturn
 
-from derive.errors import SourceError, Span
+from derive.errors import PlaceError, SourceError, Span
 from derive.expr import Expr, Num, add, mul, num, split_coefficient
 from derive.language.tensors import Value
 from derive.ranges import holds
@@ -123,7 +123,7 @@ class Range:
         return shortest[0]
 
     def _unknown(self, why: str) -> NoReturn:
-        raise SourceError(why, self.span, hint=f"give its extent: {self.name}:n")
+        raise PlaceError(why, self.span, hint=f"give its extent: {self.name}:n")
 
     def resolve(self, sizes: Mapping[str, int]) -> Expr:
         """The extent; every site must agree with it."""
@@ -168,14 +168,14 @@ def _check_affine(form: Affine, site: Site, sizes: Mapping[str, int]) -> None:
     dims = site.value.dims
     pad = "say what stands outside: [… | 0], [… | edge], or a conditional"
     if not holds(low, sizes):
-        raise SourceError(
+        raise PlaceError(
             f"the place {form.text} goes down to {show_extent(low, dims)}, before the start of {site.shown}",
             site.span,
             hint=pad,
         )
     if not holds(add(site.extent, -1, mul(-1, high)), sizes):
         letter = form.terms[0][0].name
-        raise SourceError(
+        raise PlaceError(
             f"the place {form.text} goes up to {show_extent(high, dims)}, past {site.shown}",
             site.span,
             hint=f"places on it run from 0 to {show_extent(site.extent - 1, dims)}: give {letter} a range, or {pad}",

@@ -49,7 +49,7 @@ A{1} = tanh(X * g)
 repeat l = 2..L
   param W{l} : [h, h] ~ normal(0, 1)
   S{l} = A{l-1} @ W{l} + A{l-2} * g
-  A{l} = softmax(S{l}, axis=1) * silu(S{l})
+  A{l} = tanh(S{l})
 end
 minimize mse(Y, A{L} + A{L-1})
 """

@@ -197,7 +197,7 @@ class Normalizer:
         if not below:
             return e
         if not self.keep_whole:
-            return cancel(e)
+            return _join_masks(cancel(e))
         return _join_masks(add(*(t for t in terms(e) if t not in below), cancel(add(*below))))
 
     def _sum(self, e: Reduce) -> Expr:

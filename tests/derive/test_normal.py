@@ -210,3 +210,10 @@ def test_a_mask_below_a_fraction_line_is_no_guard():
     assert normal(power(select(mask, s, 0), -2)) == power(s, -2)
     assert normal(power(mul(s, mask), -1) * mask) == mul(mask, power(s, -1))
     assert normal(power(mul(s, mask), 2)) == mul(mask, power(s, 2))
+
+
+def test_masks_are_joined_behind_a_common_denominator_too():
+    """What a common denominator brings together, [c]·x + [not c]·x, is x at once and not the next time."""
+    e = select(compare("<", v[i], w[k]), power(1 + power(s, 2), -1), num(1))
+    short = Normalizer()(e)
+    assert Normalizer()(short) == short

@@ -15,8 +15,27 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from derive.errors import GradcError
-from derive.expr import Access, Add, Call, Compare, Const, Dim, Expr, Letter, Mask, Mul, Not, Num, Pow, Reduce, Select
-from derive.program import Equation, Program, Tensor
+from derive.expr import (
+    Access,
+    Add,
+    Call,
+    Compare,
+    Const,
+    Dim,
+    Expr,
+    Letter,
+    Mask,
+    Mul,
+    Not,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    num,
+)
+from derive.program import Equation, Program, Tensor, reads
+from derive.recurrence import Recurrence, blocks
+from derive.rewrite import substitute
 
 Array = NDArray[Any]
 
@@ -67,10 +86,32 @@ def evaluate(
 
 def run(equations: Iterable[Equation], arrays: dict[Tensor, Array], sizes: Mapping[str, int]) -> None:
     """Evaluate equations in order into ``arrays``; those whose operands are missing are left out."""
-    for equation in equations:
-        value = evaluate_expr(equation.body, equation.letters, arrays, sizes)
+    for block in blocks(tuple(equations)):
+        if isinstance(block, Recurrence):
+            _run_rounds(block, arrays, sizes)
+            continue
+        value = evaluate_expr(block.body, block.letters, arrays, sizes)
         if value is not None:
-            arrays[equation.out] = value
+            arrays[block.out] = value
+
+
+def _run_rounds(loop: Recurrence, arrays: dict[Tensor, Array], sizes: Mapping[str, int]) -> None:
+    """A recurrence round by round, over the whole of what its places before and after it may reach."""
+    own = {e.out for e in loop.equations}
+    if any(t not in own and t not in arrays for e in loop.equations for t in reads(e.body)):
+        return
+    known = [a for e in loop.equations for t in reads(e.body) if t not in own for a in [arrays[t]]]
+    kind = np.result_type(float, *(a.dtype for a in known))
+    for e in loop.equations:  # what is read before it is there shows as a number that is none
+        arrays[e.out] = np.full([extent(a, sizes) for a in e.out.axes], np.nan, kind)
+    rounds = range(extent(loop.extent, sizes))
+    for place in rounds if loop.step > 0 else reversed(rounds):
+        for e in loop.equations:
+            letter, axis = loop.letters[e.out], loop.axis(e.out)
+            if place < extent(letter.extent, sizes):
+                rest = tuple(x for x in e.letters if x != letter)
+                value = evaluate_expr(substitute(e.body, {letter: num(place)}), rest, arrays, sizes)
+                arrays[e.out][(slice(None),) * axis + (place,)] = value
 
 
 def evaluate_expr(

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from derive.deltas import guards_for
 from derive.expr import (
     ONE,
     Access,
@@ -35,6 +36,7 @@ from derive.expr import (
 )
 from derive.hoist import Namer, is_scale, split_scale
 from derive.program import Equation, Program, Tensor, letters_for, reads
+from derive.recurrence import Recurrence, blocks, shift
 from derive.rewrite import accesses, substitute, terms, walk
 from derive.scalar import derivative, operations, shortest_derivative
 
@@ -52,6 +54,8 @@ def pullback(
     has cotangent 0.
     """
     wanted = tuple(wrt)
+    order = blocks(program.equations)
+    rounds = {e.out for block in order if isinstance(block, Recurrence) for e in block.equations}
     active = _active(program, wanted)
     pending: dict[Tensor, list[tuple[tuple[Letter, ...], Expr]]] = {}
     namer = Namer(program)
@@ -60,42 +64,56 @@ def pullback(
     out: list[Equation] = []
     cotangent: dict[Tensor, Tensor] = {}
     definition: dict[Tensor, Equation] = {}
-    first_reader = _first_readers(program, wanted)
+    first_reader = _first_readers(order, wanted)
 
-    def close(t: Tensor) -> Tensor | None:
+    def bar_of(t: Tensor) -> Tensor:
+        """The cotangent of ``t``; its equation follows when all contributions are known."""
+        if t not in cotangent:
+            axes = (*(x.extent for x in extra), *t.axes)
+            cotangent[t] = Tensor(namer.unique(f"d{t.name}"), axes, "cotangent", primal=t, hidden=t.hidden)
+        return cotangent[t]
+
+    def close(t: Tensor) -> None:
         """All contributions to ``t`` are known: write its equation."""
         parts = pending.pop(t, [])
-        if not parts and t not in wanted:
-            return None
+        if t in definition or (not parts and t not in wanted and t not in cotangent):
+            return
         letters = letters_for(t.axes)
         hinted = parts[0][0] if parts else letters
         letters = tuple(fresh_like(a) for a in hinted)
         body = add(*(substitute(v, dict(zip(own, letters, strict=True))) for own, v in parts))
-        axes = (*(x.extent for x in extra), *t.axes)
-        bar = cotangent[t] = Tensor(namer.unique(f"d{t.name}"), axes, "cotangent", primal=t, hidden=t.hidden)
-        definition[t] = Equation(bar, (*extra, *letters), body)
+        definition[t] = Equation(bar_of(t), (*extra, *letters), body)
         out.append(definition[t])
-        return bar
+
+    def pull(equation: Equation) -> None:
+        """What the cotangent of this equation contributes to those of its operands."""
+        upstream = bar_of(equation.out).at((*extra, *equation.letters))
+        known = definition.get(equation.out)
+        guard = ONE if known is None else _guard(known, equation)
+        for p in partials(equation, active, namer, out.append):
+            held = mul(upstream, guard) if _may_be_singular(p.factor) else upstream
+            letters, value = _collect(p, equation.letters, held, equation.out in rounds)
+            pending.setdefault(p.access.tensor, []).append((letters, value))
 
     for t, seed in seeds.items():
         pending.setdefault(t, []).append((seed.letters[len(extra) :], seed.body))
-    for equation in reversed(program.equations):
-        t = equation.out
-        if t in active:
-            bar = close(t) if t not in cotangent else cotangent[t]
-            if bar is not None:
-                upstream = bar.at((*extra, *equation.letters))
-                guard = _guard(definition[t], equation)
-                for p in partials(equation, active, namer, out.append):
-                    held = mul(upstream, guard) if _may_be_singular(p.factor) else upstream
-                    letters, value = _collect(p, equation.letters, held)
-                    pending.setdefault(p.access.tensor, []).append((letters, value))
+    for block in reversed(order):
+        if isinstance(block, Recurrence):  # all cotangents of a recurrence wait for each other, round by round
+            members = [e for e in reversed(block.equations) if e.out in active]
+            if any(e.out in pending for e in members):
+                for e in members:
+                    pull(e)
+            for e in members:
+                close(e.out)
+        elif block.out in active:
+            close(block.out)
+            if block.out in definition:
+                pull(block)
         for variable in wanted:
-            if first_reader.get(variable) is equation and variable not in cotangent:
+            if first_reader.get(variable) is block:
                 close(variable)
     for variable in wanted:
-        if variable not in cotangent:
-            close(variable)
+        close(variable)
     return program.with_equations(
         (*program.equations, *out), gradients=tuple((variable, cotangent[variable]) for variable in wanted)
     )
@@ -135,21 +153,28 @@ def _may_be_singular(e: Expr) -> bool:
 def _active(program: Program, wanted: Iterable[Tensor]) -> set[Tensor]:
     """The tensors through which a variable acts, the variables included."""
     active = set(wanted)
-    for e in program.equations:
-        if e.out.dtype == "real" and any(t in active for t in reads(e.body)):
-            active.add(e.out)
+    before = -1
+    while before < len(active):  # once, and again for what a recurrence reads before it stands there
+        before = len(active)
+        for e in program.equations:
+            if e.out.dtype == "real" and e.out not in active and any(t in active for t in reads(e.body)):
+                active.add(e.out)
     return active
 
 
-def _first_readers(program: Program, wanted: Iterable[Tensor]) -> dict[Tensor, Equation]:
-    found: dict[Tensor, Equation] = {}
+def _first_readers(
+    order: Iterable[Equation | Recurrence], wanted: Iterable[Tensor]
+) -> dict[Tensor, Equation | Recurrence]:
+    found: dict[Tensor, Equation | Recurrence] = {}
     watched = set(wanted)
-    for e in program.equations:
-        for t in reads(e.body):
+    for block in order:
+        equations = block.equations if isinstance(block, Recurrence) else (block,)
+        for t in dict.fromkeys(t for e in equations for t in reads(e.body)):
             if t in watched:
-                found.setdefault(t, e)
-        if e.out in watched:
-            found[e.out] = e
+                found.setdefault(t, block)
+        for e in equations:
+            if e.out in watched:
+                found[e.out] = block
     return found
 
 
@@ -208,8 +233,11 @@ def _weight(r: Reduce, namer: Namer, emit: Callable[[Equation], None]) -> Expr:
     raise AssertionError(r.op)
 
 
-def _collect(p: Partial, letters: tuple[Letter, ...], upstream: Expr) -> tuple[tuple[Letter, ...], Expr]:
-    """Σ upstream · factor · [places == own letters], with the deltas on plain letters eliminated."""
+def _collect(p: Partial, letters: tuple[Letter, ...], upstream: Expr, shifted: bool) -> tuple[tuple[Letter, ...], Expr]:
+    """Σ upstream · factor · [places == own letters], with the deltas on plain letters eliminated.
+
+    In a recurrence also those on ``shifted`` ones: what round t contributes is read at t, not found by a sum over all.
+    """
     places = p.access.places
     names = [x.hint if isinstance(x, Letter) else "k" for x in places]
     own = letters_for(p.access.tensor.axes, dict(enumerate(names)))
@@ -217,11 +245,16 @@ def _collect(p: Partial, letters: tuple[Letter, ...], upstream: Expr) -> tuple[t
     table: dict[Expr, Expr] = {}
     masks: list[Expr] = []
     for place, letter in zip(places, own, strict=True):
+        moved = next((x for x in rest if shift(place, x)), None) if shifted else None
         if isinstance(place, Letter) and place in rest and place not in table:
             table[place] = letter
             rest.remove(place)
             if place.extent != letter.extent:
                 masks.append(compare("<", letter, place.extent))
+        elif moved is not None and moved not in table:
+            table[moved] = add(letter, -(shift(place, moved) or 0))
+            rest.remove(moved)
+            masks += guards_for(table[moved], moved.extent) or []
         else:
             masks.append(compare("==", place, letter))
     return own, substitute(sum_over(rest, mul(upstream, p.factor, *masks)), table)
@@ -237,15 +270,18 @@ def pushforward(program: Program, seeds: Mapping[Tensor, Tensor]) -> tuple[Progr
     namer = Namer(program)
     tangent = dict(seeds)
     out: list[Equation] = []
-    for equation in program.equations:
-        out.append(equation)
-        namer.remember(equation)
-        t = equation.out
-        if t in active and t not in tangent:
-            parts = partials(equation, active, namer, out.append)
-            body = add(
-                *(sum_over(p.summed, mul(p.factor, tangent[p.access.tensor].at(p.access.places))) for p in parts)
-            )
+    for block in blocks(program.equations):
+        equations = block.equations if isinstance(block, Recurrence) else (block,)
+        moving = [e.out for e in equations if e.out in active and e.out not in tangent]
+        for t in moving:
             tangent[t] = Tensor(namer.unique(f"{t.name}_dot"), t.axes, "tangent", primal=t, hidden=t.hidden)
-            out.append(Equation(tangent[t], equation.letters, body))
+        for equation in equations:
+            out.append(equation)
+            namer.remember(equation)
+            if equation.out in moving:
+                parts = partials(equation, active, namer, out.append)
+                body = add(
+                    *(sum_over(p.summed, mul(p.factor, tangent[p.access.tensor].at(p.access.places))) for p in parts)
+                )
+                out.append(Equation(tangent[equation.out], equation.letters, body))
     return program.with_equations(out), tangent

@@ -49,6 +49,7 @@ class Tensor:
     ``int``. ``values`` are the exact entries of a const, nested lists. ``bounds`` are a parameter's. ``hidden``
     tensors were named by gradc, not by the user. ``range`` is the extent below which the entries of an integer
     tensor stay, where that is known. A member of a family has the ``family``'s name and the ``index`` of its layer.
+    What a round of a recurrence finds is ``ahead`` of another tensor: its values one place later along that axis.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Tensor:
     latex: str | None = None
     family: str | None = None
     index: Expr | None = None
+    ahead: tuple[Tensor, int] | None = field(default=None, repr=False)
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __repr__(self) -> str:

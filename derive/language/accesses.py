@@ -84,6 +84,18 @@ def _place(elab: Elaborator, item: tree.Expr | tree.Slice, operand: Value, axis:
         raise SourceError("a slice cannot stand in index notation", item.span, hint="write a letter")
     site = Site(operand, axis, scope.guarded, item.span)
     letter = scope.ranges.get(item.name) if isinstance(item, tree.Name) else None
+    growing, reads = elab.growing.get(operand.tensor, (None, [])) if operand.tensor else (None, [])
+    if growing == axis:
+        if letter is None:
+            name = operand.text
+            raise SourceError(
+                f"{name} is a recurrence, and is read at the place t of a round before {name}[t+1, …] is defined",
+                item.span,
+                hint="to look further back, carry what is needed in a recurrence of its own",
+            )
+        reads.append((letter, item.span))
+        letter.used = True
+        return lambda hints: letter.place()
     if letter is not None:
         found = letter
         found.used = True

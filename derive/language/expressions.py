@@ -71,7 +71,10 @@ class Elaborator:
         self.letters: set[str] = set()
         self.batch: Dim | None = None
         self.catalogue = catalogue
+        self.growing: dict[Tensor, tuple[int, list[tuple[Range, Span | None]]]] = {}  # recurrences without an end yet
+        self.ahead: dict[Tensor, Tensor] = {}  # what each round of a recurrence finds
         self.differentiate: Callable[[Value, Tensor], Tensor] | None = None  # d(u, x); the reader knows how
+        self.named: Callable[[Value], Value] | None = None  # a value as an equation of its own; the reader knows how
 
     def among(self, names: Mapping[str, Value | Expr]) -> Elaborator:
         """An elaborator of catalogue text, which sees these names only."""

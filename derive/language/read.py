@@ -26,6 +26,7 @@ from derive.language.expressions import Elaborator
 from derive.language.families import Loop, full_name
 from derive.language.indices import Range, Scope
 from derive.language.names import Names, check_name, defined_names, line_of, suggest
+from derive.language.recurrences import Recurrences, is_line
 from derive.language.tensors import Hints, Value, check_numbers, of_tensor
 from derive.language.text import digest, text
 from derive.language.vocabulary import Vocabulary
@@ -62,6 +63,7 @@ class _Reader:
         self.vocabulary = Vocabulary(self.options)
         self.elab = Elaborator(Names(self.statements), self.vocabulary, notices=notices)
         self.elab.differentiate = self.differentiate
+        self.recurrences = Recurrences(self.elab, self.hints, self.unused)
         self.elab.names.elsewhere = self.elab.families.find
         self.every_name = {n for s in self.statements for n in defined_names(s)}
         self.once: dict[str, Span | None] = {}
@@ -75,6 +77,7 @@ class _Reader:
     def read(self) -> tuple[Program, Scheme | None]:
         for statement in self.statements:
             self.take(statement)
+        self.recurrences.finish()
         members = any(t.family is not None for t in self.declared + [e.out for e in self.equations])
         if not self.widths and not members and not any(isinstance(i, Repeat) for i in self.items):
             return self.program(self.declared, self.equations), None
@@ -188,6 +191,9 @@ class _Reader:
     def assign(self, node: tree.Assignment) -> None:
         name, span = full_name(self.elab.names, node.name), node.name.span or node.span
         check_name(node.name.name, span)
+        if node.places is not None and is_line(node):
+            self.recur(name, node, span)
+            return
         self.elab.names.check_new(name, span)
         if node.places is None:
             value = self.elab.value(node.value)
@@ -206,10 +212,27 @@ class _Reader:
         out = Tensor(name, value.axes, span=span, dtype="real" if value.labels is None else "int")
         return self.equation(out, letters, value.build(letters, hints), value.span)
 
-    @staticmethod
-    def equation(out: Tensor, letters: tuple[Letter, ...], body: Expr, span: Span | None) -> Equation:
+    def recur(self, name: str, node: tree.Assignment, span: Span | None) -> None:
+        """One of the two lines of a recurrence."""
+        if self.elab.families.open:
+            raise NotSupportedYet("a recurrence within a repetition", span)
+        if name not in self.recurrences.open:
+            self.elab.names.check_new(name, span)
+            behind = next((i for i in reversed(self.items) if isinstance(i, Equation | Tensor)), None)
+            self.elab.names.define(name, self.recurrences.begin(name, node, behind), span)
+            return
+        known, first, rest, whole = self.recurrences.end(name, node)
+        check_numbers(first.body, first.span)
+        check_numbers(rest.body, rest.span)
+        self.every_name.add(rest.out.name)
+        self.items.insert(self.items.index(known.behind) + 1 if known.behind else 0, first)
+        self.items.append(rest)
+        self.elab.names.entries[name] = whole
+        self.recurrences.check(self.equations, span)
+
+    def equation(self, out: Tensor, letters: tuple[Letter, ...], body: Expr, span: Span | None) -> Equation:
         check_numbers(body, span)
-        return Equation(out, letters, body, span=span)
+        return Equation(out, letters, self.recurrences.complete(letters, body, span), span=span)
 
     def hints(self, left: tuple[str, ...], span: Span | None) -> Hints:
         """Hints that keep clear of the letters that the user wrote in this equation."""

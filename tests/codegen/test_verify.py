@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -153,6 +155,16 @@ def test_an_access_stays_inside_at_the_sizes_that_are_chosen():
 def test_sizes_differ_from_the_numbers_in_shapes():
     program = derive.parse("dims h\nbatch n\ninput X : [n, 2]\nparam W : [2, h]\nminimize sum(X @ W)\n").program
     assert small_sizes(program, {}) == {"h": 3, "n": 5}
+
+
+@pytest.mark.parametrize("target", ["numba", "numpy"])
+def test_a_long_sum_of_both_signs_keeps_its_digits_in_single_precision(monkeypatch, target):
+    # dW adds up a thousand products that nearly cancel; added one by one in float32 they miss the tolerance
+    monkeypatch.setattr(verify, "_METHODS", {verify.SINGLE: verify._METHODS[verify.SINGLE]})
+    model = derive.load(Path(__file__).parents[1] / "models" / "conv2d.gc")
+    result = verify.check(model, wrt=["W"], target=target)
+    assert result.ok, str(result)
+    assert target == "numpy" or result.rows[0].error < 2e-5
 
 
 def test_the_check_is_the_same_every_time():

@@ -1,7 +1,8 @@
 """Numba kernels as text: explicit loops over scalar statements, matrix products into given memory.
 
 In: a plan and the names of its tensors. Out: the lines of a function body. Every constant has the
-module's precision, because Numba promotes float32 with a Python float to float64.
+module's precision, because Numba promotes float32 with a Python float to float64. Only a sum that gathers in a
+local variable is a double in a float32 module too: it costs nothing there and keeps the digits of long sums.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from fractions import Fraction
 from codegen.common import repeated
 from codegen.naming import Names
 from codegen.plan import Plan
-from codegen.steps import Gemm, Nest, Node, Operand, Step, Write
+from codegen.steps import Gemm, Nest, Node, Operand, Step, Write, writes_in
 from codegen.targets.scalar import SUM, ScalarPrinter
 from derive.expr import Access, mul, split_coefficient
 from derive.program import Tensor
@@ -36,6 +37,7 @@ class NumbaPrinter(ScalarPrinter):
         super().__init__(extents)
         self.names, self.dtype = names, dtype
         self.scalars: set[Tensor] = set()
+        self.wide: set[Tensor] = set()
         self.best: dict[Tensor, str] = {}
 
     def number(self, value: Fraction) -> str:
@@ -46,6 +48,8 @@ class NumbaPrinter(ScalarPrinter):
 
     def access(self, e: Access) -> str:
         name = self.names.tensor(e.tensor)
+        if e.tensor in self.wide:
+            return self.converted(name)
         if e.tensor in self.scalars or not e.places:
             return name
         return f"{name}[{', '.join(self.integer(p) for p in e.places)}]"
@@ -62,6 +66,8 @@ class NumbaPrinter(ScalarPrinter):
     def nest(self, nest: Nest) -> Iterator[str]:
         """The loops of one nest."""
         self.scalars = set(nest.scalars)
+        sums = (w.target.tensor for w in writes_in(nest.body) if w.op == "sum" and self.dtype == "float32")
+        self.wide.update(t for t in sums if t in self.scalars)
         for node in nest.body:
             yield from self.node(node, "")
 
@@ -93,7 +99,8 @@ class NumbaPrinter(ScalarPrinter):
 
     def statement(self, w: Write) -> list[str]:
         """One statement alone."""
-        target = self.access(w.target)
+        wide = w.target.tensor in self.wide
+        target = self.names.tensor(w.target.tensor) if wide else self.access(w.target)
         if w.op is None:
             assert w.value is not None
             integer = w.target.tensor.dtype == "int"
@@ -102,7 +109,7 @@ class NumbaPrinter(ScalarPrinter):
             return self.position(w, target)
         if w.value is None:
             start = {"sum": "0.0", "prod": "1.0", "max": "-math.inf", "min": "math.inf"}[w.op]
-            return [f"{target} = {self.converted(start)}"]
+            return [f"{target} = {start if wide else self.converted(start)}"]
         if w.op == "sum" and split_coefficient(w.value)[0] < 0:
             return [f"{target} -= {self.real(mul(-1, w.value))}"]
         if w.op in _COMBINE:

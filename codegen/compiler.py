@@ -70,18 +70,22 @@ def build(
     ``derivation`` where it is given. The dtype is float64 unless the model's ``option dtype`` says otherwise.
     """
     check_sizes(program, known_sizes(program, sizes or {}))  # before the work of deriving
+    other = None if program.inference is None else pipeline.forward(program.inference)
+    inference = None if other is None else (hoist(other), dict(formulas(other)))
     if program.gradients:
-        return render(program, dict(formulas(program)), dtype=dtype, target=target, sizes=sizes)
+        shown = dict(formulas(program))
+        return render(program, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
     variables = program.parameters if wrt is None else tuple(_variable(program, name) for name in wrt)
     if program.objective is None or not variables:
         value = pipeline.forward(program)
-        return render(value, dict(formulas(value)), dtype=dtype, target=target, sizes=sizes)
+        shown = dict(formulas(value))
+        return render(value, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
     derivation = derivation or pipeline.gradient(program, variables)
     shown, exact = dict(formulas(derivation.stable)), dict(formulas(derivation.formulas))
     for t, text in shown.items():  # a stable form that nobody would recognize is shown as what it stands for
         if len(text) > _READABLE and len(exact.get(t, text)) < len(text):
             shown[t] = f"{exact[t]}, in a stable form"
-    return render(derivation.stable, shown, dtype=dtype, target=target, sizes=sizes)
+    return render(derivation.stable, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
 
 
 def _variable(program: Program, name: str) -> Tensor:
@@ -98,8 +102,12 @@ def render(
     dtype: str | None = None,
     target: str = "numba",
     sizes: Mapping[str, int] | None = None,
+    inference: tuple[Program, Mapping[Tensor, str]] | None = None,
 ) -> str:
-    """The source text for a derived, stable program; ``shown`` is the formula above each tensor's statements."""
+    """The source text for a derived, stable program; ``shown`` is the formula above each tensor's statements.
+
+    ``inference`` is the stable program of the other form of the model, with its formulas, where there is one.
+    """
     kind = dtype or dict(program.options).get("dtype", "float64")
     if kind not in _DTYPES:
         raise GradcError(f"dtype {kind} is not known; choose one of {', '.join(_DTYPES)}")
@@ -116,7 +124,7 @@ def render(
     )
     environment.filters["repr"] = quoted
     template = environment.get_template(chosen.template)
-    text = template.render(context(hoist(program), chosen, kind, known_sizes(program, sizes or {}), shown))
+    text = template.render(context(hoist(program), chosen, kind, known_sizes(program, sizes or {}), shown, inference))
     return tidy(text)
 
 

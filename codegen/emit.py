@@ -7,16 +7,19 @@ gives it the shape of a file and decides nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from codegen.contract import contraction
 from codegen.function import Function, Setting, Slice, Update
-from codegen.interface import Shapes, calls, promises
+from codegen.interface import calls, promises
 from codegen.naming import names_of
+from codegen.noise import drawn
 from codegen.plan import plan
 from codegen.schedule import copies, schedule
 from codegen.steps import Gemm, Part, Step, parts_of
 from codegen.targets import Target
+from codegen.targets.shapes import Shapes
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import Expr, Reduce
@@ -25,6 +28,7 @@ from derive.library.optimizers import OPTIMIZERS
 from derive.notation import source_line
 from derive.program import Equation, Program, Tensor, reads
 from derive.rewrite import walk
+from derive.training import unread
 
 
 def context(
@@ -33,34 +37,40 @@ def context(
     dtype: str,
     sizes: Mapping[str, int],
     formulas: Mapping[Tensor, str],
+    inference: tuple[Program, Mapping[Tensor, str]] | None = None,
 ) -> dict[str, Any]:
-    """Everything that a module's template prints."""
+    """Everything that a module's template prints.
+
+    ``inference`` is the other form of the model with its formulas, where there is one.
+    """
     names, extents = names_of(program)
     missing = [t for t in program.parameters if any(program.batch in _dims(a) for a in t.axes)]
     if missing:
         raise GradcError(f"parameter {missing[0].name} has the batch axis {program.batch}")
     slices, offset = [], 0
-    for t in program.parameters:
+    for t in (*program.parameters, *program.states):
         size = 1
         for axis in t.axes:
             size *= extent(axis, sizes)
         slices.append(Slice(t, offset, size))
         offset += size
     setting = Setting(program, dtype, names, extents, sizes, tuple(slices), _Comments(program, formulas))
-    functions = _functions(program, target)
+    functions = _functions(program, target, inference[0] if inference else None)
+    other = setting if inference is None else _other(setting, *inference)
     kernels = {}
     for role, function in functions.items():
-        setting.comment.start()  # type: ignore[attr-defined]
-        kernels[role] = target.kernel(function, setting)
+        its = other if role in ("forward", "evaluation") else setting
+        its.comment.start()  # type: ignore[attr-defined]
+        kernels[role] = target.kernel(function, its)
     update = _update(program) if _trains(program, functions) else None
     epoch = target.epoch(kernels["step"], functions["step"], update, setting) if update else None
     shapes = Shapes(extents)
-    inputs = [t for t in program.declared if t.kind in ("input", "target")]
+    inputs = program.data
     shown = {t: shapes.call(t, setting.batch) for t in inputs}
     return {
         "program": program,
         "dtype": dtype,
-        "docstring": _docstring(program, formulas, sizes),
+        "docstring": _docstring(program, formulas, inference),
         "dims": [(extents[d.name], d.name, sizes[d.name]) for d in program.dims],
         "batch": setting.batch,
         "constants": [
@@ -78,10 +88,12 @@ def context(
         "calls": calls(program, functions, kernels, setting, shapes),
         "epoch": epoch,
         "uses_special": any("special." in line for k in kernels.values() for line in k.lines),
-        "trained": [t.name for t in functions["step"].inputs] if update else [],
+        "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
         "update": update,
-        "draws": any(distribution(program, t)[0] != "constant" for t in program.parameters),
-        "starts": [(t.name, _start(t, program, shapes)) for t in program.parameters],
+        "draws": any(distribution(program, s.tensor)[0] != "constant" for s in slices),
+        "starts": [(s.tensor.name, drawn(s.tensor, program, shapes)) for s in slices],
+        "states": [t.name for t in program.states],
+        "noise": [(t.name, setting.batch or "_", drawn(t, program, shapes)) for t in inputs if t.kind == "noise"],
     }
 
 
@@ -119,16 +131,26 @@ def _line(equation: Equation) -> str:
     return f"    (line {equation.span.line}: {' '.join(text.split())})" if equation.span and text else ""
 
 
-def _functions(program: Program, target: Target) -> dict[str, Function]:
+def _other(setting: Setting, program: Program, formulas: Mapping[Tensor, str]) -> Setting:
+    """What the functions of the inference form share; extents and constants are called the same in both."""
+    names, _ = names_of(program)
+    return replace(setting, program=program, names=names, comment=_Comments(program, formulas))
+
+
+def _functions(program: Program, target: Target, inference: Program | None) -> dict[str, Function]:
     """The functions of the module: what is wanted from each, scheduled and planned."""
     out: dict[str, Function] = {}
-    outputs = program.outputs or _unread(program)
+    used = inference or program
+    outputs = used.outputs or unread(used)
     if outputs:
-        out["forward"] = _function("_forward", program, target, outputs, (), None)
+        out["forward"] = _function("_forward", used, target, outputs, (), None)
     if program.objective is not None:
         out["loss"] = _function("_loss", program, target, (), (), program.objective)
+        if inference is not None:
+            out["evaluation"] = _function("_evaluation", inference, target, (), (), inference.objective)
         if program.gradients:
-            out["step"] = _function("_loss_and_grad", program, target, (), program.gradients, program.objective)
+            after = [after for _, after in program.updates]
+            out["step"] = _function("_loss_and_grad", program, target, after, program.gradients, program.objective)
     return out
 
 
@@ -143,7 +165,7 @@ def _function(
     pairs = tuple(gradients)
     own = [g for t, g in pairs if t.kind != "param"]
     twice = [g for k, (_, g) in enumerate(pairs) if g in [h for _, h in pairs[:k]]]
-    results = [*outputs, *own]
+    results = [*own, *outputs]
     whole, stands = copies(program, (*results, *(g for _, g in pairs), *([objective] if objective else [])))
     assert not twice, "each variable has a cotangent of its own"
     goal = stands[objective] if objective else None
@@ -167,21 +189,15 @@ def _function(
 def _inputs(program: Program, parts: Iterable[Part]) -> tuple[Tensor, ...]:
     """The data that parts read; where they only count samples, the first data that has samples."""
     read = {t for p in parts for t in reads(p.body)}
-    data = [t for t in program.declared if t.kind in ("input", "target")]
+    data = program.data
     bound = [b for p in parts for x in walk(p.body) if isinstance(x, Reduce) for b in x.binders]
     extents = [s.extent for s in (*bound, *(s for p in parts for s in p.letters))]
     counted = any(x == program.batch for p in parts for x in walk(p.body))
     counted = counted or any(program.batch in _dims(e) for e in extents)
     if counted and not any(program.batch in t.axes for t in read):
-        read |= set([t for t in data if program.batch in t.axes][:1])
+        counting = sorted((t for t in data if program.batch in t.axes), key=lambda t: t.kind == "noise")
+        read |= set(counting[:1])
     return tuple(t for t in data if t in read)
-
-
-def _unread(program: Program) -> tuple[Tensor, ...]:
-    """What a model without `output` returns: what no equation reads, apart from the objective."""
-    read = {t for e in program.equations for t in reads(e.body)}
-    skip = {program.objective, *(g for _, g in program.gradients)}
-    return tuple(e.out for e in program.equations if e.out not in read | skip and e.out.kind == "value")
 
 
 def _trains(program: Program, functions: Mapping[str, Function]) -> bool:
@@ -215,17 +231,16 @@ def _values(t: Tensor) -> str:
     return shown(t.values)
 
 
-def _start(t: Tensor, program: Program, shapes: Shapes) -> str:
-    """The expression that draws a parameter's start."""
-    kind, arguments = distribution(program, t)
-    values = ", ".join(shapes.real(a) for a in arguments)
-    return f"np.full({shapes.tuple(t)}, {values})" if kind == "constant" else f"rng.{kind}({values}, {shapes.tuple(t)})"
-
-
-def _docstring(program: Program, formulas: Mapping[Tensor, str], sizes: Mapping[str, int]) -> str:
+def _docstring(
+    program: Program, formulas: Mapping[Tensor, str], inference: tuple[Program, Mapping[Tensor, str]] | None
+) -> str:
     lines = [f"{program.name or 'A model'}: its value, its gradient and its training, generated by gradc."]
     if program.text:
         lines += ["", "The model:", "", *("    " + line for line in program.text.strip().splitlines())]
     if program.equations:
         lines += ["", "What is computed:", "", *("    " + formula(e, formulas) for e in program.equations)]
+    if inference is not None:
+        trained, (used, others) = [formula(e, formulas) for e in program.equations], inference
+        different = [text for e in used.equations if (text := formula(e, others)) not in trained]
+        lines += ["", "What is computed otherwise when it is not trained:", "", *("    " + text for text in different)]
     return "\n".join(line.rstrip() for line in lines).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

@@ -81,6 +81,12 @@ class Setting:
         return sum(s.size for s in self.slices)
 
     @property
+    def trained(self) -> int | None:
+        """How many of them, the first ones, the optimizer changes; None where it is all of them."""
+        kept = sum(s.size for s in self.slices if s.tensor.kind == "state")
+        return self.total - kept if kept else None
+
+    @property
     def batch(self) -> str | None:
         """The identifier of the batch extent."""
         return self.extents[self.program.batch.name] if self.program.batch else None

@@ -7,11 +7,12 @@ kernel runs, because kernels check nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from codegen.function import Function, Kernel, Setting
-from codegen.targets.scalar import ScalarPrinter
+from codegen.targets.shapes import Shapes
 from codegen.targets.text import quoted
+from derive.errors import GradcError
 from derive.program import Program, Property, Tensor
 
 # a promise of data as a test of the array ``a``, and what to say where it fails
@@ -37,22 +38,6 @@ PROMISES: dict[str, tuple[str, str]] = {
 }
 
 
-class Shapes(ScalarPrinter):
-    """Shapes and the like as text, in the module's names."""
-
-    functions: ClassVar[dict[str, str]] = {name: f"math.{name}" for name in ("sqrt", "exp", "log")}
-
-    def axes(self, t: Tensor) -> str:
-        return f"[{', '.join(self.integer(a) for a in t.axes)}]"
-
-    def tuple(self, t: Tensor) -> str:
-        inner = ", ".join(self.integer(a) for a in t.axes)
-        return f"({inner},)" if t.rank == 1 else f"({inner})"
-
-    def call(self, t: Tensor, batch: str | None) -> str:
-        return f"lambda {batch or '_'}: {self.tuple(t)}"
-
-
 def calls(
     program: Program,
     functions: Mapping[str, Function],
@@ -63,14 +48,20 @@ def calls(
     """The public functions around the kernels: what they take, what they say, their lines."""
     out: dict[str, dict[str, Any]] = {}
     for role, f in functions.items():
-        given, names = [t.name for t in f.inputs], [public_name(program, t) for t in f.outputs]
+        after = [b for _, b in program.updates if b in f.outputs]
+        given = [t.name for t in f.inputs]
+        names = [public_name(program, t) for t in f.outputs if t not in after]
+        noise = [t.name for t in f.inputs if t.kind == "noise"]
+        arrays = f"_drawn(inputs, {quoted(given)}, seed)" if noise else "inputs"
+        seed = "*, seed=0, " if noise else ""
         count = setting.batch or "_"
         source = ", ".join(given) or "the parameters"
+        source += f" ({', '.join(noise)} drawn by `seed` where not given)" if noise else ""
         kinds = [f"np.empty({shapes.tuple(t)}, {'np.int64' if t.dtype == 'int' else 'DTYPE'})" for t in f.outputs]
-        call = f"{f.name}({', '.join([*kernels[role].leading, '*arrays', *(['*results'] if names else [])])})"
-        results = [f"results = [{', '.join(kinds)}]"] if names else []
-        head = [f"theta, ({count}, arrays) = _vector(params), _arrays(inputs, {quoted(given)})"]
-        takes = "params, /, **inputs"
+        call = f"{f.name}({', '.join([*kernels[role].leading, '*arrays', *(['*results'] if kinds else [])])})"
+        results = [f"results = [{', '.join(kinds)}]"] if kinds else []
+        head = [f"theta, ({count}, arrays) = _vector(params), _arrays({arrays}, {quoted(given)})"]
+        takes = f"params, /, {seed}**inputs"
         if role == "forward":
             says = f"{', '.join(names)}, from {source}."
             tail = [call, f"return dict(zip({quoted(names)}, results))"]
@@ -78,25 +69,44 @@ def calls(
         elif role == "loss":
             says = f"The objective, from {source}."
             out["loss"] = {"takes": takes, "says": says, "lines": [*head, f"return float({call})"]}
+        elif role == "evaluation":
+            seed = "seed=0, " if "seed" in takes or "seed" in out["loss"]["takes"] else ""
+            says = f"{out['loss']['says']} With `training=False` that of the model as it is used, from {source}."
+            lines = ["if training:", *("    " + line for line in out["loss"]["lines"]), *head, f"return float({call})"]
+            out["loss"] = {"takes": f"params, /, *, training=True, {seed}**inputs", "says": says, "lines": lines}
         else:
             grad = ["grad = np.zeros(_TOTAL, DTYPE)"] if f.gradients else []
             covered = [t.name for t, _ in f.gradients]
+            whole = len(covered) == len(program.parameters)
             some = "" if len(covered) == len(setting.slices) else f", {quoted(covered)}"
             pieces = [f"**_views(grad{some})"] if f.gradients else []
             pieces += [f"**dict(zip({quoted(names)}, results))"] if names else []
             tail = [f"value = {call}", f"return float(value), {{{', '.join(pieces)}}}"]
             says = f"The objective and its gradient as a dict of arrays, from {source}."
             out["loss_and_grad"] = {"takes": takes, "says": says, "lines": [*head, *grad, *results, *tail]}
-            if f.gradients and not some:
+            if f.gradients and whole:
                 check = [
                     '_array("theta", theta, DTYPE, (_TOTAL,))',
-                    f"{count}, arrays = _arrays(inputs, {quoted(given)})",
+                    f"{count}, arrays = _arrays({arrays}, {quoted(given)})",
                 ]
                 tail = [f"value = {call}", "return float(value), grad"]
                 says = "The objective and its gradient as one vector, in the order of PARAMS."
                 lines = [*check, *grad, *results, *tail]
-                out["loss_and_grad_flat"] = {"takes": "theta, /, **inputs", "says": says, "lines": lines}
+                out["loss_and_grad_flat"] = {"takes": f"theta, /, {seed}**inputs", "says": says, "lines": lines}
+            if after:
+                states = [a.name for a, b in program.updates if b in after]
+                says = f"The next values of the states {', '.join(states)}, from {source}."
+                tail = [call, f"return dict(zip({quoted(states)}, results[{len(names)}:]))"]
+                out["next_state"] = {"takes": takes, "says": says, "lines": [*head, *grad, *results, *tail]}
+    _check_words(program, "".join(c["takes"] for c in out.values()))
     return out
+
+
+def _check_words(program: Program, taken: str) -> None:
+    """Refuse data that is called like an option of the functions that take it."""
+    for t in program.data:
+        if f" {t.name}=" in taken:
+            raise GradcError(f"{t.name} is an option of the module's functions: give the {t.kind} another name")
 
 
 def promises(t: Tensor, program: Program, shapes: Shapes) -> Iterable[tuple[str, str]]:

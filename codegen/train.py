@@ -102,20 +102,27 @@ def train(
             on_epoch(epoch)
 
     size = max(1, min(batch_size, kept.count))
-    given = {name: train_arrays[name] for name in names_for(program, [program.objective])}
+    wanted = [program.objective, *(after for _, after in program.updates)]
+    given = {name: train_arrays[name] for name in names_for(program, wanted)}
     module.fit(params, given, epochs=epochs, batch_size=size, seed=seed, on_epoch=measured)
     return Training({name: np.array(a) for name, a in params.items()}, tuple(done), module)
 
 
 def measure(program: Program, module: Any, params: dict[str, Array], arrays: dict[str, Array]) -> Measure:
-    """The loss, and the accuracy where a target has classes and an output says which."""
-    assert program.objective is not None
-    loss = float(module.loss(params, **{name: arrays[name] for name in names_for(program, [program.objective])}))
+    """The loss, and the accuracy where a target has classes and an output says which.
+
+    Both are of the model as it is used, where that differs from the one that is trained.
+    """
+    used = program.inference or program
+    assert used.objective is not None
+    form = {} if program.inference is None else {"training": False}
+    given = {name: arrays[name] for name in names_for(used, [used.objective])}
+    loss = float(module.loss(params, **form, **given))
     pair = _classes(program)
     if pair is None:
         return Measure(loss, None)
     target, output, axis = pair
-    given = {name: arrays[name] for name in names_for(program, program.outputs)}
+    given = {name: arrays[name] for name in names_for(used, program.outputs)}
     found, truth = module.forward(params, **given)[output.name], arrays[target.name]
     if axis is None:
         right = (found > 0.5) == (truth > 0.5)

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 import derive
 from codegen.compiler import build, load_source
-from codegen.data import names_for
 from derive.errors import GradcError
 from derive.evaluate import evaluate
 from derive.notation.notebook import html_table, latex_table
@@ -161,9 +160,8 @@ def compare(
 
 
 def _arguments(program: Program, point: Point) -> tuple[Point, Point]:
-    assert program.objective is not None
-    params = {t.name: point[t.name] for t in program.parameters}
-    return params, {name: point[name] for name in names_for(program, [program.objective])}
+    params = {t.name: point[t.name] for t in (*program.parameters, *program.states)}
+    return params, {t.name: point[t.name] for t in program.data}
 
 
 def _loss(program: Program, net: Any, point: Point) -> float:

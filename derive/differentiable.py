@@ -146,10 +146,26 @@ class Differentiable(InNotebook):
         """Every tensor at the given values, by the definition."""
         return evaluate(self.program, values)
 
+    @property
+    def inference(self) -> Differentiable | None:
+        """The model as it is used, where that differs from the one that is trained."""
+        return None if self.program.inference is None else _Form(self.program.inference)
+
     def _shown(self) -> list[Shown]:
         notation = Notation(self.program)
         written = [e for e in self.program.equations if not e.out.hidden]
         return [replace(s, source=source_line(e) or "") for e in written for s in Formula(e, notation)._shown()]
+
+
+class _Form(Differentiable):
+    """One form of a model that has two."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    @property
+    def program(self) -> Program:
+        return self._program
 
 
 class ParsedModel(Differentiable):
@@ -278,7 +294,7 @@ class DerivedModel(Differentiable):
 
 def _as_forward(program: Program) -> Program:
     """A derived program as one to derive from."""
-    return replace(program, gradients=(), objective=None, outputs=())
+    return replace(program, gradients=(), objective=None, outputs=(), inference=None)
 
 
 def _named_result(program: Program, found: Tensor, name: str) -> tuple[Program, Tensor]:
@@ -294,6 +310,7 @@ def _named_result(program: Program, found: Tensor, name: str) -> tuple[Program, 
         outputs=(result,),
         gradients=(),
         optimizer=None,
+        inference=None,
     )
     return kept.with_equations(needed(kept, (result,))), result
 

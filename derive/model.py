@@ -82,6 +82,14 @@ class Model(Differentiable):
         """``param W : [d, h] in a..b ~ init``; ``init`` is a call, as text (``"he_normal()"``) or as a term."""
         return self._declare("param", name, shape, properties, init, bounds)
 
+    def state(self, name: str, *shape: Any, init: Any = None) -> Term:
+        """``state mu : [h] ~ zeros()``: kept beside the parameters, not differentiated, changed by `update`."""
+        return self._declare("state", name, shape, (), init)
+
+    def noise(self, name: str, *shape: Any, init: Any) -> Term:
+        """``noise M : [n, h] ~ bernoulli(0.9)``: drawn anew where it is not given."""
+        return self._declare("noise", name, shape, (), init)
+
     def const(self, name: str, value: Any, *shape: Any) -> Term:
         """``const s : [3] = [1, 2, 3]``."""
         self._statements.append(syntax.ConstDecl(plain(name), expression(value), _shape(shape)))
@@ -122,6 +130,15 @@ class Model(Differentiable):
 
     def __getitem__(self, name: str) -> Term:
         return Term(name_of(name))
+
+    def update(self, name: Any, value: Any) -> None:
+        """``update mu = expression``: the state's value after a training step."""
+        self._statements.append(syntax.Update(name_of(name), None, expression(value)))
+
+    @property
+    def training(self) -> Term:
+        """The condition that holds while the model is trained: ``m.where(m.training, a, b)``."""
+        return Term.named("training")
 
     def letters(self, names: str | Iterable[str]) -> tuple[Term, ...]:
         """Index letters: ``i, j = m.letters("i j")``."""

@@ -116,4 +116,5 @@ def completed(
 def _pruned(program: Program, results: tuple[Tensor, ...]) -> Program:
     """Only what the outputs, the objective and the results rest on."""
     wanted = [*program.outputs, *([program.objective] if program.objective is not None else []), *results]
+    wanted += [after for _, after in program.updates]
     return program.with_equations(needed(program, wanted or [e.out for e in program.equations]))

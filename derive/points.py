@@ -16,7 +16,8 @@ from derive import promises
 from derive.errors import GradcError
 from derive.evaluate import evaluate, extent
 from derive.expr import Num
-from derive.program import Program
+from derive.library.initializers import distribution
+from derive.program import Equation, Program, Tensor
 
 Point = dict[str, NDArray[Any]]
 
@@ -69,7 +70,31 @@ def _fits(program: Program, sizes: Mapping[str, int]) -> bool:
 
 
 def _point(program: Program, sizes: Mapping[str, int], r: np.random.Generator) -> Point:
-    return {t.name: promises.draw(t, sizes, r) for t in program.declared if t.kind != "const"}
+    given = (t for t in program.declared if t.kind != "const")
+    return {t.name: sample(program, t, sizes, r) if t.kind == "noise" else promises.draw(t, sizes, r) for t in given}
+
+
+_DRAWS: dict[str, Callable[..., NDArray[Any]]] = {
+    "constant": lambda r, shape, c: np.full(shape, c),
+    "normal": lambda r, shape, mean, std: np.asarray(r.normal(mean, std, shape)),
+    "uniform": lambda r, shape, low, high: np.asarray(r.uniform(low, high, shape)),
+    "bernoulli": lambda r, shape, p: np.asarray(r.random(shape) < p, dtype=np.float64),
+}
+
+
+def sample(program: Program, t: Tensor, sizes: Mapping[str, int], r: np.random.Generator) -> NDArray[Any]:
+    """An array for ``t`` from its own distribution.
+
+    >>> from derive.expr import Dim
+    >>> from derive.program import Initializer
+    >>> t = Tensor("M", (Dim("h"),), "noise", init=Initializer("ones"))
+    >>> sample(Program("m"), t, {"h": 3}, np.random.default_rng(0))
+    array([1., 1., 1.])
+    """
+    kind, arguments = distribution(program, t)
+    named = [Equation(Tensor(f"a{k}", ()), (), e) for k, e in enumerate(arguments)]
+    found = evaluate(Program("", dims=program.dims, equations=tuple(named)), {}, sizes)
+    return _DRAWS[kind](r, tuple(extent(a, sizes) for a in t.axes), *(float(found[e.out.name]) for e in named))
 
 
 def points(program: Program, sizes: Mapping[str, int], seed: int, good: Callable[[Point], bool]) -> Iterator[Point]:
@@ -79,7 +104,7 @@ def points(program: Program, sizes: Mapping[str, int], seed: int, good: Callable
     """
     r = np.random.default_rng(seed)
     given = [t for t in program.declared if t.kind != "const"]
-    free = [t.name for t in given if t.dtype == "real" and not t.properties and t.bounds is None]
+    free = [t.name for t in given if t.dtype == "real" and not t.properties and t.bounds is None and t.kind != "noise"]
     for attempt in range(_TRIES):
         point = _point(program, sizes, r)
         if attempt % 2:

@@ -44,10 +44,12 @@ class Initializer:
 class Tensor:
     """A named array. Two tensors are the same only if they are the same object.
 
-    kind is ``input``, ``target``, ``param``, ``const``, ``value`` (defined by an equation), ``cotangent`` or
-    ``tangent`` (of ``primal``). ``axes`` are extents: integer polynomials in dims. ``dtype`` is ``real`` or
-    ``int``. ``values`` are the exact entries of a const, nested lists. ``bounds`` are a parameter's. ``hidden``
-    tensors were named by gradc, not by the user. ``range`` is the extent below which the entries of an integer
+    kind is ``input``, ``target``, ``param``, ``const``, ``noise`` (drawn from ``init`` where it is not given),
+    ``state`` (kept beside the parameters), ``value`` (defined by an equation), ``update`` (the next value of the
+    state ``primal``), ``cotangent`` or ``tangent`` (of ``primal``).
+    ``axes`` are extents: integer polynomials in dims. ``dtype`` is ``real`` or ``int``. ``values`` are the exact
+    entries of a const, nested lists. ``bounds`` are a parameter's. ``hidden`` tensors were named by gradc, not by the
+    user. ``range`` is the extent below which the entries of an integer
     tensor stay, where that is known. A member of a family has the ``family``'s name and the ``index`` of its layer.
     What a round of a recurrence finds is ``ahead`` of another tensor: its values one place later along that axis.
     """
@@ -152,7 +154,8 @@ class Program:
 
     ``equations`` stand in an order in which each reads only what stands before it. ``gradients`` pairs a
     variable with its cotangent, once derivation has run. ``text`` is the canonical model text that the
-    program comes from, ``digest`` its SHA-256.
+    program comes from, ``digest`` its SHA-256. The program is the training form of the model; ``inference`` is the
+    other form, over the same declared tensors, where the model makes a difference.
     """
 
     name: str
@@ -167,11 +170,27 @@ class Program:
     gradients: tuple[tuple[Tensor, Tensor], ...] = ()
     text: str = ""
     digest: str = ""
+    inference: Program | None = field(default=None, repr=False)
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
         """The parameters, in order of declaration."""
         return tuple(t for t in self.declared if t.kind == "param")
+
+    @property
+    def states(self) -> tuple[Tensor, ...]:
+        """What is kept beside the parameters and not differentiated, in order of declaration."""
+        return tuple(t for t in self.declared if t.kind == "state")
+
+    @property
+    def data(self) -> tuple[Tensor, ...]:
+        """What a caller gives, or lets be drawn: inputs, targets and noise, in order of declaration."""
+        return tuple(t for t in self.declared if t.kind in ("input", "target", "noise"))
+
+    @property
+    def updates(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """The states that a training step changes, each with its next value."""
+        return tuple((e.out.primal, e.out) for e in self.equations if e.out.kind == "update" and e.out.primal)
 
     @property
     def defined(self) -> dict[Tensor, Equation]:

@@ -35,7 +35,7 @@ LINEAR = frozenset({"prepared", "raw", "stable"})
 REDUCTIONS = frozenset({"sum", "max", "min", "prod", "argmax", "argmin"})
 RELATIONS = frozenset({"<", "<=", "==", "!="})
 CONSTANTS = frozenset({"pi", "e"})
-DECLARED = frozenset({"input", "target", "param", "const"})
+DECLARED = frozenset({"input", "target", "param", "const", "noise", "state"})
 
 
 class SpecError(AssertionError):
@@ -84,7 +84,7 @@ def _check_names(program: Program, stage: str) -> None:
     if stage in ("read", "prepared"):
         _require(not program.gradients, program.name, f"has gradients after the stage {stage}")
         for e in program.equations:
-            _require(e.out.kind == "value", e.out.name, f"is of kind {e.out.kind} after the stage {stage}")
+            _require(e.out.kind in ("value", "update"), e.out.name, f"is of kind {e.out.kind} after the stage {stage}")
 
 
 def _check_results(program: Program, known: set[Tensor]) -> None:
@@ -103,7 +103,7 @@ def _check_results(program: Program, known: set[Tensor]) -> None:
 
 def _check_equation(equation: Equation, known: set[Tensor], dims: set[str]) -> None:
     out, where = equation.out, repr(equation.left)
-    _require(out.kind in ("value", "cotangent"), where, f"is defined by an equation, but of kind {out.kind}")
+    _require(out.kind in ("value", "update", "cotangent"), where, f"is defined by an equation, but of kind {out.kind}")
     _require(len(set(equation.letters)) == out.rank, where, "its letters are not one an axis")
     for letter, axis in zip(equation.letters, out.axes, strict=True):
         _require(letter.extent == axis, where, f"the letter {letter} runs over {letter.extent}, the axis over {axis}")

@@ -36,6 +36,7 @@ from derive.expr.base import (
 )
 from derive.expr.calls import Call, call
 from derive.expr.masks import (
+    TRAINING,
     Compare,
     Not,
     Select,
@@ -52,6 +53,7 @@ from derive.expr.reductions import (
 __all__ = [
     "MINUS_ONE",
     "ONE",
+    "TRAINING",
     "ZERO",
     "Access",
     "Add",

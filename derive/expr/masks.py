@@ -46,6 +46,16 @@ class Not(Mask):
         return negate(children[0])
 
 
+class Training(Mask):
+    """1 where a model is trained and 0 where it is used; which of the two is decided before anything is derived."""
+
+    __slots__ = ()
+    rank = 15
+
+    def __repr__(self) -> str:
+        return "training"
+
+
 class Select(Expr):
     """``chosen if mask else other``: only the chosen branch counts."""
 
@@ -63,6 +73,7 @@ class Select(Expr):
         return select(*children)
 
 
+TRAINING = Training()
 _FLIPPED = {">": "<", ">=": "<="}
 _NEGATED = {"<": "<=", "<=": "<", "==": "!=", "!=": "=="}
 _RELATIONS: dict[str, Callable[[Fraction, Fraction], bool]] = {

@@ -54,7 +54,7 @@ class _Known:
 class _Outside:
     """What the model defines outside of its blocks: names that a block may read, and those that it may not."""
 
-    visible: dict[str, Span | None] = field(default_factory=lambda: {"pi": None})
+    visible: dict[str, Span | None] = field(default_factory=lambda: {"pi": None, "training": None})
     hidden: dict[str, Span | None] = field(default_factory=dict)
 
     def add(self, node: tree.Statement) -> None:
@@ -185,7 +185,7 @@ class _Expansion:
             case tree.Repeat(body=body):
                 for inside in body:
                     self.take_in(known, inside)
-            case tree.Declaration("param", target) | tree.Assignment(target):
+            case tree.Declaration("param" | "state" | "noise", target) | tree.Assignment(target):
                 if target.name in known.block.inputs or target.name in known.block.sizes:
                     raise SourceError(f"{target.name} is given to the block {name}: it is not defined again", node.span)
                 if target.index is not None:
@@ -193,6 +193,8 @@ class _Expansion:
                 known.own.setdefault(target.name, node.span)
                 if any(call.function in self.known for call in calls_in(node)):
                     known.uses.add(target.name)
+            case tree.Update():
+                pass  # of a state, which it does not define
             case tree.Declaration(kind, target):
                 raise SourceError(
                     f"a block declares no {kind}; its data are given to it",

@@ -48,6 +48,10 @@ PROMISES = {
 }
 
 
+_KEPT = {"param": "parameter", "state": "state"}  # what is kept from step to step
+_DRAWN = {**_KEPT, "noise": "noise"}  # and what a distribution is written for
+
+
 def plain_name(name: tree.Name, what: str) -> str:
     """The name, which must not be that of a family's member."""
     if name.index is not None:
@@ -108,14 +112,15 @@ def shape(elab: Elaborator, nodes: tuple[tree.Expr, ...] | None) -> tuple[Expr, 
 
 
 def declare(elab: Elaborator, node: tree.Declaration) -> Tensor:
-    """An ``input``, ``target`` or ``param``."""
+    """An ``input``, ``target``, ``param``, ``state`` or ``noise``."""
     name, span = full_name(elab.names, node.name), node.name.span or node.span
     elab.names.check_new(name, span)
     axes = shape(elab, node.shape)
     tensor = elab.families.define(name, Tensor(name, axes, node.kind, span=span))
-    if node.kind == "param" and elab.batch is not None and any(_mentions(a, elab.batch) for a in axes):
+    kept = _KEPT.get(node.kind)
+    if kept is not None and elab.batch is not None and any(_mentions(a, elab.batch) for a in axes):
         raise SourceError(
-            f"the parameter {name} {show_axes(axes, elab.dims)} has the batch axis {elab.batch.name}",
+            f"the {kept} {name} {show_axes(axes, elab.dims)} has the batch axis {elab.batch.name}",
             span,
             hint="the batch changes from step to step; a parameter does not",
         )
@@ -140,10 +145,10 @@ def _promises(elab: Elaborator, node: tree.Declaration, tensor: Tensor) -> tuple
         if promise is None:
             hint = suggest(call.function, PROMISES) or f"the properties are {', '.join(PROMISES)}"
             raise SourceError(f"unknown property {call.function}", span, hint=hint)
-        if node.kind == "param":
-            why = " until constrained gradients exist" if promise.square else ""
+        if node.kind in _DRAWN:
+            why = " until constrained gradients exist" if promise.square and node.kind == "param" else ""
             raise SourceError(
-                f"{call.function} is a promise about data; a parameter is not given it{why}",
+                f"{call.function} is a promise about data; a {_DRAWN[node.kind]} is not given it{why}",
                 span,
                 hint="bounds of a parameter are written: in a..b",
             )
@@ -184,6 +189,9 @@ def _promise(elab: Elaborator, call: tree.CallExpr, promise: Promise, tensor: Te
 def _bounds(elab: Elaborator, node: tree.Declaration) -> tuple[Fraction | None, Fraction | None] | None:
     if node.bounds is None:
         return None
+    if node.kind in _DRAWN and node.kind != "param":
+        span = node.bounds[0].span or node.span
+        raise SourceError(f"bounds are for parameters and data, {node.name.name} is a {node.kind}", span)
     low, high = (exact(b, elab.names) for b in node.bounds)
     if low > high:
         raise SourceError(f"the bounds {low}..{high} hold nothing", node.bounds[0].span or node.span)
@@ -192,13 +200,17 @@ def _bounds(elab: Elaborator, node: tree.Declaration) -> tuple[Fraction | None, 
 
 def _initializer(elab: Elaborator, node: tree.Declaration, name: str) -> Initializer | None:
     call = node.initializer
-    if call is not None and node.kind != "param":
+    if node.kind not in _DRAWN:
+        if call is None:
+            return None
         raise SourceError(f"an initializer is for parameters, {name} is data", call.span or node.span)
-    if node.kind != "param":
-        return None
+    if call is None and node.kind == "noise":
+        hint = f"noise {name} ~ normal(0, 1), or bernoulli(p), or uniform(a, b)"
+        raise SourceError(f"the noise {name} does not say how it is drawn", node.span, hint=hint)
     if call is None:
         where = f"{node.span}: " if node.span is not None else ""
-        elab.notices.append(f"{where}the parameter {name} has no initializer and starts at zero; write ~ zeros()")
+        what = f"{_KEPT[node.kind]} {name}"
+        elab.notices.append(f"{where}the {what} has no initializer and starts at zero; write ~ zeros()")
         return Initializer("zeros")
     declared = INITIALIZERS.get(call.function)
     if declared is None:

@@ -19,6 +19,7 @@ KEYWORDS = frozenset(("model", "include", "option", "dims", "batch", "const", "f
 KEYWORDS |= {"repeat", "block", "return", "end", "if", "else", "in", "not"}
 KINDS = frozenset(("input", "target", "param"))
 REDUCERS = frozenset(("sum", "mean", "max", "min", "prod"))
+CONTEXTUAL = {"noise": "KIND", "state": "KIND", "update": "UPDATE"}  # words only where a name follows them
 RESERVED = KEYWORDS | KINDS | REDUCERS | {"and", "or"}
 
 WORDS = (
@@ -143,7 +144,15 @@ class Lexing:
         if following and not following.isascii() and following.isalnum():
             value += following
             raise self._error(f"`{value}` is not ASCII", value, f"write {_ascii(following)} in place of `{following}`")
-        self._add(WORDS.get(value, "NAME"), value)
+        token = self._add(WORDS.get(value, "NAME"), value)
+        if token.type == "NAME" and len(self.tokens) > 1 and not self._open:
+            self._statement(*self.tokens[-3:-1])
+
+    def _statement(self, *before: Token) -> None:
+        """A name follows: where one word stands before it on its line, that may begin a statement."""
+        word = before[-1]
+        if word.type == "NAME" and word in CONTEXTUAL and (len(before) == 1 or before[0].type == "_NEWLINE"):
+            self.tokens[-2] = word.update(type=CONTEXTUAL[word])
 
     def _number(self, value: str) -> None:
         rest = _BAD_NUMBER.match(self.source.text, self._position)

@@ -13,7 +13,7 @@ from dataclasses import fields
 from typing import Any
 
 from derive.errors import SourceError, Span
-from derive.expr import Const, Expr
+from derive.expr import TRAINING, Const, Expr
 from derive.language import tree
 from derive.language.lexer import RESERVED
 from derive.language.tensors import Value
@@ -68,7 +68,7 @@ class Names:
     """The namespace of tensors, dims and constants: a value, or an extent (an expression in dims)."""
 
     def __init__(self, statements: Iterable[tree.Statement] = ()) -> None:
-        self.entries: dict[str, Value | Expr] = {"pi": Const("pi")}
+        self.entries: dict[str, Value | Expr] = {"pi": Const("pi"), "training": TRAINING}
         self._spans: dict[str, Span | None] = {}
         self.later: dict[str, tree.Statement] = {}
         self.elsewhere: Callable[[str, Span | None], Value | None] | None = None  # where members of families are found
@@ -82,6 +82,7 @@ class Names:
     def of(cls, entries: Mapping[str, Value | Expr]) -> Names:
         """Just these names (and ``pi``)."""
         out = cls()
+        del out.entries["training"]  # functions and the catalogue are the same in both forms
         out.entries.update(entries)
         return out
 
@@ -119,7 +120,7 @@ class Names:
     def get(self, name: str) -> Value | Expr | None:
         """What the name stands for, if it is known here."""
         if name in self.later and name not in self._spans:
-            return None  # `pi`, declared further down
+            return None  # `pi` or `training`, declared further down
         return self.entries.get(name)
 
     def find(self, name: str, span: Span | None, letters: Iterable[str] = ()) -> Value | Expr:

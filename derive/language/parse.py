@@ -180,6 +180,9 @@ class _Build:
     def place(self, span: Span | None, value: Any, extent: Any) -> syntax.Place:
         return syntax.Place(_bare(value), _bare(extent), span=span)
 
+    def update(self, span: Span | None, name: Any, places: Any, value: Any) -> syntax.Update:
+        return syntax.Update(name, places, _bare(value), span=span)
+
     def minimize(self, span: Span | None, value: Any) -> syntax.Minimize:
         return syntax.Minimize(_bare(value), span=span)
 

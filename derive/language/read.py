@@ -37,6 +37,8 @@ from derive.repeat.members import base_and_offset
 from derive.repeat.scheme import DimFamily, Item, Repeat, Scheme
 from derive.repeat.unroll import unroll
 from derive.rewrite import walk
+from derive.shapes import show_axes
+from derive.training import formed
 
 
 def read(syntax: tree.Tree, notices: list[str] | None = None) -> Program:
@@ -45,11 +47,14 @@ def read(syntax: tree.Tree, notices: list[str] | None = None) -> Program:
     Repetitions are written out at the default depth.
     """
     program, scheme = read_scheme(syntax, notices)
-    return program if scheme is None else unroll(scheme)
+    return program if scheme is None else formed(unroll(scheme))
 
 
 def read_scheme(syntax: tree.Tree, notices: list[str] | None = None) -> tuple[Program, Scheme | None]:
-    """The program of a text without repetitions; of one with repetitions its frame and the scheme."""
+    """The program of a text without repetitions; of one with repetitions its frame and the scheme.
+
+    A scheme is that of both forms, and may mention `training`.
+    """
     return _Reader(syntax, notices).read()
 
 
@@ -80,7 +85,7 @@ class _Reader:
         self.recurrences.finish()
         members = any(t.family is not None for t in self.declared + [e.out for e in self.equations])
         if not self.widths and not members and not any(isinstance(i, Repeat) for i in self.items):
-            return self.program(self.declared, self.equations), None
+            return formed(self.program(self.declared, self.equations)), None
         frame = self.program([], [])
         return frame, Scheme(frame, tuple(self.items), tuple(self.widths))
 
@@ -144,6 +149,8 @@ class _Reader:
             case tree.Minimize(value):
                 self.only_once("minimize", node.span)
                 self.minimize(value, node.span)
+            case tree.Update():
+                self.update(node)
             case tree.Optimizer(call):
                 self.only_once("optimizer", node.span)
                 self.optimizer = self.choose_optimizer(call, node.span)
@@ -171,7 +178,7 @@ class _Reader:
                 hint = "write 1..L, with a dim or a number on either side"
                 raise SourceError("a repetition runs from layer to layer", bound.span or node.span, hint=hint)
         for inside in node.body:
-            if not isinstance(inside, tree.Declaration | tree.Assignment | tree.Repeat):
+            if not isinstance(inside, tree.Declaration | tree.Assignment | tree.Update | tree.Repeat):
                 raise SourceError(
                     "a repetition holds declarations and equations",
                     inside.span,
@@ -238,6 +245,34 @@ class _Reader:
         """Hints that keep clear of the letters that the user wrote in this equation."""
         used, self.elab.letters = self.elab.letters, set()
         return Hints(used.union(left), span)
+
+    def update(self, node: tree.Update) -> None:
+        """The equation of a state's next value, which no other equation reads."""
+        name, span = full_name(self.elab.names, node.name), node.name.span or node.span
+        entry = self.elab.names.find(name, span)
+        state = entry.tensor if isinstance(entry, Value) else None
+        if state is None or state.kind != "state":
+            hint = f"what a training step changes by an equation is declared: state {name} : […] ~ zeros()"
+            raise SourceError(f"{name} is no state, and only a state is updated", span, hint=hint)
+        if not any(i is state for i in self.items):
+            raise SourceError(f"{name} is updated where it is declared{line_of(state.span)}", span)
+        if any(isinstance(i, Equation) and i.out.primal is state for i in self.items):
+            raise SourceError(f"{name} is updated twice", span, hint="a state has one next value")
+        stem = self.unused(f"{node.name.name}_next")
+        after = full_name(self.elab.names, replace(node.name, name=stem))
+        if node.places is None:
+            equation = self.tensor_equation(after, self.elab.value(node.value), span)
+        else:
+            assignment = tree.Assignment(node.name, node.places, node.value, span=node.span)
+            equation = self.index_equation(after, assignment, node.places)
+        if equation.out.axes != state.axes:
+            dims = self.elab.dims
+            message = f"{name} is {show_axes(state.axes, dims)}, its next value {show_axes(equation.out.axes, dims)}"
+            raise SourceError(message, node.value.span or span)
+        self.every_name.add(stem)
+        equation.out.kind, equation.out.primal = "update", state
+        self.elab.families.define(after, equation.out)
+        self.items.append(equation)
 
     def index_equation(self, name: str, node: tree.Assignment, places: tuple[tree.Place, ...]) -> Equation:
         ranges = [self.left_letter(name, place, node) for place in places]

@@ -99,7 +99,7 @@ class Renaming:
         self.parts += 1
         span = self.span(node)
         match node:
-            case tree.Declaration() | tree.Assignment():
+            case tree.Declaration() | tree.Assignment() | tree.Update():
                 return self.line(node)
             case tree.Name():
                 return self.name(node, span)

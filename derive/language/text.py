@@ -99,8 +99,9 @@ def _statement(s: syntax.Statement) -> list[_Piece]:
         case syntax.Function(name=name, parameters=parameters, body=body):
             return [f"fn {name}({', '.join(parameters)}) = ", (body, CONDITIONAL, False)]
         case syntax.Assignment(name=target, places=places, value=value):
-            left = [] if places is None else ["[", *_listed(_ranged(p.value, p.extent) for p in places), "]"]
-            return [(target, ATOM, False), *left, " = ", (value, CONDITIONAL, False)]
+            return [(target, ATOM, False), *_places(places), " = ", (value, CONDITIONAL, False)]
+        case syntax.Update(name=target, places=places, value=value):
+            return ["update ", (target, ATOM, False), *_places(places), " = ", (value, CONDITIONAL, False)]
         case syntax.Minimize(value=value):
             return ["minimize ", (value, CONDITIONAL, False)]
         case syntax.Optimizer(call=call):
@@ -111,6 +112,10 @@ def _statement(s: syntax.Statement) -> list[_Piece]:
             return [f"repeat {letter} = ", (start, SUM, True), "..", (stop, SUM, True)]
         case syntax.Block(name=name, inputs=inputs, sizes=sizes):
             return [f"block {name}({', '.join(inputs)}{'; ' if sizes else ''}{', '.join(sizes)})"]
+
+
+def _places(places: tuple[syntax.Place, ...] | None) -> list[_Piece]:
+    return [] if places is None else ["[", *_listed(_ranged(p.value, p.extent) for p in places), "]"]
 
 
 def _dim(item: syntax.DimItem) -> list[_Piece]:

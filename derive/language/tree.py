@@ -212,7 +212,10 @@ class Batch(Node):
 
 @dataclass(frozen=True)
 class Declaration(Node):
-    """``input``, ``target`` or ``param`` (the ``kind``) with shape, properties, bounds and initializer."""
+    """A tensor that is declared, of a ``kind`` (``input``, ``target``, ``param``, ``state``, ``noise``).
+
+    It has a shape, properties, bounds and an initializer, as far as they are written.
+    """
 
     kind: str
     name: Name
@@ -251,6 +254,15 @@ class Place(Node):
 @dataclass(frozen=True)
 class Assignment(Node):
     """``Z = expr`` (places None) or ``C[i, j] = expr``."""
+
+    name: Name
+    places: tuple[Place, ...] | None
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Update(Node):
+    """``update mu = expr`` (places None) or ``update mu[j] = expr``: the next value of a state."""
 
     name: Name
     places: tuple[Place, ...] | None
@@ -309,6 +321,7 @@ Statement = (
     | ConstDecl
     | Function
     | Assignment
+    | Update
     | Minimize
     | Optimizer
     | Output

@@ -18,7 +18,10 @@ from derive.rewrite import substitute
 
 @dataclass(frozen=True)
 class InitializerDecl:
-    """``name(parameters)`` draws from ``kind``: ``constant`` (value), ``normal`` (mean, std) or ``uniform``."""
+    """``name(parameters)`` draws from ``kind``.
+
+    That is ``constant`` (value), ``normal`` (mean, std), ``uniform`` (low, high) or ``bernoulli`` (probability of 1).
+    """
 
     name: str
     parameters: str
@@ -42,6 +45,7 @@ _DECLARED = (
     InitializerDecl("constant", "c", "constant", ("c",)),
     InitializerDecl("normal", "mu=0, std=1", "normal", ("mu", "std")),
     InitializerDecl("uniform", "low=0, high=1", "uniform", ("low", "high")),
+    InitializerDecl("bernoulli", "p=1/2", "bernoulli", ("p",)),
     InitializerDecl("glorot_uniform", "", "uniform", ("-sqrt(6/(fan_in + fan_out))", "sqrt(6/(fan_in + fan_out))")),
     InitializerDecl("glorot_normal", "", "normal", ("0", "sqrt(2/(fan_in + fan_out))")),
     InitializerDecl("he_uniform", "", "uniform", ("-sqrt(6/fan_in)", "sqrt(6/fan_in)")),

@@ -20,6 +20,7 @@ from derive.repeat.induction import Induction, induct
 from derive.repeat.rounds import NoInductionError, Outline, outline
 from derive.repeat.scheme import Scheme, over
 from derive.repeat.unroll import Sizes, Unrolling
+from derive.training import formed, trained_scheme
 
 
 class Repeated:
@@ -32,13 +33,13 @@ class Repeated:
     def __init__(self, scheme: Scheme, sizes: Sizes | None = None) -> None:
         self.scheme = scheme
         self.unrolling = Unrolling(scheme, sizes or {})
-        self.program = self.unrolling.program(scheme)
+        self.program = formed(self.unrolling.program(scheme))
         self.why_not: str | None = None
 
     @cached_property
     def outline(self) -> Outline:
         """The parts of the scheme, prepared."""
-        return outline(self.scheme)
+        return outline(trained_scheme(self.scheme))
 
     def gradient(self, wrt: Iterable[Tensor]) -> tuple[Derivation, Induction | None]:
         """The gradient by tensors of the program; with the induction behind it, if there is one."""

@@ -12,8 +12,10 @@ from fractions import Fraction
 
 from codegen.function import Function, Kernel, Setting, Update
 from codegen.naming import Names
+from codegen.noise import next_states, row
 from codegen.steps import parts_of, reads_of
 from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
+from codegen.targets.shapes import Shapes
 from derive.expr import Dim, Expr, Num, add, as_expr, mul
 from derive.functions import Parameter
 from derive.program import Tensor
@@ -108,9 +110,11 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
              "int_work", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t")  # fmt: skip
     v = {w: names.fresh(w) for w in words}
     batch = setting.batch or names.fresh("n")
-    moved = [t for t in function.inputs if setting.program.batch in t.axes]
+    data = [t for t in function.inputs if t.kind != "noise"]
+    noise = [t for t in function.inputs if t.kind == "noise"]
+    moved = [t for t in data if setting.program.batch in t.axes]
     gathered = {t: names.fresh(f"{names.tensor(t)}_rows") for t in moved}
-    whole = {t: names.fresh(f"all_{names.tensor(t)}") if t in gathered else names.tensor(t) for t in function.inputs}
+    whole = {t: names.fresh(f"all_{names.tensor(t)}") if t in gathered else names.tensor(t) for t in data}
     state = {s: names.fresh(f"{s}_state") for s in update.state}
     hyper = {h: names.fresh(h) for h, _ in update.hyper}
     works = [w for w, kind in (("work", "DTYPE"), ("int_work", "int64")) if any(kind in x for x in step.leading)]
@@ -129,21 +133,26 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     printer = NumbaPrinter(names, setting.extents, setting.dtype)
     for t in moved:
         lines += ["    " + line for line in _gather(t, gathered[t], whole[t], batch, v, printer, setting.program.batch)]
+    generator = [names.fresh("generator")] if noise else []
+    shapes, dtype = Shapes(setting.extents), f"{v['theta']}.dtype"
+    lines += [f"    {names.tensor(t)} = {row(t, setting.program, shapes, generator[0], dtype)}" for t in noise]
+    lines += [f"    {names.tensor(t)} = np.empty({shapes.tuple(t)}, {dtype})" for t in function.outputs]
     call = ", ".join([*([batch] if setting.batch else []), v["theta"], v["grad"], *(v[w] for w in works),
-                      *(names.tensor(t) for t in function.inputs)])  # fmt: skip
+                      *(names.tensor(t) for t in (*function.inputs, *function.outputs))])  # fmt: skip
     lines += [
         f"    {v['value']} = {step.name}({call})",
         f"    {v['total']} += {v['value']} * {batch}",
         f"    {v['steps']}[0] += 1",
-        *("    " + line for line in _update(update, state, hyper, v, printer)),
+        *("    " + line for line in _update(update, state, hyper, v, printer, setting.trained)),
+        *("    " + line for line in next_states(function, setting, v["theta"], names)),
         f"return {v['total']} / {v['count']}",
     ]
     arguments = [v[w] for w in ("theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]
-    arguments += [whole[t] for t in function.inputs] + [gathered[t] for t in moved]
-    arguments += [*state.values(), *hyper.values()]
+    arguments += [whole[t] for t in data] + [gathered[t] for t in moved]
+    arguments += [*state.values(), *hyper.values(), *generator]
     given = [re.sub(rf"\b{batch}\b", "size", x) for x in step.leading if x != setting.batch]
     given += ["order", "random", "steps", "size", "bool(shuffle)", "*arrays", "*rows", "*state"]
-    given += [f"DTYPE.type({name})" for name, _ in update.hyper]
+    given += [f"DTYPE.type({name})" for name, _ in update.hyper] + ["generator"] * len(generator)
     return Kernel("_epoch", tuple(arguments), tuple(lines), tuple(given))
 
 
@@ -169,7 +178,12 @@ def _gather(
 
 
 def _update(
-    update: Update, state: dict[str, str], hyper: dict[str, str], v: dict[str, str], printer: NumbaPrinter
+    update: Update,
+    state: dict[str, str],
+    hyper: dict[str, str],
+    v: dict[str, str],
+    printer: NumbaPrinter,
+    trained: int | None,
 ) -> Iterator[str]:
     """The optimizer's equations as one loop over the flat vector; what is the same everywhere stands before it."""
     local = {"w", "g", *update.state}
@@ -179,7 +193,7 @@ def _update(
     texts = [(target, printer.real(_hoisted(e, local, before, printer))) for target, e in update.equations]
     for e, name in before.items():
         yield f"{name} = {printer.real(e)}"
-    yield f"for {v['p']} in range({v['theta']}.shape[0]):"
+    yield f"for {v['p']} in range({trained or v['theta'] + '.shape[0]'}):"
     yield f"    {v['w']} = {v['theta']}[{v['p']}]"
     yield f"    {v['g']} = {v['grad']}[{v['p']}]"
     for s, vector in state.items():

@@ -7,8 +7,10 @@ targets, but for the workspace, which NumPy allocates itself.
 from __future__ import annotations
 
 from codegen.function import Function, Kernel, Setting, Update
+from codegen.noise import next_states, row
 from codegen.steps import Gemm
 from codegen.targets.numpy.printer import FUNCTIONS, NumpyPrinter
+from codegen.targets.shapes import Shapes
 from derive.functions import Parameter
 from derive.program import Tensor, reads
 from derive.rewrite import walk
@@ -59,7 +61,9 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     v = {w: names.fresh(w) for w in (*words, "batch_size", "shuffle", "count", "t")}
     batch = setting.batch or names.fresh("n")
     sample = setting.program.batch
-    whole = {t: names.fresh(f"all_{names.tensor(t)}") if sample in t.axes else names.tensor(t) for t in function.inputs}
+    noise = [t for t in function.inputs if t.kind == "noise"]
+    data = [t for t in function.inputs if t.kind != "noise"]
+    whole = {t: names.fresh(f"all_{names.tensor(t)}") if sample in t.axes else names.tensor(t) for t in data}
     state = {s: names.fresh(s) for s in update.state}
     hyper = {h: names.fresh(h) for h, _ in update.hyper}
     lines = [
@@ -73,13 +77,20 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
         f"    {v['rows']} = {v['order']}[{v['start']} : {v['start']} + {v['batch_size']}]",
         f"    {batch} = len({v['rows']})",
     ]
-    for t in function.inputs:
+    for t in data:
         if sample is not None and sample in t.axes:
             axis = t.axes.index(sample)
             lines.append(f"    {names.tensor(t)} = np.take({whole[t]}, {v['rows']}, axis={axis})")
-    call = [*([batch] if setting.batch else []), v["theta"], v["grad"], *(names.tensor(t) for t in function.inputs)]
+    generator = [names.fresh("generator")] if noise else []
+    shapes, dtype = Shapes(setting.extents), f"{v['theta']}.dtype"
+    lines += [f"    {names.tensor(t)} = {row(t, setting.program, shapes, generator[0], dtype)}" for t in noise]
+    lines += [f"    {names.tensor(t)} = np.empty({shapes.tuple(t)}, {dtype})" for t in function.outputs]
+    call = [*([batch] if setting.batch else []), v["theta"], v["grad"]]
+    call += [names.tensor(t) for t in (*function.inputs, *function.outputs)]
     printer = NumpyPrinter(names, setting.extents)
-    printer.parameters = {"w": v["theta"], "g": v["grad"], "t": v["t"], **state, **hyper}
+    part = f"[:{setting.trained}]" if setting.trained is not None else ""
+    vectors = {"w": v["theta"], "g": v["grad"], **state}
+    printer.parameters = {**{k: name + part for k, name in vectors.items()}, "t": v["t"], **hyper}
     timed = any(x == Parameter("t") for _, e in update.equations for x in walk(e))
     lines += [
         f"    {v['value']} = {step.name}({', '.join(call)})",
@@ -87,10 +98,11 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
         f"    {v['steps']}[0] += 1",
         *([f"    {v['t']} = {v['steps']}[0]"] if timed else []),
         *(f"    {printer.parameters[target]}[:] = {printer.real(e)}" for target, e in update.equations),
+        *("    " + line for line in next_states(function, setting, v["theta"], names)),
         f"return {v['total']} / {v['count']}",
     ]
     arguments = [v[w] for w in ("theta", "grad", "order", "random", "steps", "batch_size", "shuffle")]
-    arguments += [*whole.values(), *state.values(), *hyper.values()]
+    arguments += [*whole.values(), *state.values(), *hyper.values(), *generator]
     given = ["theta", "grad", "order", "random", "steps", "size", "bool(shuffle)", "*arrays", "*state"]
-    given += [f"DTYPE.type({name})" for name, _ in update.hyper]
+    given += [f"DTYPE.type({name})" for name, _ in update.hyper] + ["generator"] * len(generator)
     return Kernel("_epoch", tuple(arguments), tuple(lines), tuple(given))

@@ -187,7 +187,7 @@ def test_distributions(init, kind, values):
 
 
 def test_every_initializer_declares_what_its_kind_takes():
-    takes = {"constant": 1, "normal": 2, "uniform": 2}
+    takes = {"constant": 1, "normal": 2, "uniform": 2, "bernoulli": 1}
     for declared in INITIALIZERS.values():
         assert len(declared.expressions) == takes[declared.kind]
 

@@ -48,10 +48,14 @@ class Span:
 
 @dataclass(eq=False)
 class Use:
-    """Where a block is used, and one of its lines as it is written there, under the names of this use."""
+    """Where a block is used, and one of its lines as it is written there, under the names of this use.
+
+    A use of the catalogue is ``silent``: its lines have no place but that of the use, which is shown already.
+    """
 
     span: Span
     line: str = ""
+    silent: bool = False
 
 
 class GradcError(Exception):
@@ -87,7 +91,8 @@ class SourceError(GradcError):
             parts.append(f"      | {margin}{'^' * width}")
             use = self.span.used
             while use is not None:
-                parts.append(f"  used at {use.span}: {use.span.source.line(use.span.line).strip()}")
+                if not use.silent:
+                    parts.append(f"  used at {use.span}: {use.span.source.line(use.span.line).strip()}")
                 use = use.span.used
         if self.hint:
             parts.append(f"  hint: {self.hint}")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from math import floor
 
-from derive.expr import ONE, Add, Dim, Expr, Mul, Num, Pow, add, mul, power
+from derive.expr import ONE, Add, Dim, Expr, Mul, Num, Pow, add, mul, num, power, split_coefficient
 from derive.program import DimDecl, Program
 from derive.rewrite import terms, walk
 
@@ -41,6 +42,25 @@ def polynomial(e: Expr) -> Expr:
 
 def _product(a: Expr, b: Expr) -> Expr:
     return add(*(mul(s, t) for s in terms(a) for t in terms(b)))
+
+
+def whole_steps(room: Expr, step: Expr) -> Expr | None:
+    """``room / step`` rounded down, where that is a polynomial for every extent.
+
+    >>> n = Dim("n"); whole_steps(2 * n + 3, num(2)), whole_steps(n, num(2))
+    (n + 1, None)
+    """
+    if not isinstance(step, Num):
+        return None
+    parts = []
+    for t in terms(room):
+        divided = mul(t, step**-1)
+        if isinstance(divided, Num):
+            divided = num(floor(divided.value))
+        elif split_coefficient(divided)[0].denominator != 1:
+            return None
+        parts.append(divided)
+    return add(*parts)
 
 
 def size(extent: Expr, sizes: Mapping[str, int]) -> Fraction | None:

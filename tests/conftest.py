@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from catalogue import function_models, loss_models
+from layer_models import layer_models
 from layers import Layered
 
 import derive
@@ -21,7 +22,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 MODELS = Path(__file__).parent / "models"
 
 ZOO = {p.stem: p.read_text(encoding="utf-8") for p in sorted(MODELS.glob("*.gc"))}
-ZOO |= function_models() | loss_models()  # every entry of the catalogue is checked because it exists
+ZOO |= function_models() | loss_models() | layer_models()  # every entry of the catalogue is checked because it exists
 
 
 @cache
@@ -84,6 +85,12 @@ def complex_step(program: Program, values: Mapping[str, Any], name: str, result:
     return found
 
 
+def complex_slope(program: Program, values: Mapping[str, Any], name: str, result: str, along: np.ndarray) -> float:
+    """The derivative of a number along a direction of one tensor, exact to rounding for an analytic program."""
+    moved = {**values, name: np.asarray(values[name]) + 1e-30j * along}
+    return float(np.sum(np.asarray(evaluate(program, moved)[result]).imag)) / 1e-30
+
+
 def central(program: Program, values: Mapping[str, Any], name: str, result: str, step: float = 1e-6) -> np.ndarray:
     """The derivative of a number by one tensor, by central differences."""
     x = np.asarray(values[name], dtype=float)
@@ -106,6 +113,7 @@ class Numeric:
     derived = staticmethod(derived)
     draw = staticmethod(draw)
     complex_step = staticmethod(complex_step)
+    complex_slope = staticmethod(complex_slope)
     central = staticmethod(central)
 
     @staticmethod

@@ -1,31 +1,38 @@
-"""Blocks: every use written out, before anything is read.
+"""Blocks: every use written out, when the reader comes to it.
 
-In: a tree that may define blocks and use them. Out: the tree of the same model without them. A use `H = mlp(X, h)`
-becomes the statements of the block under names of its own: the result is ``H``, everything else that the block defines
-is called after it, ``H_W``; of a use in a layer, `A{l} = …`, these are the members ``A_W{l}`` of families.
+In: statements that may define blocks and use them, or layers of the catalogue. Out: the same without. A use
+`H = mlp(X, h)` becomes the statements of the block under names of its own: the result is ``H``, everything else that it
+defines is called after it, ``H_W``; of a use in a layer, `A{l} = …`, these are the members ``A_W{l}`` of families.
 """
 
 from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from derive.errors import SourceError, Span
+from derive.expr import Expr
 from derive.functions import PRIMITIVES
 from derive.language import tree
 from derive.language.arguments import bind
 from derive.language.calls import NOT_YET, TENSOR_FUNCTIONS
+from derive.language.definitions import Known, Outside, known_block, layer
+from derive.language.expressions import Elaborator
 from derive.language.lexer import MAX_NAME, MAX_NESTING
 from derive.language.names import check_name, line_of, name_text
-from derive.language.renaming import Renaming, calls_in, letters_in, nodes, rebuilt
+from derive.language.patterns import SPARE, Match, dots_in, extent_syntax, letters_of, pattern_letters
+from derive.language.renaming import Renaming, calls_in, letters_in, nodes, rebuilt, same, values_in
+from derive.library.layers import LAYERS
+from derive.shapes import show_axes
 
 MAX_DEPTH, MAX_PARTS, MAX_SIZE = 50, 200_000, 1000
 
 
 def expanded(syntax: tree.Tree) -> tree.Tree:
-    r"""The model with every use of a block written out.
+    r"""The model with every use of a block written out; what follows from the shapes of tensors is left as it is.
 
     >>> from derive.language.parse import parse
     >>> from derive.language.text import text
@@ -34,51 +41,31 @@ def expanded(syntax: tree.Tree) -> tree.Tree:
     param A_w : [3]
     A = A_w * u
     """
-    if not any(isinstance(s, tree.Block) for s in syntax.statements):
-        return syntax
-    expansion = _Expansion(syntax)
-    return replace(syntax, statements=tuple(s for node in syntax.statements for s in expansion.statement(node)))
+    expansion = Expansion(syntax)
+    return replace(syntax, statements=tuple(s for node in syntax.statements for s in expansion.plain(node)))
 
 
 @dataclass
-class _Known:
-    """A block that may be used from here on: its definition, and what its statements define."""
+class Round:
+    """A repetition whose statements are written out while they are read; ``families`` are what a round defines."""
 
-    block: tree.Block
-    own: dict[str, Span | None]
-    families: set[str]
-    uses: set[str]  # what is defined by way of other blocks: their names begin with it
-
-
-@dataclass
-class _Outside:
-    """What the model defines outside of its blocks: names that a block may read, and those that it may not."""
-
-    visible: dict[str, Span | None] = field(default_factory=lambda: {"pi": None, "training": None})
-    hidden: dict[str, Span | None] = field(default_factory=dict)
-
-    def add(self, node: tree.Statement) -> None:
-        match node:
-            case tree.Dims(items):
-                self.visible.update({i.name.name: i.span or node.span for i in items})
-            case tree.Batch(name) | tree.ConstDecl(name):
-                self.visible[name] = node.span
-            case tree.Declaration(_, name) | tree.Assignment(name):
-                self.hidden.setdefault(name.name, node.span)
-            case tree.Repeat(letter, body=body):
-                self.hidden.setdefault(letter, node.span)
-                for inside in body:
-                    self.add(inside)
+    node: tree.Repeat
+    families: frozenset[str]
+    statements: Iterator[tree.Statement | Round]
 
 
-class _Expansion:
-    """Takes the statements in order; a block is known from its definition on."""
+class Expansion:
+    """Takes the statements in order; a block is known from its definition on.
 
-    def __init__(self, syntax: tree.Tree) -> None:
-        self.known: dict[str, _Known] = {}
+    ``elab`` knows the tensors that the reader has read so far, and with them the shapes of what a use is given.
+    """
+
+    def __init__(self, syntax: tree.Tree, elab: Elaborator | None = None) -> None:
+        self.elab = elab
+        self.known: dict[str, Known] = {}
         self.blocks = {s.name: s for s in reversed(syntax.statements) if isinstance(s, tree.Block)}
         self.functions = {s.name: s.span for s in syntax.statements if isinstance(s, tree.Function)}
-        self.outside = _Outside()
+        self.outside = Outside()
         for s in syntax.statements:
             self.outside.add(s)
         self.made: dict[str, Span | None] = {}
@@ -87,8 +74,19 @@ class _Expansion:
         self.several: dict[str, tuple[str, ...]] = {}
         self.parts = 0
 
-    def statement(self, node: tree.Statement, depth: int = 0) -> Iterator[tree.Statement]:
+    def plain(self, node: tree.Statement, depth: int = 0) -> Iterator[tree.Statement]:
+        """The statements in the place of one, before anything is read."""
+        assert self.elab is None
+        for s in self.statement(node, depth):
+            assert not isinstance(s, Round)
+            yield s
+
+    def statement(self, node: tree.Statement, depth: int = 0) -> Iterator[tree.Statement | Round]:
         """The statements in the place of one."""
+        if not depth and not isinstance(node, tree.Block):
+            stray = dots_in(node)
+            if stray is not None:
+                raise SourceError("`..` stands in blocks, for the axes that a shape leaves open", stray.span)
         match node:
             case tree.Block():
                 self.define(node)
@@ -96,10 +94,14 @@ class _Expansion:
                 misplaced = next((s for s in body if isinstance(s, tree.Block)), None)
                 if misplaced is not None:
                     raise SourceError("a block is defined outside of repetitions", misplaced.span)
-                yield replace(node, body=tuple(s for inside in body for s in self.statement(inside, depth)))
+                if self.elab is None:
+                    yield replace(node, body=tuple(s for inside in body for s in self.plain(inside, depth)))
+                else:
+                    inner = (s for inside in body for s in self.statement(inside, depth))
+                    yield Round(node, self.families(body, depth), inner)
             case tree.Assignment(name, None, value):
                 self.check_reads(value)
-                if isinstance(value, tree.CallExpr) and value.function in self.blocks:
+                if isinstance(value, tree.CallExpr) and self.is_use(value):
                     yield from self.use(name, value, depth)
                 else:
                     taken_out: list[tree.Assignment] = []
@@ -124,7 +126,7 @@ class _Expansion:
     def refuse_uses(self, node: tree.Node) -> None:
         """A use stands where its parameters have a name to be called after."""
         for call in calls_in(node):
-            if call.function in self.blocks:
+            if self.is_use(call):
                 raise SourceError(
                     f"the block {call.function} is used in an equation of tensors, whose name its parameters take",
                     call.span,
@@ -133,12 +135,12 @@ class _Expansion:
 
     def without_uses(self, node: tree.Expr, target: tree.Name, found: list[tree.Assignment]) -> tree.Expr:
         """The expression with a name in the place of each use within it, and the equations of these names."""
-        if not any(call.function in self.blocks for call in calls_in(node)):
+        if not any(map(self.is_use, calls_in(node))):
             return node
         if isinstance(node, tree.Reduction | tree.Index):
             self.refuse_uses(node)
-        if isinstance(node, tree.CallExpr) and node.function in self.blocks:
-            if len(self.blocks[node.function].returns) > 1:
+        if isinstance(node, tree.CallExpr) and self.is_use(node):
+            if len(self.used(node).block.returns) > 1:
                 hint = f"give it a line of its own: U = {node.function}(…)"
                 raise SourceError(f"the block {node.function} has several results", node.span, hint=hint)
             again = sum(isinstance(u.value, tree.CallExpr) and u.value.function == node.function for u in found)
@@ -166,63 +168,21 @@ class _Expansion:
         if name in TENSOR_FUNCTIONS or name in NOT_YET or name in PRIMITIVES:
             raise SourceError(f"{name} is a function of the language", block.span, hint="choose another name")
         self.refuse_cycle(block)
-        arguments = (*block.inputs, *block.sizes)
-        for k, a in enumerate(arguments):
-            check_name(a, block.span)
-            if a in arguments[:k]:
-                raise SourceError(f"{a} stands twice among the inputs and sizes of {name}", block.span)
-        known = _Known(block, {}, set(), set())
-        for s in block.body:
-            self.take_in(known, s)
-        for k, result in enumerate(block.returns):
-            self.check_result(known, k, result)
-        self.known[name] = known
+        self.known[name] = known_block(block, self.is_use)
 
-    def take_in(self, known: _Known, node: tree.Statement) -> None:
-        """A statement of a block: what it defines."""
-        name = known.block.name
-        match node:
-            case tree.Repeat(body=body):
-                for inside in body:
-                    self.take_in(known, inside)
-            case tree.Declaration("param" | "state" | "noise", target) | tree.Assignment(target):
-                if target.name in known.block.inputs or target.name in known.block.sizes:
-                    raise SourceError(f"{target.name} is given to the block {name}: it is not defined again", node.span)
-                if target.index is not None:
-                    known.families.add(target.name)
-                known.own.setdefault(target.name, node.span)
-                if any(call.function in self.known for call in calls_in(node)):
-                    known.uses.add(target.name)
-            case tree.Update():
-                pass  # of a state, which it does not define
-            case tree.Declaration(kind, target):
-                raise SourceError(
-                    f"a block declares no {kind}; its data are given to it",
-                    node.span,
-                    hint=f"block {name}({target.name}, …)",
-                )
-            case _:
-                raise SourceError(
-                    "a block holds parameters, equations and repetitions",
-                    node.span,
-                    hint="write this line outside; a block reads dims and constants of the model",
-                )
+    def is_use(self, call: tree.CallExpr) -> bool:
+        """Whether a call is the use of a block: of the model, or else of the catalogue."""
+        if not call.builtin and (call.function in self.blocks or call.function in self.functions):
+            return call.function in self.blocks
+        return call.function in LAYERS
 
-    @staticmethod
-    def check_result(known: _Known, k: int, result: str) -> None:
-        block = known.block
-        if result in block.returns[:k]:
-            raise SourceError(f"the result {result} stands twice", block.span)
-        if result in block.inputs or result in block.sizes:
-            raise SourceError(
-                f"{block.name} returns what it was given, {result}", block.span, hint="return what it defines"
-            )
-        if result not in known.own:
-            hint = f"it defines {', '.join(known.own)}" if known.own else None
-            raise SourceError(f"{block.name} returns {result} and does not define it", block.span, hint=hint)
-        if result in known.families:
-            hint = f"name its last member: Y = {result}{{L}}, and return Y"
-            raise SourceError(f"{block.name} returns {result}, which is a family", block.span, hint=hint)
+    def used(self, call: tree.CallExpr) -> Known:
+        """The block that a call uses."""
+        if call.builtin or call.function not in self.blocks:
+            return layer(call.function)
+        if call.function not in self.known:
+            self.refuse_early(call)
+        return self.known[call.function]
 
     def refuse_cycle(self, block: tree.Block) -> None:
         """A block uses blocks that stand before it; a cycle is printed whole."""
@@ -246,11 +206,9 @@ class _Expansion:
 
     # --- uses ----------------------------------------------------------------------------------------------
 
-    def use(self, target: tree.Name, call: tree.CallExpr, depth: int) -> Iterator[tree.Statement]:
+    def use(self, target: tree.Name, call: tree.CallExpr, depth: int) -> Iterator[tree.Statement | Round]:
         """The statements of the block, under the names of this use."""
-        if call.function not in self.known:
-            self.refuse_early(call)
-        known = self.known[call.function]
+        known = self.used(call)
         block = known.block
         if depth >= MAX_DEPTH:
             raise SourceError(f"blocks within blocks, more than {MAX_DEPTH} deep", call.span)
@@ -262,30 +220,44 @@ class _Expansion:
             )
         if not depth:
             self.stems.pop(name_text(target), None)
-        bound = bind(call, (*block.inputs, *block.sizes))
+        bound = bind(call, known.required, tuple(known.optional), tuple(known.params))
         for name in block.sizes:
-            if sum(1 for _ in islice(nodes(bound[name]), MAX_SIZE + 1)) > MAX_SIZE:
+            if name in bound and sum(1 for _ in islice(nodes(bound[name]), MAX_SIZE + 1)) > MAX_SIZE:
                 raise SourceError(f"the size {name} has more than {MAX_SIZE} parts", call.span)
-        values: dict[str, tree.Expr] = {s: bound[s] for s in block.sizes}
-        for name in block.inputs:
-            given = bound[name]
-            if isinstance(given, tree.Name | tree.Number):
-                values[name] = given
+        values: dict[str, tree.Expr] = {s: bound[s] for s in block.sizes if s in bound}
+        given = (*block.inputs, *(p for p in known.params if p in bound))
+        for name in given:
+            if isinstance(bound[name], tree.Name | tree.Number):
+                values[name] = bound[name]
                 continue
             own = replace(target, name=self.called(target, name, call.span))
-            yield from self.statement(tree.Assignment(own, None, given, span=given.span), depth)
+            yield from self.statement(tree.Assignment(own, None, bound[name], span=bound[name].span), depth)
             values[name] = own
-        names = {n: self.called(target, n, call.span) for n in known.own}
-        stem, paths = self.stem(target), {n: names[n] for n in known.uses}
+        renaming = Renaming(block, {}, target.index, values, call.span, catalogue=known.catalogue)
+        renaming.hidden = {} if known.catalogue else ChainMap(self.outside.hidden, self.stems_made)
+        open_axes = self.match(known, renaming, values)
+        for name, default in known.optional.items():
+            if name not in values:
+                values[name] = renaming.visit(default)
+        self.check_given(known, renaming, given)
+        same_as = self.merged(known, values)
+        names = {n: self.called(target, n, call.span) for n in known.own if n not in given and n not in same_as}
+        stem = self.stem(target)
+        renaming.paths = {n: names[n] for n in known.uses if n in names}
         if len(block.returns) == 1:  # the result is the tensor that the use defines; uses in it are called after both
             self.stems[name_text(target)] = names[block.returns[0]]
             names[block.returns[0]] = target.name
         if len(block.returns) > 1:
             self.several[target.name] = tuple(name_text(replace(target, name=names[r])) for r in block.returns)
-        renaming = Renaming(block, names, target.index, values, call.span)
-        renaming.paths = paths
-        renaming.hidden = ChainMap(self.outside.hidden, self.stems_made)
+        names.update({n: names[other] for n, other in same_as.items()})
+        renaming.names = names
         for s in block.body:
+            if isinstance(s, tree.Declaration) and s.name.name in given:
+                continue
+            if isinstance(s, tree.Assignment) and s.name.name in same_as.values() and s.places is None:
+                continue
+            bound_here = letters_in(s)
+            renaming.dots = None if open_axes is None else letters_of(open_axes, bound_here)
             renaming.letters = self.letters(stem, s, {*names, *values})
             written = renaming.statement(s)
             self.parts += renaming.parts
@@ -295,6 +267,47 @@ class _Expansion:
             if tree.too_deep(written, MAX_NESTING + 1) is not None:
                 raise SourceError(f"nested more than {MAX_NESTING} deep", call.span, hint="give the inner parts names")
             yield from self.statement(written, depth + 1)
+
+    def match(self, known: Known, renaming: Renaming, values: dict[str, tree.Expr]) -> tuple[Expr, ...] | None:
+        """Find the letters in the shapes of the inputs; the axes of `..`, where tensors are known."""
+        letters = pattern_letters(known.block)
+        elab = self.elab
+        if elab is None:
+            values.update({x: tree.Name(x) for x in letters})
+            return None
+        found = Match(known.block, renaming.used, lambda axis: elab.extent(renaming.visit(axis)))
+        for name, shape in known.shapes.items():
+            found.take(name, shape, elab.value(values[name]))
+            values.update({x: extent_syntax(e, renaming.used) for x, e in found.extents.items()})
+        return found.rest
+
+    def check_given(self, known: Known, renaming: Renaming, given: tuple[str, ...]) -> None:
+        """A parameter that a use gives has the shape that the block declares; a number stands for any."""
+        for name in given:
+            value = renaming.values[name]
+            if self.elab is None or name not in known.params or isinstance(value, tree.Number):
+                continue
+            wanted = tuple(self.elab.extent(renaming.visit(e)) for e in known.params[name].shape or ())
+            found = self.elab.value(value)
+            if found.axes != wanted:
+                shown = show_axes(wanted, found.dims)
+                message = f"{name} of {known.block.name} is {shown} here, and is given {found.show()}"
+                raise SourceError(message, value.span or renaming.used)
+
+    @staticmethod
+    def merged(known: Known, values: dict[str, tree.Expr]) -> dict[str, str]:
+        """What is the same tensor under two names, where the function between them gives back its argument."""
+        found: dict[str, str] = {}
+        for s in known.block.body:
+            match s:
+                case tree.Assignment(
+                    tree.Name(out, None), None, tree.CallExpr(f, (tree.Argument(tree.Name(x, None), None),))
+                ):
+                    function = values.get(f)
+                    plain = x in known.own and x not in known.params and x not in known.families | known.uses
+                    if plain and isinstance(function, tree.Name) and same(function):
+                        found[x] = found.get(out, out)
+        return found
 
     def stem(self, target: tree.Name) -> str:
         """What the names of a use begin with: its own, or within a block whose result it is, the path to it."""
@@ -320,6 +333,20 @@ class _Expansion:
         return stem
 
     def letters(self, stem: str, node: tree.Statement, own: set[str]) -> dict[str, str]:
-        """Letters of a statement that mean something else in the model, and what they are called instead."""
+        """Letters that stand for their values and mean something else in the model, and their other names."""
         taken = ChainMap(self.outside.visible, self.outside.hidden)
-        return {x: f"{stem}_{x}" for x in letters_in(node) if x in taken and x not in own}
+        found: dict[str, str] = {}
+        letters = letters_in(node)
+        for x in values_in(node):
+            if x in letters and x in taken and x not in own:
+                others = (c for c in SPARE if not any(c in names for names in (taken, own, letters, found.values())))
+                found[x] = next(others, f"{stem}_{x}")
+        return found
+
+    def families(self, body: tuple[tree.Statement, ...], depth: int) -> frozenset[str]:
+        """The names that the statements of a round will define."""
+        dry = copy(self)
+        dry.elab, dry.stems, dry.several = None, dict(self.stems), dict(self.several)
+        dry.made, dry.stems_made = dict(self.made), dict(self.stems_made)
+        written = [s for inside in body for s in dry.plain(inside, depth)]
+        return frozenset(s.name.name for s in written if isinstance(s, tree.Declaration | tree.Assignment))

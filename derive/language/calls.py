@@ -53,8 +53,8 @@ class Functions(Protocol):
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod")
 NOT_YET = frozenset(("inv", "det", "logdet", "solve", "eye", "ones", "zeros", "vec", "kron", "outer", "tril", "triu"))
-NOT_YET |= {"cumsum", "dense", "conv", "conv2d", "embedding", "layer_norm", "batch_norm", "rms_norm"}
-NOT_YET |= {"dropout", "attention", "rnn", "lstm", "gru", "max_pool", "avg_pool", "flatten"}
+NOT_YET |= {"cumsum"}
+NOT_YET |= {"dropout", "rnn", "lstm", "gru", "flatten"}
 
 
 def call(elab: Elaborator, node: tree.CallExpr, scope: Scope | None) -> Value:
@@ -62,7 +62,8 @@ def call(elab: Elaborator, node: tree.CallExpr, scope: Scope | None) -> Value:
     name = node.function
     if name in ("max", "min") and sum(a.name is None for a in node.arguments) > 1:
         return _extremum(elab, node, scope)
-    signature = elab.functions.find(name)
+    functions = elab.functions.builtin() if node.builtin else elab.functions
+    signature = functions.find(name)
     if signature is not None:
         return _scalar(elab, node, signature, scope)
     handler = TENSOR_FUNCTIONS.get(name)

@@ -132,6 +132,8 @@ class Elaborator:
                 return self._reduction(node, scope)
             case tree.CallExpr():
                 return calls.call(self, node, scope)
+            case tree.Dots():
+                raise SourceError("`..` stands in brackets, for axes", node.span)
             case tree.ListExpr(items):
                 if scope is not None:
                     raise SourceError(

@@ -14,7 +14,7 @@ from derive.language import tree
 from derive.language.names import Names
 from derive.language.tensors import Value
 from derive.repeat.members import base_and_offset, member
-from derive.shapes import polynomial, show_extent
+from derive.shapes import polynomial, show_extent, whole_steps
 
 
 def extent(names: Names, node: tree.Expr, letters: Mapping[str, Expr] | None = None) -> Expr:
@@ -67,11 +67,28 @@ def _extent(names: Names, letters: Mapping[str, Expr], node: tree.Expr) -> Expr:
             raise SourceError("an extent is an integer polynomial: it is not divided", node.span)
         case tree.Power(base, tree.Number(value)) if value.denominator == 1 and 0 <= value < 100:
             return _small(power(_extent(names, letters, base), num(value)), node)
+        case tree.CallExpr("floor", (tree.Argument(tree.Chain(first, rest), None),)) if rest[-1][0] == "/":
+            return _rounded_down(names, letters, tree.Chain(first, rest[:-1]) if rest[1:] else first, rest[-1][1], node)
     raise SourceError(
         "an extent is an integer polynomial in dims, such as 2*n-k+1",
         node.span,
         hint="use +, -, * and ^ with dims and integers",
     )
+
+
+def _rounded_down(
+    names: Names, letters: Mapping[str, Expr], above: tree.Expr, below: tree.Expr, node: tree.Expr
+) -> Expr:
+    """``floor(above / below)``, which has to be a polynomial as well."""
+    room, step = polynomial(_extent(names, letters, above)), polynomial(_extent(names, letters, below))
+    if isinstance(step, Num) and step.value < 1:
+        raise SourceError(f"an extent is divided by a number that is at least 1, not by {step}", node.span)
+    found = whole_steps(room, step)
+    if found is None:
+        quotient = f"({show_extent(room)})/{show_extent(step)}"
+        hint = "write the extents as numbers, or as multiples: dims m = 14, and 2*m for what is halved"
+        raise SourceError(f"{quotient} rounded down is no polynomial in dims", node.span, hint=hint)
+    return found
 
 
 def _small(e: Expr, node: tree.Expr) -> Expr:

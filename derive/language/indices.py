@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import floor
 from typing import NoReturn
 
 from derive.errors import PlaceError, SourceError, Span
-from derive.expr import Expr, Num, add, mul, num, split_coefficient
+from derive.expr import Expr, Num, add, mul
 from derive.language.tensors import Value
 from derive.ranges import holds
-from derive.rewrite import terms
-from derive.shapes import never_negative, polynomial, show_axes, show_extent, size
+from derive.shapes import never_negative, polynomial, show_axes, show_extent, size, whole_steps
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class Range:
                 room = add(site.extent, -1, mul(-1, high))
             else:
                 room, coefficient = low, mul(-1, coefficient)
-            steps = _whole_steps(room, coefficient)
+            steps = whole_steps(room, coefficient)
             if steps is None:
                 self._unknown(f"how far {self.name} runs in {form.text} on {site.shown} is no polynomial in dims")
             else:
@@ -145,21 +143,6 @@ class Range:
             if not site.free:
                 _check_affine(form, site, sizes)
         return extent
-
-
-def _whole_steps(room: Expr, coefficient: Expr) -> Expr | None:
-    """``room // coefficient``, where that is a polynomial."""
-    if not isinstance(coefficient, Num):
-        return None
-    parts = []
-    for t in terms(room):
-        divided = mul(t, coefficient**-1)
-        if isinstance(divided, Num):
-            divided = num(floor(divided.value))
-        elif split_coefficient(divided)[0].denominator != 1:
-            return None
-        parts.append(divided)
-    return add(*parts)
 
 
 def _check_affine(form: Affine, site: Site, sizes: Mapping[str, int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 import lark
@@ -177,7 +178,7 @@ class _Build:
     def places(self, span: Span | None, *places: Any) -> tuple[Any, ...]:
         return places
 
-    def place(self, span: Span | None, value: Any, extent: Any) -> syntax.Place:
+    def place(self, span: Span | None, value: Any, extent: Any = None) -> syntax.Place:
         return syntax.Place(_bare(value), _bare(extent), span=span)
 
     def update(self, span: Span | None, name: Any, places: Any, value: Any) -> syntax.Update:
@@ -186,8 +187,14 @@ class _Build:
     def minimize(self, span: Span | None, value: Any) -> syntax.Minimize:
         return syntax.Minimize(_bare(value), span=span)
 
-    def optimizer(self, span: Span | None, call: Any) -> syntax.Optimizer:
-        return syntax.Optimizer(call, span=span)
+    def optimizer(self, span: Span | None, call: Any, group: Any) -> syntax.Optimizer:
+        return syntax.Optimizer(call, group or (), span=span)
+
+    def group(self, span: Span | None, *names: Any) -> tuple[Any, ...]:
+        return names
+
+    def rule(self, span: Span | None, name: str, parameters: Any, body: Any) -> syntax.Rule:
+        return syntax.Rule(str(name), parameters, body, span=span)
 
     def output(self, span: Span | None, *names: Any) -> syntax.Output:
         return syntax.Output(names, span=span)
@@ -195,8 +202,31 @@ class _Build:
     def repeat(self, span: Span | None, letter: str, start: Any, stop: Any, body: Any) -> syntax.Repeat:
         return syntax.Repeat(str(letter), _bare(start), _bare(stop), body, span=span)
 
-    def block(self, span: Span | None, name: str, inputs: Any, sizes: Any, body: Any, returns: Any) -> syntax.Block:
-        return syntax.Block(str(name), inputs, sizes or (), body, returns, span=span)
+    def block(self, span: Span | None, name: str, *parts: Any) -> syntax.Block:
+        inputs, (sizes, body, returns) = parts[:-3], parts[-3:]
+        names, defaults = sizes or ((), ())
+        shapes = tuple(shape for _, shape in inputs) if any(shape is not None for _, shape in inputs) else ()
+        return syntax.Block(str(name), tuple(i for i, _ in inputs), names, body, returns, shapes, defaults, span=span)
+
+    def given_input(self, span: Span | None, name: str, *shape: Any) -> tuple[str, tuple[Any, ...] | None]:
+        """A name, and its shape; the brackets are there when the span is longer than the name."""
+        assert span is not None
+        bare = span.end_line == span.line and span.end_column - span.column == len(name)
+        return str(name), None if bare else tuple(_bare(e) for e in shape if e is not None)
+
+    def sizes(self, span: Span | None, *sizes: Any) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+        """The names, and the defaults of the last of them."""
+        defaults = tuple(default for _, default in sizes if default is not None)
+        for (name, default), (_, after) in pairwise(sizes):
+            if default is not None and after is None:
+                raise SourceError(f"a size without a default stands behind {name}", span, hint=f"{name} comes later")
+        return tuple(name for name, _ in sizes), defaults
+
+    def size(self, span: Span | None, name: str, default: Any) -> tuple[str, Any]:
+        return str(name), _bare(default)
+
+    def dots(self, span: Span | None) -> syntax.Dots:
+        return syntax.Dots(span=span)
 
     def body(self, span: Span | None, *statements: Any) -> tuple[Any, ...]:
         return statements
@@ -245,8 +275,9 @@ class _Build:
     def reduction(self, span: Span | None, op: str, *parts: Any) -> syntax.Reduction:
         return syntax.Reduction(str(op), parts[:-1], _bare(parts[-1]), span=span)
 
-    def binder(self, span: Span | None, name: str, extent: Any) -> syntax.Binder:
-        return syntax.Binder(str(name), _bare(extent), span=span)
+    def binder(self, span: Span | None, name: Any, extent: Any = None) -> syntax.Binder:
+        name = ".." if isinstance(name, syntax.Dots) else str(name)
+        return syntax.Binder(name, _bare(extent), span=span)
 
     def index(self, span: Span | None, operand: Any, *parts: Any) -> syntax.Index:
         items, padding = parts[:-1], parts[-1]

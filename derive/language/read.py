@@ -10,29 +10,29 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from derive.errors import NotSupportedYet, SourceError, Span
-from derive.expr import ONE, ZERO, Dim, Expr, Letter, num
+from derive.expr import ONE, TRAINING, ZERO, Dim, Expr, Letter
 from derive.inner import derivative_of
 from derive.language import tree
-from derive.language.blocks import expanded
+from derive.language.blocks import Expansion, Round, expanded
 from derive.language.declarations import (
     declare,
     declare_const,
     declare_dim,
     declare_widths,
-    exact_arguments,
     plain_name,
 )
 from derive.language.expressions import Elaborator
 from derive.language.families import Loop, full_name
 from derive.language.indices import Range, Scope
 from derive.language.names import Names, check_name, defined_names, line_of, suggest
+from derive.language.optimizers import check_groups, read_optimizer
 from derive.language.recurrences import Recurrences, is_line
+from derive.language.rules import read_rule
 from derive.language.tensors import Hints, Value, check_numbers, of_tensor
 from derive.language.text import digest, text
 from derive.language.vocabulary import Vocabulary
 from derive.library.functions import VARIANTS
-from derive.library.optimizers import OPTIMIZERS
-from derive.program import Equation, OptimizerCall, Program, Tensor
+from derive.program import Equation, OptimizerCall, Program, Rule, Tensor
 from derive.repeat.members import base_and_offset
 from derive.repeat.scheme import DimFamily, Item, Repeat, Scheme
 from derive.repeat.unroll import unroll
@@ -63,10 +63,11 @@ class _Reader:
 
     def __init__(self, syntax: tree.Tree, notices: list[str] | None) -> None:
         self.syntax = syntax
-        self.statements = expanded(syntax).statements
+        self.statements = expanded(syntax).statements  # for their names: what they define does not depend on shapes
         self.options = _options(syntax)
         self.vocabulary = Vocabulary(self.options)
         self.elab = Elaborator(Names(self.statements), self.vocabulary, notices=notices)
+        self.expansion = Expansion(syntax, self.elab)
         self.elab.differentiate = self.differentiate
         self.recurrences = Recurrences(self.elab, self.hints, self.unused)
         self.elab.names.elsewhere = self.elab.families.find
@@ -77,12 +78,16 @@ class _Reader:
         self.widths: list[DimFamily] = []
         self.objective: Tensor | None = None
         self.outputs: list[Tensor] = []
-        self.optimizer: OptimizerCall | None = None
+        self.parameters: list[Tensor] = []
+        self.rules: dict[str, Rule] = {}
+        self.optimizers: list[tuple[OptimizerCall, tree.Optimizer]] = []
 
     def read(self) -> tuple[Program, Scheme | None]:
-        for statement in self.statements:
-            self.take(statement)
+        for statement in self.syntax.statements:
+            for written in self.expansion.statement(statement):
+                self.take(written)
         self.recurrences.finish()
+        check_groups(self.optimizers, self.parameters)
         members = any(t.family is not None for t in self.declared + [e.out for e in self.equations])
         if not self.widths and not members and not any(isinstance(i, Repeat) for i in self.items):
             return formed(self.program(self.declared, self.equations)), None
@@ -106,13 +111,13 @@ class _Reader:
             equations=tuple(equations),
             objective=self.objective,
             outputs=tuple(self.outputs),
-            optimizer=self.optimizer,
+            optimizers=tuple(call for call, _ in self.optimizers),
             options=self.options,
             text=text(self.syntax),
             digest=digest(self.syntax),
         )
 
-    def take(self, node: tree.Statement) -> None:
+    def take(self, node: tree.Statement | Round) -> None:
         match node:
             case tree.ModelName(name):
                 self.only_once("model", node.span)
@@ -131,46 +136,52 @@ class _Reader:
                 self.elab.names.define(name, Dim(name), node.span)
                 self.elab.batch = Dim(name)
             case tree.Declaration():
-                self.items.append(declare(self.elab, node))
+                tensor = declare(self.elab, node)
+                self.items.append(tensor)
+                self.parameters += [tensor] if tensor.kind == "param" else []
             case tree.ConstDecl():
                 constant = declare_const(self.elab, node)
                 if constant is not None:
                     self.items.append(constant)
             case tree.Function():
-                entries = self.elab.names.entries
-                constants = {
-                    k: e
-                    for k, e in entries.items()
-                    if isinstance(e, Expr) and not any(isinstance(x, Dim) for x in walk(e))
-                }
-                self.vocabulary.declare(node, constants)
+                self.vocabulary.declare(node, self.constants)
             case tree.Assignment():
                 self.assign(node)
+            case tree.Update():
+                self.update(node)
             case tree.Minimize(value):
                 self.only_once("minimize", node.span)
                 self.minimize(value, node.span)
-            case tree.Update():
-                self.update(node)
-            case tree.Optimizer(call):
-                self.only_once("optimizer", node.span)
-                self.optimizer = self.choose_optimizer(call, node.span)
+            case tree.Rule(name):
+                if name in self.rules:
+                    raise SourceError(f"the rule {name} is defined twice", node.span, hint="choose another name")
+                self.rules[name] = read_rule(node, self.vocabulary, self.constants)
+            case tree.Optimizer():
+                self.optimizers.append((read_optimizer(self.elab, self.vocabulary, self.rules, node), node))
             case tree.Output(names):
                 self.output(names)
             case tree.Include():
                 hint = "read the model with derive.load(path), or write the lines of that file here"
                 raise SourceError("a text that is no file has no folder to include from", node.span, hint=hint)
-            case tree.Repeat():
+            case Round():
                 self.repeat(node)
-            case tree.Block():
-                pass  # written out where it is used
+            case tree.Block() | tree.Repeat():
+                pass  # a block is written out where it is used, a repetition comes as a round
+
+    @property
+    def constants(self) -> dict[str, Expr]:
+        """The numbers that have names: what functions and rules see of a model."""
+        found = {k: e for k, e in self.elab.names.entries.items() if isinstance(e, Expr) and e is not TRAINING}
+        return {k: e for k, e in found.items() if not any(isinstance(x, Dim) for x in walk(e))}
 
     def only_once(self, word: str, span: Span | None) -> None:
         if word in self.once:
             raise SourceError(f"a model has one {word}; the first is{line_of(self.once[word])}", span)
         self.once[word] = span
 
-    def repeat(self, node: tree.Repeat) -> None:
+    def repeat(self, round_: Round) -> None:
         """One round, read with its letter as a symbol."""
+        node = round_.node
         check_name(node.letter, node.span)
         bounds = [self.elab.extent(e) for e in (node.start, node.stop)]
         for index, bound in zip(bounds, (node.start, node.stop), strict=True):
@@ -185,11 +196,10 @@ class _Reader:
                     hint="write this line before `repeat` or after its `end`",
                 )
         first, last = bounds
-        families = frozenset(s.name.name for s in node.body if isinstance(s, tree.Declaration | tree.Assignment))
         outside, self.items = self.items, []
-        self.elab.families.begin(Loop(node.letter, first, last, families, node.span))
-        for inside in node.body:
-            self.take(inside)
+        self.elab.families.begin(Loop(node.letter, first, last, round_.families, node.span))
+        for written in round_.statements:
+            self.take(written)
         self.elab.families.end()
         self.items = [*outside, Repeat(node.letter, first, last, tuple(self.items), span=node.span)]
 
@@ -212,6 +222,34 @@ class _Reader:
         self.elab.families.define(name, equation.out)
         self.items.append(equation)
         self.elab.names.define(name, replace(entry, dims=tuple(self.elab.dims)), span)
+
+    def update(self, node: tree.Update) -> None:
+        """The equation of a state's next value, which no other equation reads."""
+        name, span = full_name(self.elab.names, node.name), node.name.span or node.span
+        entry = self.elab.names.find(name, span)
+        state = entry.tensor if isinstance(entry, Value) else None
+        if state is None or state.kind != "state":
+            hint = f"what a training step changes by an equation is declared: state {name} : […] ~ zeros()"
+            raise SourceError(f"{name} is no state, and only a state is updated", span, hint=hint)
+        if not any(i is state for i in self.items):
+            raise SourceError(f"{name} is updated where it is declared{line_of(state.span)}", span)
+        if any(isinstance(i, Equation) and i.out.primal is state for i in self.items):
+            raise SourceError(f"{name} is updated twice", span, hint="a state has one next value")
+        stem = self.unused(f"{node.name.name}_next")
+        after = full_name(self.elab.names, replace(node.name, name=stem))
+        if node.places is None:
+            equation = self.tensor_equation(after, self.elab.value(node.value), span)
+        else:
+            assignment = tree.Assignment(node.name, node.places, node.value, span=node.span)
+            equation = self.index_equation(after, assignment, node.places)
+        if equation.out.axes != state.axes:
+            dims = self.elab.dims
+            message = f"{name} is {show_axes(state.axes, dims)}, its next value {show_axes(equation.out.axes, dims)}"
+            raise SourceError(message, node.value.span or span)
+        self.every_name.add(stem)
+        equation.out.kind, equation.out.primal = "update", state
+        self.elab.families.define(after, equation.out)
+        self.items.append(equation)
 
     def tensor_equation(self, name: str, value: Value, span: Span | None) -> Equation:
         hints = self.hints((), value.span or span)
@@ -245,34 +283,6 @@ class _Reader:
         """Hints that keep clear of the letters that the user wrote in this equation."""
         used, self.elab.letters = self.elab.letters, set()
         return Hints(used.union(left), span)
-
-    def update(self, node: tree.Update) -> None:
-        """The equation of a state's next value, which no other equation reads."""
-        name, span = full_name(self.elab.names, node.name), node.name.span or node.span
-        entry = self.elab.names.find(name, span)
-        state = entry.tensor if isinstance(entry, Value) else None
-        if state is None or state.kind != "state":
-            hint = f"what a training step changes by an equation is declared: state {name} : […] ~ zeros()"
-            raise SourceError(f"{name} is no state, and only a state is updated", span, hint=hint)
-        if not any(i is state for i in self.items):
-            raise SourceError(f"{name} is updated where it is declared{line_of(state.span)}", span)
-        if any(isinstance(i, Equation) and i.out.primal is state for i in self.items):
-            raise SourceError(f"{name} is updated twice", span, hint="a state has one next value")
-        stem = self.unused(f"{node.name.name}_next")
-        after = full_name(self.elab.names, replace(node.name, name=stem))
-        if node.places is None:
-            equation = self.tensor_equation(after, self.elab.value(node.value), span)
-        else:
-            assignment = tree.Assignment(node.name, node.places, node.value, span=node.span)
-            equation = self.index_equation(after, assignment, node.places)
-        if equation.out.axes != state.axes:
-            dims = self.elab.dims
-            message = f"{name} is {show_axes(state.axes, dims)}, its next value {show_axes(equation.out.axes, dims)}"
-            raise SourceError(message, node.value.span or span)
-        self.every_name.add(stem)
-        equation.out.kind, equation.out.primal = "update", state
-        self.elab.families.define(after, equation.out)
-        self.items.append(equation)
 
     def index_equation(self, name: str, node: tree.Assignment, places: tuple[tree.Place, ...]) -> Equation:
         ranges = [self.left_letter(name, place, node) for place in places]
@@ -352,14 +362,6 @@ class _Reader:
             if entry.tensor in self.outputs:
                 raise SourceError(f"the output {node.name} stands twice", node.span)
             self.outputs.append(entry.tensor)
-
-    def choose_optimizer(self, call: tree.CallExpr, span: Span | None) -> OptimizerCall:
-        declared = OPTIMIZERS.get(call.function)
-        if declared is None:
-            hint = suggest(call.function, OPTIMIZERS) or f"the optimizers are {', '.join(OPTIMIZERS)}"
-            raise SourceError(f"unknown optimizer {call.function}", call.span or span, hint=hint)
-        defaults: dict[str, Expr] = {name: num(value) for name, value in declared.hyper}
-        return OptimizerCall(declared.name, exact_arguments(self.elab, call, tuple(defaults), defaults))
 
 
 def _options(syntax: tree.Tree) -> tuple[tuple[str, str], ...]:

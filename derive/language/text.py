@@ -38,7 +38,7 @@ def text(tree: syntax.Tree) -> str:
             lines.append("  " * depth + statement)
             continue
         lines.append("  " * depth + _written(_statement(statement)))
-        if isinstance(statement, syntax.Repeat | syntax.Block):
+        if isinstance(statement, syntax.Repeat | syntax.Block | syntax.Rule):
             stack.append(("end", depth))
             if isinstance(statement, syntax.Block):
                 stack.append((f"return {', '.join(statement.returns)}", depth + 1))
@@ -105,13 +105,26 @@ def _statement(s: syntax.Statement) -> list[_Piece]:
         case syntax.Minimize(value=value):
             return ["minimize ", (value, CONDITIONAL, False)]
         case syntax.Optimizer(call=call):
-            return ["optimizer ", (call, ATOM, False)]
+            only = [" for ", *_listed([(n, ATOM, False)] for n in s.names)] if s.names else []
+            return ["optimizer ", (call, ATOM, False), *only]
+        case syntax.Rule(name=name, parameters=parameters):
+            return ["rule ", (syntax.CallExpr(name, parameters), ATOM, False)]
         case syntax.Output(names=names):
             return ["output ", *_listed([(n, ATOM, False)] for n in names)]
         case syntax.Repeat(letter=letter, start=start, stop=stop):
             return [f"repeat {letter} = ", (start, SUM, True), "..", (stop, SUM, True)]
-        case syntax.Block(name=name, inputs=inputs, sizes=sizes):
-            return [f"block {name}({', '.join(inputs)}{'; ' if sizes else ''}{', '.join(sizes)})"]
+        case syntax.Block():
+            return _block(s)
+
+
+def _block(s: syntax.Block) -> list[_Piece]:
+    """The first line of a block."""
+    shapes = s.shapes or (None,) * len(s.inputs)
+    inputs: list[list[_Piece]] = [[n, *_shape(shape)] for n, shape in zip(s.inputs, shapes, strict=True)]
+    plain = len(s.sizes) - len(s.defaults)
+    sizes: list[list[_Piece]] = [[n] for n in s.sizes[:plain]]
+    sizes += [[n, " = ", (d, SUM, True)] for n, d in zip(s.sizes[plain:], s.defaults, strict=True)]
+    return [f"block {s.name}(", *_listed(inputs), *(["; "] if sizes else []), *_listed(sizes), ")"]
 
 
 def _places(places: tuple[syntax.Place, ...] | None) -> list[_Piece]:
@@ -228,6 +241,8 @@ def _pieces(e: syntax.Expr, tight: bool) -> list[_Piece]:
                 ["" if a.name is None else f"{a.name}=", (a.value, CONDITIONAL, tight)] for a in arguments
             ]
             return [f"{function}(", *_listed(given), ")"]
+        case syntax.Dots():
+            return [".."]
         case syntax.ListExpr(items=items):
             return ["[", *_listed([(i, CONDITIONAL, tight)] for i in items), "]"]
         case _:

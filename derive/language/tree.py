@@ -32,10 +32,11 @@ class Number(Node):
 
 @dataclass(frozen=True)
 class Name(Node):
-    """A name; ``index`` is the layer of a family member ``Z{l-1}``."""
+    """A name; ``index`` is the layer of a family member ``Z{l-1}``; ``builtin`` if it stands in the catalogue."""
 
     name: str
     index: Expr | None = None
+    builtin: bool = field(default=False, repr=False, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,11 @@ class Argument(Node):
 
 @dataclass(frozen=True)
 class CallExpr(Node):
-    """``f(args)``."""
+    """``f(args)``; ``builtin`` means the f of the catalogue, whatever the model calls so."""
 
     function: str
     arguments: tuple[Argument, ...]
+    builtin: bool = field(default=False, repr=False, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,11 @@ class ListExpr(Node):
     """``[a, b, …]``."""
 
     items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Dots(Node):
+    """``..`` in a block: the axes that the shape of an input leaves open, or a letter for each of them."""
 
 
 Expr = (
@@ -160,6 +167,7 @@ Expr = (
     | Reduction
     | CallExpr
     | ListExpr
+    | Dots
 )
 
 # --- statements ----------------------------------------------------------------------------------------
@@ -278,9 +286,19 @@ class Minimize(Node):
 
 @dataclass(frozen=True)
 class Optimizer(Node):
-    """``optimizer adam(lr=1e-3)``."""
+    """``optimizer adam(lr=1e-3) for W, b``."""
 
     call: CallExpr
+    names: tuple[Name, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule(Node):
+    """``rule name(hyperparameters) … end``; a hyperparameter without a default is a bare name."""
+
+    name: str
+    parameters: tuple[Argument, ...]
+    body: tuple[Statement, ...]
 
 
 @dataclass(frozen=True)
@@ -302,13 +320,19 @@ class Repeat(Node):
 
 @dataclass(frozen=True)
 class Block(Node):
-    """``block name(inputs; sizes) … return names end``."""
+    """``block name(inputs; sizes) … return names end``.
+
+    An input may have a shape, ``x : [.., d]``; ``shapes`` has one entry for each input. The last sizes may have
+    defaults, ``stride = 1``.
+    """
 
     name: str
     inputs: tuple[str, ...]
     sizes: tuple[str, ...]
     body: tuple[Statement, ...]
     returns: tuple[str, ...]
+    shapes: tuple[tuple[Expr, ...] | None, ...] = ()
+    defaults: tuple[Expr, ...] = ()
 
 
 Statement = (
@@ -324,6 +348,7 @@ Statement = (
     | Update
     | Minimize
     | Optimizer
+    | Rule
     | Output
     | Repeat
     | Block

@@ -21,6 +21,7 @@ class ScalarDecl:
 
 
 _DECLARED = (
+    ScalarDecl("identity", "z", "z"),
     ScalarDecl("sqrt", "x", "x ^ (1/2)"),
     ScalarDecl("abs", "x", "x if x > 0 else (0 if x == 0 else -x)"),
     ScalarDecl("sign", "x", "1 if x > 0 else (0 if x == 0 else -1)", r"\operatorname{sign}"),
@@ -52,7 +53,7 @@ _DECLARED = (
 FUNCTIONS: dict[str, ScalarDecl] = {f.name: f for f in _DECLARED}
 
 # Not kept as calls: these are notation for what they stand for, and printers know a power and a root.
-INLINE = frozenset({"sqrt"})
+INLINE = frozenset({"identity", "sqrt"})
 
 # What an option of a model puts in the place of a declaration.
 VARIANTS: dict[tuple[str, str], ScalarDecl | None] = {

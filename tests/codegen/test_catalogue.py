@@ -1,14 +1,15 @@
-"""Every function and loss of the catalogue, emitted: differences, complex steps, and float32 against float64."""
+"""Every function, loss and layer of the catalogue, emitted: differences, complex steps, and float32 against float64."""
 
 from __future__ import annotations
 
 import pytest
 from catalogue import function_models, loss_models
+from layer_models import layer_models
 
 import derive
 from codegen import verify
 
-MODELS = {**function_models(), **loss_models()}
+MODELS = {**function_models(), **loss_models(), **layer_models()}
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -72,7 +72,7 @@ def written(lines: str) -> list[str]:
             PAIR + "block q(x)\nP = pair(x)\nY = P_S + P_C\nreturn Y\nend\nB = q(X)",
             ["B_P_S = X + 1", "B_P_C = 2 * B_P_S", "B = B_P_S + B_P_C"],
         ),
-        ("block f(x)\ny[G, h] = x[G, h]\nreturn y\nend\nA = f(X)", ["A[A_G, A_h] = X[A_G, A_h]"]),
+        ("block f(x)\ny[G, h] = x[G, h]\nreturn y\nend\nA = f(X)", ["A[G, h] = X[G, h]"]),
         ("block f(x; m)\ny[i] = sum[j:m+1] x[i,j]\nreturn y\nend\nA = f(X, d-1)", ["A[i] = sum[j:(d-1)+1] X[i, j]"]),
     ],
 )

@@ -148,7 +148,7 @@ def test_refused(lines):
     "lines",
     [
         "R = inv(S)",
-        "R = dense(X, m, relu)",
+        "R = kron(X, X)",
     ],
 )
 def test_not_supported_yet_names_the_construct(lines):

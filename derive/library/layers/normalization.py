@@ -1,0 +1,57 @@
+"""Normalization: by the statistics of each vector, of groups of channels, or of the batch."""
+
+from __future__ import annotations
+
+from derive.library.layers.declaration import LayerDecl
+
+DECLARED = (
+    LayerDecl(
+        "layer_norm(x : [.., d]; eps = 1e-5)",
+        """
+        param g : [d] ~ ones()
+        param b : [d] ~ zeros()
+        mu[..] = mean[k] x[.., k]
+        v[..] = mean[k] (x[.., k] - mu[..])^2
+        H[.., k] = (x[.., k] - mu[..]) / sqrt(v[..] + eps)
+        y[.., k] = g[k]*H[.., k] + b[k]
+        return y
+        """,
+        "each vector along the last axis with mean 0 and variance 1, then scaled and shifted",
+    ),
+    LayerDecl(
+        "rms_norm(x : [.., d]; eps = 1e-6)",
+        """
+        param g : [d] ~ ones()
+        r[..] = sqrt(mean[k] x[.., k]^2 + eps)
+        y[.., k] = g[k]*x[.., k] / r[..]
+        return y
+        """,
+        "each vector along the last axis divided by its root mean square, then scaled",
+    ),
+    LayerDecl(
+        "batch_norm(x : [n, c, ..]; eps = 1e-5)",
+        """
+        param g : [c] ~ ones()
+        param b : [c] ~ zeros()
+        mu[j] = mean[s, ..] x[s, j, ..]
+        v[j] = mean[s, ..] (x[s, j, ..] - mu[j])^2
+        H[s, j, ..] = (x[s, j, ..] - mu[j]) / sqrt(v[j] + eps)
+        y[s, j, ..] = g[j]*H[s, j, ..] + b[j]
+        return y
+        """,
+        "each channel, the second axis, with mean 0 and variance 1 over the batch and all places",
+    ),
+    LayerDecl(
+        "instance_norm(x : [n, c, ..]; eps = 1e-5)",
+        """
+        param g : [c] ~ ones()
+        param b : [c] ~ zeros()
+        mu[s, j] = mean[..] x[s, j, ..]
+        v[s, j] = mean[..] (x[s, j, ..] - mu[s, j])^2
+        H[s, j, ..] = (x[s, j, ..] - mu[s, j]) / sqrt(v[s, j] + eps)
+        y[s, j, ..] = g[j]*H[s, j, ..] + b[j]
+        return y
+        """,
+        "each channel of each sample with mean 0 and variance 1 over its places",
+    ),
+)

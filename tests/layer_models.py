@@ -1,0 +1,66 @@
+"""A model of every layer of the catalogue, made from its declaration: tests run over them because the layer exists."""
+
+from __future__ import annotations
+
+from derive.language import tree
+from derive.language.definitions import layer
+from derive.library.layers import LAYERS
+
+# What a use gives: sizes by their names; a letter that is not here is the next of the primes.
+SIZES = {"heads": "2", "width": "3", "pieces": "3", "k": "2", "f": "tanh"}
+PRIMES = (3, 5, 2, 7, 11, 13)
+EXTENTS = {"conv2d": {"s": 7, "t": 5}, "batch_norm": {"n": 11}, "embedding": {"v": 11}}
+OPEN = {"instance_norm": 7}  # the axis in the place of `..`
+GIVEN = {"multi_head_attention": "x / 4", "transformer_block": "x / 4"}  # a softmax that is not saturated
+LABELS = {"embedding": {"t": "v"}}  # inputs that are integers, and the size that they stay below
+# Uses beyond the plainest one.
+USES = {
+    "dense": ("gelu", "b=0"),
+    "conv1d": ("tanh, stride=2, pad=1", "pad=2, dilation=2"),
+    "conv2d": ("tanh, stride=2, pad=1, dilation=2",),
+    "conv_transpose1d": ("stride=2", "stride=3, pad=1, dilation=2"),
+    "conv_transpose2d": ("stride=2, pad=1",),
+    "max_pool1d": ("stride=1",),
+    "max_pool2d": ("stride=1",),
+    "attention": ("causal=1",),
+    "multi_head_attention": ("causal=1",),
+    "layer_norm": ("g=1, b=0",),
+}
+# Not constant under normalization.
+GOAL = "minimize sum(sin(2*y) + y^2)\n"
+
+
+def layer_model(name: str, use: str = "") -> str:
+    """The layer of inputs that are parameters too, with extents that are distinct small primes where they can be.
+
+    >>> print(layer_model("dense", "tanh"), end="")
+    param x : [2, 3]
+    y = dense(x, 5, tanh)
+    minimize sum(sin(2*y) + y^2)
+    """
+    known, primes = layer(name), iter(PRIMES)
+    extents = dict(EXTENTS.get(name, {}))
+    lines, arguments = [], []
+    for argument in known.required:
+        shape = known.shapes.get(argument)
+        if shape is not None:
+            for letter in (a.name for a in shape if isinstance(a, tree.Name) and a.name not in extents):
+                extents[letter] = next(primes)
+            axes = [extents[a.name] if isinstance(a, tree.Name) else OPEN.get(name, 2) for a in shape]
+            below = LABELS.get(name, {}).get(argument)
+            ending = "" if below is None else f" labels({extents[below]})"
+            lines.append(f"{'param' if below is None else 'input'} {argument} : {axes}{ending}")
+            arguments.append(GIVEN.get(name, argument))
+        elif argument in known.block.inputs and argument not in SIZES:
+            lines.append(f"param {argument} : [2, {next(primes)}]")
+            arguments.append(argument)
+        else:
+            arguments.append(SIZES.get(argument) or str(extents.get(argument) or next(primes)))
+    return "\n".join([*lines, f"y = {name}({', '.join([*arguments, *([use] if use else [])])})", GOAL])
+
+
+def layer_models() -> dict[str, str]:
+    """The plainest use of each layer, and those that `USES` adds."""
+    uses = {f"layer_{name}": layer_model(name) for name in LAYERS}
+    more = ((name, k, use) for name in LAYERS for k, use in enumerate(USES.get(name, ()), start=2))
+    return uses | {f"layer_{name}_{k}": layer_model(name, use) for name, k, use in more}

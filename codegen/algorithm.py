@@ -9,21 +9,20 @@ equations.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codegen.sheets import Parts, parts_of
-from derive.expr import Expr, num
+from derive.expr import Expr
 from derive.formulas import Gradient
 from derive.functions import Parameter
-from derive.library.optimizers import OPTIMIZERS
 from derive.notation import Notation
 from derive.notation.latex import aligned
-from derive.program import Equation, Program, Tensor, reads
+from derive.program import Equation, OptimizerCall, Program, Tensor, reads
 from derive.repeat.display import grouped
 from derive.repeat.display import heading as loop_heading
 from derive.repeat.scheme import Repeat
-from derive.rewrite import map_children
+from derive.rewrite import map_children, walk
 
 Text = Callable[[Equation], str]
 
@@ -88,12 +87,11 @@ def algorithm_of(gradient: Gradient, form: str = "matrix") -> str:
         shown = [f"${n}$" for n in names] if latex else list(names)
         return stage.title.format(", ".join(shown)) if shown else stage.title.replace(", and keep {}", "")
 
-    update = _update(notation.program)
+    updates = [_update(call) for call in notation.program.optimizers]
     if latex:
         items = [f"\\item {titled(s)}.\n{_blocks(s.equations, notation.latex, loops)}" for s in found]
-        if update is not None:
-            rules, lines, numbers = update
-            items.append("\\item Update every parameter $\\theta$ with its gradient $g$.")
+        for call, (rules, lines, numbers) in zip(notation.program.optimizers, updates, strict=True):
+            items.append(f"\\item Update {_whom(call)} $\\theta$ with its gradient $g$.")
             items.append(aligned([rules.latex_index(e) for e in (*lines, *numbers)]))
         names = ["Here", aligned([notation.latex(e) for e in parts.names])] if parts.names else []
         return "\n".join([f"% {title}", r"\begin{enumerate}", *items, r"\end{enumerate}", *names])
@@ -101,9 +99,8 @@ def algorithm_of(gradient: Gradient, form: str = "matrix") -> str:
     for k, stage in enumerate(found, 1):
         out += ["", f"{k}. {titled(stage)}."]
         out += [f"     {line}" for line in grouped([(e, notation.formula(e, form)) for e in stage.equations], loops)]
-    if update is not None:
-        rules, lines, numbers = update
-        out += ["", f"{len(found) + 1}. Update every parameter θ with its gradient g."]
+    for k, (call, (rules, lines, numbers)) in enumerate(zip(notation.program.optimizers, updates, strict=True), 1):
+        out += ["", f"{len(found) + k}. Update {_whom(call)} θ with its gradient g."]
         out += [f"     {rules.index(e)}" for e in lines]
         out += [f"     with {', '.join(rules.index(e) for e in numbers)}"]
     if parts.names:
@@ -120,19 +117,25 @@ def _blocks(equations: Iterable[Equation], text: Text, loops: Mapping[Tensor, Re
     return "\n".join(out)
 
 
-def _update(program: Program) -> tuple[Notation, list[Equation], list[Equation]] | None:
-    """The optimizer's equations, and the numbers that its parameters have."""
-    call = program.optimizer
-    if call is None:
-        return None
-    entry = OPTIMIZERS[call.name]
-    signs = {name: Tensor(name, ()) for name in (*(name for name, _ in entry.hyper), "w", "g", "t", *entry.state)}
+def _whom(call: OptimizerCall) -> str:
+    """For whom an optimizer is."""
+    return f"each of {', '.join(call.names)} as" if call.names else "every parameter"
+
+
+def _update(call: OptimizerCall) -> tuple[Notation, list[Equation], list[Equation]]:
+    """The equations of an optimizer, and what its hyperparameters are."""
+    rule = call.rule
+    signs = {x.name: Tensor(x.name, ()) for _, e in (*rule.equations, *call.arguments) for x in _parameters(e)}
+    signs |= {name: Tensor(name, ()) for name, _ in (*rule.equations, *rule.hyper)}
     signs["w"] = Tensor("θ", (), latex=r"\theta")
 
     def known(e: Expr) -> Expr:
         return signs[e.name].at(()) if isinstance(e, Parameter) else map_children(e, known)
 
-    lines = [Equation(signs[name], (), known(body)) for name, body in entry.equations]
-    given = dict(call.arguments)
-    numbers = [Equation(signs[name], (), num(given.get(name, value))) for name, value in entry.hyper]
+    lines = [Equation(signs[name], (), known(body)) for name, body in rule.equations]
+    numbers = [Equation(signs[name], (), known(value)) for name, value in call.arguments]
     return Notation(Program("update", declared=tuple(signs.values()))), lines, numbers
+
+
+def _parameters(e: Expr) -> Iterator[Parameter]:
+    return (x for x in walk(e) if isinstance(x, Parameter))

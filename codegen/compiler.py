@@ -50,7 +50,7 @@ def source(
     """
     net, left = model.sized(sizes or {})
     derivation = None
-    if net.repeated is not None and net.program.objective is not None and (wrt or net.program.parameters):
+    if net.repeated is not None and net.program.objective is not None and (wrt or net.program.trained):
         derivation = net.gradient(*(wrt or ())).derivation
     return build(net.program, dtype=dtype, target=target, sizes=left, wrt=wrt, derivation=derivation)
 
@@ -75,7 +75,7 @@ def build(
     if program.gradients:
         shown = dict(formulas(program))
         return render(program, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
-    variables = program.parameters if wrt is None else tuple(_variable(program, name) for name in wrt)
+    variables = program.trained if wrt is None else tuple(_variable(program, name) for name in wrt)
     if program.objective is None or not variables:
         value = pipeline.forward(program)
         shown = dict(formulas(value))

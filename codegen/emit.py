@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from codegen.contract import contraction
-from codegen.function import Function, Setting, Slice, Update
+from codegen.function import Function, Setting, Slice
 from codegen.interface import calls, promises
 from codegen.naming import names_of
 from codegen.noise import drawn
@@ -19,12 +19,12 @@ from codegen.plan import plan
 from codegen.schedule import copies, schedule
 from codegen.steps import Gemm, Part, Step, parts_of
 from codegen.targets import Target
+from codegen.updates import update_of
 from codegen.targets.shapes import Shapes
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import Expr, Reduce
 from derive.library.initializers import distribution
-from derive.library.optimizers import OPTIMIZERS
 from derive.notation import source_line
 from derive.program import Equation, Program, Tensor, reads
 from derive.rewrite import walk
@@ -62,7 +62,7 @@ def context(
         its = other if role in ("forward", "evaluation") else setting
         its.comment.start()  # type: ignore[attr-defined]
         kernels[role] = target.kernel(function, its)
-    update = _update(program) if _trains(program, functions) else None
+    update = update_of(program, slices, extents) if _trains(program, functions) else None
     epoch = target.epoch(kernels["step"], functions["step"], update, setting) if update else None
     shapes = Shapes(extents)
     inputs = program.data
@@ -201,17 +201,7 @@ def _inputs(program: Program, parts: Iterable[Part]) -> tuple[Tensor, ...]:
 
 
 def _trains(program: Program, functions: Mapping[str, Function]) -> bool:
-    covered = {t for t, _ in program.gradients}
-    return program.optimizer is not None and "step" in functions and set(program.parameters) <= covered
-
-
-def _update(program: Program) -> Update:
-    call = program.optimizer
-    assert call is not None
-    entry = OPTIMIZERS[call.name]
-    given = dict(call.arguments)
-    hyper = tuple((name, float(given.get(name, value))) for name, value in entry.hyper)
-    return Update(call, hyper, tuple(entry.state), tuple(entry.equations))
+    return "step" in functions and set(program.trained) <= {t for t, _ in program.gradients}
 
 
 def _dims(e: Expr) -> set[Expr]:

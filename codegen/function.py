@@ -54,13 +54,47 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Update:
-    """The optimizer of a model: its hyperparameters with values, its state, its equations in order."""
+class Group:
+    """One optimizer and what it trains.
+
+    ``hyper`` gives the keyword of each of its hyperparameters, ``runs`` are the pieces of the flat vector that its
+    equations change, none where it is all of it.
+    """
 
     call: OptimizerCall
-    hyper: tuple[tuple[str, float], ...]
-    state: tuple[str, ...]
+    hyper: dict[str, str]
     equations: tuple[tuple[str, Expr], ...]
+    runs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A hyperparameter that changes: its keyword, its function ``name(t, T)``, as it is written, as Python text."""
+
+    keyword: str
+    name: str
+    written: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Update:
+    """The optimizers of a model.
+
+    ``hyper`` are the keywords of hyperparameters that stay, with their values as text; ``state`` the names of vectors
+    that are kept from step to step, ``average`` last; ``runs`` the pieces of the flat vector that are trained.
+    """
+
+    groups: tuple[Group, ...]
+    hyper: tuple[tuple[str, str], ...]
+    schedules: tuple[Schedule, ...]
+    state: tuple[str, ...]
+    runs: tuple[tuple[int, int], ...]
+
+    @property
+    def title(self) -> str:
+        """The names of the rules."""
+        return " and ".join(dict.fromkeys(g.call.name for g in self.groups))
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def calls(
         else:
             grad = ["grad = np.zeros(_TOTAL, DTYPE)"] if f.gradients else []
             covered = [t.name for t, _ in f.gradients]
-            whole = len(covered) == len(program.parameters)
+            whole = {t.name for t in program.trained} <= set(covered)
             some = "" if len(covered) == len(setting.slices) else f", {quoted(covered)}"
             pieces = [f"**_views(grad{some})"] if f.gradients else []
             pieces += [f"**dict(zip({quoted(names)}, results))"] if names else []
@@ -91,6 +91,8 @@ def calls(
                 ]
                 tail = [f"value = {call}", "return float(value), grad"]
                 says = "The objective and its gradient as one vector, in the order of PARAMS."
+                if len(covered) < len(program.parameters):
+                    says += " What is frozen has gradient 0."
                 lines = [*check, *grad, *results, *tail]
                 out["loss_and_grad_flat"] = {"takes": f"theta, /, {seed}**inputs", "says": says, "lines": lines}
             if after:

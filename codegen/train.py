@@ -76,7 +76,7 @@ def train(
     Raises RunStoppedError where the loss is no longer finite.
     """
     program = model.program
-    if program.optimizer is None or program.objective is None:
+    if not program.optimizers or program.objective is None:
         raise GradcError(
             f"{program.name} does not say how to train it: it needs minimize and an optimizer, as in adam()"
         )

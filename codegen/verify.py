@@ -134,11 +134,11 @@ def check(
     program = model.program
     if program.objective is None:
         raise GradcError(f"{program.name} minimizes nothing: there is no gradient to check")
-    if not wrt and not program.parameters:
+    if not wrt and not program.trained:
         raise GradcError(f"{program.name} has no parameters: name what to check, as in --wrt x")
     chosen = small_sizes(program, left)
     built = {d.name: chosen[d.name] for d in program.dims if d.derived is None}
-    names = list(wrt) if wrt is not None else [t.name for t in program.parameters]
+    names = list(wrt) if wrt is not None else [t.name for t in program.trained]
     gradient = model.gradient(*names)
     double, single = (
         load_source(build(gradient.derivation.stable, dtype=dtype, target=target, sizes=built))

@@ -85,7 +85,7 @@ class Differentiable(InNotebook):
         Raises GradcError where there is no objective, or no such variable.
         """
         program = self.program
-        wrt = tuple(dict.fromkeys(t for n in names for t in self._members(n))) or program.parameters
+        wrt = tuple(dict.fromkeys(t for n in names for t in self._members(n))) or program.trained
         for t in wrt:
             if t.dtype == "int" or t.kind == "const":
                 raise GradcError(f"{t.name} is not a real variable: there is no derivative by it")
@@ -309,7 +309,7 @@ def _named_result(program: Program, found: Tensor, name: str) -> tuple[Program, 
         objective=None,
         outputs=(result,),
         gradients=(),
-        optimizer=None,
+        optimizers=(),
         inference=None,
     )
     return kept.with_equations(needed(kept, (result,))), result

@@ -24,6 +24,9 @@ class Parameter(Expr):
         """Its name."""
         return self.args[0]  # type: ignore[no-any-return]
 
+    def __repr__(self) -> str:
+        return self.name
+
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.name)
 

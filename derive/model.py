@@ -162,11 +162,21 @@ class Model(Differentiable):
         """``minimize expression``."""
         self._statements.append(syntax.Minimize(expression(value)))
 
-    def optimizer(self, call: Any, **arguments: Any) -> None:
-        """``optimizer adam(lr=0.001)``: ``m.optimizer("adam", lr=1e-3)`` or ``m.optimizer("adam(lr=1e-3)")``."""
+    def rule(self, head: Any, **equations: Any) -> None:
+        """``rule slow(lr=0.1) … end``: ``m.rule("slow(lr=0.1)", v="v/2 + g", w="w - lr*v")``, in this order."""
+        made = _call(head)
+        lines = tuple(syntax.Assignment(syntax.Name(plain(k)), None, expression(v)) for k, v in equations.items())
+        self._statements.append(syntax.Rule(made.function, made.arguments, lines))
+
+    def optimizer(self, call: Any, *parameters: Any, **arguments: Any) -> None:
+        """``optimizer adam(lr=0.001) for W, b``: ``m.optimizer("adam", "W", "b", lr=1e-3)``.
+
+        Names or terms say for which parameters; ``call`` may hold the arguments too, ``"adam(lr=1e-3)"``.
+        """
         made = _call(call)
         extra = tuple(syntax.Argument(expression(v), plain(k)) for k, v in arguments.items())
-        self._statements.append(syntax.Optimizer(syntax.CallExpr(made.function, made.arguments + extra)))
+        names = tuple(name_of(p) for p in parameters)
+        self._statements.append(syntax.Optimizer(syntax.CallExpr(made.function, made.arguments + extra), names))
 
     def output(self, *names: Any) -> None:
         """``output P, Z``, by names or terms."""

@@ -51,6 +51,7 @@ class Tensor:
     entries of a const, nested lists. ``bounds`` are a parameter's. ``hidden`` tensors were named by gradc, not by the
     user. ``range`` is the extent below which the entries of an integer
     tensor stay, where that is known. A member of a family has the ``family``'s name and the ``index`` of its layer.
+    A ``frozen`` parameter is not trained.
     What a round of a recurrence finds is ``ahead`` of another tensor: its values one place later along that axis.
     """
 
@@ -69,6 +70,7 @@ class Tensor:
     latex: str | None = None
     family: str | None = None
     index: Expr | None = None
+    frozen: bool = False
     ahead: tuple[Tensor, int] | None = field(default=None, repr=False)
     number: int = field(default_factory=lambda: next(_numbers))
 
@@ -141,11 +143,38 @@ class DimDecl:
 
 
 @dataclass(frozen=True)
-class OptimizerCall:
-    """``optimizer adam(lr=1e-3)``: a catalogue name and exact arguments."""
+class Rule:
+    """How an optimizer changes an element of a parameter: equations in order, each a name and a right side.
+
+    A right side is over `derive.functions.Parameter`s: ``w`` and its derivative ``g``, the step ``t`` from 1, the
+    number of steps ``T``, the ``norm`` of the whole gradient, hyperparameters (``hyper``, with defaults), and what
+    equations before it define. ``state`` are the names that are kept from step to step; they start at 0, but
+    ``average`` starts at the parameter.
+    """
 
     name: str
-    arguments: tuple[tuple[str, Fraction], ...] = ()
+    hyper: tuple[tuple[str, Expr | None], ...]
+    state: tuple[str, ...]
+    equations: tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True)
+class OptimizerCall:
+    """``optimizer adam(lr=1e-3) for W, b``: a rule, the values of its hyperparameters, whom it trains.
+
+    A value is a number, an expression in dims, or one in the step ``t`` and the number of steps ``T``; ``written``
+    holds those of the last kind as text. Without names (of parameters or families) it is for all other parameters.
+    """
+
+    rule: Rule
+    arguments: tuple[tuple[str, Expr], ...] = ()
+    written: tuple[tuple[str, str], ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the rule."""
+        return self.rule.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +194,7 @@ class Program:
     equations: tuple[Equation, ...] = ()
     objective: Tensor | None = None
     outputs: tuple[Tensor, ...] = ()
-    optimizer: OptimizerCall | None = None
+    optimizers: tuple[OptimizerCall, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     gradients: tuple[tuple[Tensor, Tensor], ...] = ()
     text: str = ""
@@ -176,6 +205,11 @@ class Program:
     def parameters(self) -> tuple[Tensor, ...]:
         """The parameters, in order of declaration."""
         return tuple(t for t in self.declared if t.kind == "param")
+
+    @property
+    def trained(self) -> tuple[Tensor, ...]:
+        """The parameters that are not frozen: gradients are by them unless one asks for others."""
+        return tuple(t for t in self.parameters if not t.frozen)
 
     @property
     def states(self) -> tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ from codegen.sheets import formulas_of, heading, shape_of
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import Dim, Expr, num
-from derive.program import Program, Tensor
+from derive.program import OptimizerCall, Program, Tensor
 from derive.rewrite import substitute
 
 
@@ -29,6 +29,7 @@ def command(model: str) -> None:
     counts = [_size(t, sizes) for t in program.parameters]
     known = [c for c in counts if c is not None]
     lines += ["", f"parameters   {sum(known):,}" + ("" if len(known) == len(counts) else " and those without a size")]
+    lines += [f"optimizer    {line}" for line in map(_optimizer, program.optimizers)]
     if program.objective is None:
         lines.append(f"operations   {operations(program.equations)!r}")
         click.echo("\n".join(lines))
@@ -45,10 +46,19 @@ def table(program: Program) -> list[str]:
     """A line for each tensor: name, kind, shape, promises or start."""
     rows = []
     for t in program.tensors:
-        notes = [p.name for p in t.properties] + ([f"~ {t.init.name}"] if t.init is not None else [])
+        notes = [p.name for p in t.properties] + ["frozen"] * t.frozen
+        notes += [f"~ {t.init.name}"] if t.init is not None else []
         rows.append((t.name, t.kind, shape_of(t), ", ".join(notes)))
     widths = [max(len(row[k]) for row in rows) for k in range(4)] if rows else []
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _optimizer(call: OptimizerCall) -> str:
+    """What trains whom, with its hyperparameters as they are written."""
+    written = dict(call.written)
+    numbers = [f"{name} = {written.get(name) or repr(value)}" for name, value in call.arguments]
+    whom = f" for {', '.join(call.names)}" if call.names else ""
+    return f"{call.name}{whom}: {', '.join(numbers)}"
 
 
 def _size(t: Tensor, sizes: dict[str, int]) -> int | None:

@@ -107,7 +107,7 @@ def _unended(tokens: list[Token], source: Source) -> SourceError:
     """The text ends inside a `repeat` or a `block`: the innermost one that is open."""
     opened: list[Token] = []
     for token in tokens:
-        if token.type in ("REPEAT", "BLOCK"):
+        if token.type in ("REPEAT", "BLOCK", "RULE"):
             opened.append(token)
         elif token.type == "END":
             opened.pop()

@@ -122,7 +122,7 @@ def declare(elab: Elaborator, node: tree.Declaration) -> Tensor:
         raise SourceError(
             f"the {kept} {name} {show_axes(axes, elab.dims)} has the batch axis {elab.batch.name}",
             span,
-            hint="the batch changes from step to step; a parameter does not",
+            hint=f"the batch changes from step to step; a {kept} does not",
         )
     tensor.properties = _promises(elab, node, tensor)
     if tensor.property("labels"):
@@ -141,6 +141,9 @@ def _promises(elab: Elaborator, node: tree.Declaration, tensor: Tensor) -> tuple
     found: list[Property] = []
     for call in node.properties:
         span = call.span or node.span
+        if call.function == "frozen":
+            _freeze(call, tensor, span)
+            continue
         promise = PROMISES.get(call.function)
         if promise is None:
             hint = suggest(call.function, PROMISES) or f"the properties are {', '.join(PROMISES)}"
@@ -150,12 +153,22 @@ def _promises(elab: Elaborator, node: tree.Declaration, tensor: Tensor) -> tuple
             raise SourceError(
                 f"{call.function} is a promise about data; a {_DRAWN[node.kind]} is not given it{why}",
                 span,
-                hint="bounds of a parameter are written: in a..b",
+                hint="bounds of a parameter are written: in a..b" if node.kind == "param" else None,
             )
         if any(p.name == call.function for p in found):
             raise SourceError(f"{call.function} stands twice", span)
         found.append(_promise(elab, call, promise, tensor, span))
     return tuple(found)
+
+
+def _freeze(call: tree.CallExpr, tensor: Tensor, span: Span | None) -> None:
+    """``frozen``: a parameter that is not trained."""
+    bind(call, ())
+    if tensor.kind != "param":
+        raise SourceError(f"frozen is for parameters, and {tensor.name} is none", span)
+    if tensor.frozen:
+        raise SourceError("frozen stands twice", span)
+    tensor.frozen = True
 
 
 def _promise(elab: Elaborator, call: tree.CallExpr, promise: Promise, tensor: Tensor, span: Span | None) -> Property:

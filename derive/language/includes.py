@@ -1,7 +1,8 @@
 """Includes: the text of other files in the place of `include "file.gc"`.
 
-In: the tree of a model and the file it was read from. Out: the tree with the blocks, functions, constants and dims of
-the included files, so that the text and the digest of the model cover them. Only files in the model's folder are read.
+In: the tree of a model and the file it was read from. Out: the tree with the blocks, functions, rules, constants and
+dims of the included files, so that the text and the digest of the model cover them. Only files in the model's folder
+are read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from derive.language.lexer import MAX_BYTES
 from derive.language.parse import parse
 
 MAX_DEPTH = 20
+INCLUDED = tree.Block | tree.Function | tree.Rule | tree.ConstDecl | tree.Dims
 
 
 def included(syntax: tree.Tree, file: Path) -> tree.Tree:
@@ -43,9 +45,9 @@ class _Files:
         for node in syntax.statements:
             if isinstance(node, tree.Include):
                 yield from self.include(node, names, files)
-            elif len(files) > 1 and not isinstance(node, tree.Block | tree.Function | tree.ConstDecl | tree.Dims):
+            elif len(files) > 1 and not isinstance(node, INCLUDED):
                 raise SourceError(
-                    f"`{_word(node)}` is not included: an included file holds block, fn, const, dims and include",
+                    f"`{_word(node)}` is not included: an included file holds block, fn, rule, const, dims and include",
                     node.span,
                     hint=f"write this line in {names[0]}",
                 )

@@ -6,6 +6,7 @@ signs outside ASCII, numbers of another spelling, names and nesting beyond the l
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from lark import Token
@@ -19,7 +20,8 @@ KEYWORDS = frozenset(("model", "include", "option", "dims", "batch", "const", "f
 KEYWORDS |= {"repeat", "block", "return", "end", "if", "else", "in", "not"}
 KINDS = frozenset(("input", "target", "param"))
 REDUCERS = frozenset(("sum", "mean", "max", "min", "prod"))
-CONTEXTUAL = {"noise": "KIND", "state": "KIND", "update": "UPDATE"}  # words only where a name follows them
+# words only where a name follows them
+CONTEXTUAL = {"noise": "KIND", "state": "KIND", "update": "UPDATE", "rule": "RULE"}
 RESERVED = KEYWORDS | KINDS | REDUCERS | {"and", "or"}
 
 WORDS = (
@@ -147,12 +149,19 @@ class Lexing:
         token = self._add(WORDS.get(value, "NAME"), value)
         if token.type == "NAME" and len(self.tokens) > 1 and not self._open:
             self._statement(*self.tokens[-3:-1])
+            if value == "for" and self.tokens[-2].type == "RPAR" and self._begins_with("OPTIMIZER"):
+                self.tokens[-1] = token.update(type="FOR")
 
     def _statement(self, *before: Token) -> None:
         """A name follows: where one word stands before it on its line, that may begin a statement."""
         word = before[-1]
         if word.type == "NAME" and word in CONTEXTUAL and (len(before) == 1 or before[0].type == "_NEWLINE"):
             self.tokens[-2] = word.update(type=CONTEXTUAL[word])
+
+    def _begins_with(self, kind: str) -> bool:
+        """Whether the line so far begins with such a token."""
+        line = itertools.takewhile(lambda token: token.type != "_NEWLINE", reversed(self.tokens))
+        return [token.type for token in line][-1] == kind
 
     def _number(self, value: str) -> None:
         rest = _BAD_NUMBER.match(self.source.text, self._position)

@@ -67,7 +67,7 @@ def _program(outline: Outline, name: str, equations: list[Equation], objective: 
         equations=tuple(equations),
         objective=objective,
         outputs=(),
-        optimizer=None,
+        optimizers=(),
     )
 
 

@@ -15,11 +15,12 @@ from codegen.naming import Names
 from codegen.noise import next_states, row
 from codegen.steps import parts_of, reads_of
 from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
+from codegen.targets.numba.update import update_lines
+from codegen.updates import LAST_STEP, reads
 from codegen.targets.shapes import Shapes
 from derive.expr import Dim, Expr, Num, add, as_expr, mul
-from derive.functions import Parameter
 from derive.program import Tensor
-from derive.rewrite import map_children, substitute, walk
+from derive.rewrite import substitute, walk
 
 TEMPLATE = "numba/module.py.jinja"
 __all__ = ["FUNCTIONS", "TEMPLATE", "epoch", "kernel"]
@@ -107,7 +108,7 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     """One pass over the data: shuffle, then gather, step and update for every mini-batch."""
     names = setting.names.scope()
     words = ("total", "order", "rows", "draw", "other", "start", "k", "row", "value", "steps", "theta", "grad", "work",
-             "int_work", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t")  # fmt: skip
+             "int_work", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t", "last")  # fmt: skip
     v = {w: names.fresh(w) for w in words}
     batch = setting.batch or names.fresh("n")
     data = [t for t in function.inputs if t.kind != "noise"]
@@ -116,7 +117,8 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     gathered = {t: names.fresh(f"{names.tensor(t)}_rows") for t in moved}
     whole = {t: names.fresh(f"all_{names.tensor(t)}") if t in gathered else names.tensor(t) for t in data}
     state = {s: names.fresh(f"{s}_state") for s in update.state}
-    hyper = {h: names.fresh(h) for h, _ in update.hyper}
+    hyper = {k: names.fresh(k) for k in (*(k for k, _ in update.hyper), *(s.keyword for s in update.schedules))}
+    timed = bool(update.schedules) or reads(update, "T")
     works = [w for w, kind in (("work", "DTYPE"), ("int_work", "int64")) if any(kind in x for x in step.leading)]
     lines = [
         f"{v['count']} = {v['order']}.shape[0]",
@@ -143,16 +145,18 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
         f"    {v['value']} = {step.name}({call})",
         f"    {v['total']} += {v['value']} * {batch}",
         f"    {v['steps']}[0] += 1",
-        *("    " + line for line in _update(update, state, hyper, v, printer, setting.trained)),
+        *("    " + line for line in update_lines(update, state, hyper, v, printer)),
         *("    " + line for line in next_states(function, setting, v["theta"], names)),
         f"return {v['total']} / {v['count']}",
     ]
     arguments = [v[w] for w in ("theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]
     arguments += [whole[t] for t in data] + [gathered[t] for t in moved]
-    arguments += [*state.values(), *hyper.values(), *generator]
+    arguments += [*state.values(), *(hyper[k] for k, _ in update.hyper)]
+    arguments += [*([v["last"]] if timed else []), *generator]
     given = [re.sub(rf"\b{batch}\b", "size", x) for x in step.leading if x != setting.batch]
     given += ["order", "random", "steps", "size", "bool(shuffle)", "*arrays", "*rows", "*state"]
-    given += [f"DTYPE.type({name})" for name, _ in update.hyper] + ["generator"] * len(generator)
+    given += [f"DTYPE.type({name})" for name, _ in update.hyper]
+    given += [LAST_STEP] * timed + ["generator"] * len(generator)
     return Kernel("_epoch", tuple(arguments), tuple(lines), tuple(given))
 
 
@@ -175,43 +179,3 @@ def _gather(
     yield f"{indent}{name}[{', '.join(loops)}] = {whole}[{source}]"
     for loop in loops:
         names.release(loop)
-
-
-def _update(
-    update: Update,
-    state: dict[str, str],
-    hyper: dict[str, str],
-    v: dict[str, str],
-    printer: NumbaPrinter,
-    trained: int | None,
-) -> Iterator[str]:
-    """The optimizer's equations as one loop over the flat vector; what is the same everywhere stands before it."""
-    local = {"w", "g", *update.state}
-    before: dict[Expr, str] = {}
-    printer.parameters = {"w": v["w"], "g": v["g"], **{s: printer.names.fresh(s) for s in state}}
-    printer.parameters |= hyper | {"t": printer.converted(f"{v['steps']}[0]")}
-    texts = [(target, printer.real(_hoisted(e, local, before, printer))) for target, e in update.equations]
-    for e, name in before.items():
-        yield f"{name} = {printer.real(e)}"
-    yield f"for {v['p']} in range({trained or v['theta'] + '.shape[0]'}):"
-    yield f"    {v['w']} = {v['theta']}[{v['p']}]"
-    yield f"    {v['g']} = {v['grad']}[{v['p']}]"
-    for s, vector in state.items():
-        yield f"    {printer.parameters[s]} = {vector}[{v['p']}]"
-    for target, text in texts:
-        yield f"    {printer.parameters[target]} = {text}"
-    for s, vector in state.items():
-        yield f"    {vector}[{v['p']}] = {printer.parameters[s]}"
-    yield f"    {v['theta']}[{v['p']}] = {v['w']}"
-
-
-def _hoisted(e: Expr, local: set[str], before: dict[Expr, str], printer: NumbaPrinter) -> Expr:
-    """``e`` with what depends on no element replaced by a name that is computed before the loop."""
-    if not any(isinstance(x, Parameter) and x.name in local for x in walk(e)):
-        if not e.children:
-            return e
-        if e not in before:
-            before[e] = printer.names.fresh("scale")
-            printer.parameters[before[e]] = before[e]
-        return Parameter(before[e])
-    return map_children(e, lambda child: _hoisted(child, local, before, printer))

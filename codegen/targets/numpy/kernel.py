@@ -10,10 +10,11 @@ from codegen.function import Function, Kernel, Setting, Update
 from codegen.noise import next_states, row
 from codegen.steps import Gemm
 from codegen.targets.numpy.printer import FUNCTIONS, NumpyPrinter
+from codegen.targets.numpy.update import update_lines
 from codegen.targets.shapes import Shapes
-from derive.functions import Parameter
+from codegen.updates import LAST_STEP
+from codegen.updates import reads as update_reads
 from derive.program import Tensor, reads
-from derive.rewrite import walk
 
 TEMPLATE = "numpy/module.py.jinja"
 __all__ = ["FUNCTIONS", "TEMPLATE", "epoch", "kernel"]
@@ -58,14 +59,15 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     """One pass over the data: shuffle, then gather, step and update for every mini-batch."""
     names = setting.names.scope()
     words = ("total", "order", "random", "draw", "other", "start", "k", "rows", "steps", "theta", "grad", "value")
-    v = {w: names.fresh(w) for w in (*words, "batch_size", "shuffle", "count", "t")}
+    v = {w: names.fresh(w) for w in (*words, "batch_size", "shuffle", "count", "t", "last")}
     batch = setting.batch or names.fresh("n")
     sample = setting.program.batch
     noise = [t for t in function.inputs if t.kind == "noise"]
     data = [t for t in function.inputs if t.kind != "noise"]
     whole = {t: names.fresh(f"all_{names.tensor(t)}") if sample in t.axes else names.tensor(t) for t in data}
     state = {s: names.fresh(s) for s in update.state}
-    hyper = {h: names.fresh(h) for h, _ in update.hyper}
+    hyper = {k: names.fresh(k) for k in (*(k for k, _ in update.hyper), *(s.keyword for s in update.schedules))}
+    timed = bool(update.schedules) or update_reads(update, "T")
     lines = [
         f"{v['count']} = {v['order']}.shape[0]",
         f"if {v['shuffle']}:",
@@ -88,21 +90,18 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     call = [*([batch] if setting.batch else []), v["theta"], v["grad"]]
     call += [names.tensor(t) for t in (*function.inputs, *function.outputs)]
     printer = NumpyPrinter(names, setting.extents)
-    part = f"[:{setting.trained}]" if setting.trained is not None else ""
-    vectors = {"w": v["theta"], "g": v["grad"], **state}
-    printer.parameters = {**{k: name + part for k, name in vectors.items()}, "t": v["t"], **hyper}
-    timed = any(x == Parameter("t") for _, e in update.equations for x in walk(e))
     lines += [
         f"    {v['value']} = {step.name}({', '.join(call)})",
         f"    {v['total']} += float({v['value']}) * {batch}",
         f"    {v['steps']}[0] += 1",
-        *([f"    {v['t']} = {v['steps']}[0]"] if timed else []),
-        *(f"    {printer.parameters[target]}[:] = {printer.real(e)}" for target, e in update.equations),
+        *("    " + line for line in update_lines(update, state, hyper, v, printer)),
         *("    " + line for line in next_states(function, setting, v["theta"], names)),
         f"return {v['total']} / {v['count']}",
     ]
     arguments = [v[w] for w in ("theta", "grad", "order", "random", "steps", "batch_size", "shuffle")]
-    arguments += [*whole.values(), *state.values(), *hyper.values(), *generator]
+    arguments += [*whole.values(), *state.values(), *(hyper[k] for k, _ in update.hyper)]
+    arguments += [*([v["last"]] if timed else []), *generator]
     given = ["theta", "grad", "order", "random", "steps", "size", "bool(shuffle)", "*arrays", "*state"]
-    given += [f"DTYPE.type({name})" for name, _ in update.hyper] + ["generator"] * len(generator)
+    given += [f"DTYPE.type({name})" for name, _ in update.hyper]
+    given += [LAST_STEP] * timed + ["generator"] * len(generator)
     return Kernel("_epoch", tuple(arguments), tuple(lines), tuple(given))

@@ -8,6 +8,7 @@ import pytest
 from derive.errors import GradcError
 from derive.evaluate import evaluate
 from derive.expr import Call, Dim, num
+from derive.language.optimizers import catalogue
 from derive.language.parse import parse
 from derive.language.read import read
 from derive.language.text import digest, text
@@ -49,7 +50,8 @@ def test_the_dense_net():
     assert program.tensor("W1").init == Initializer("he_normal")
     assert program.tensor("Z1").span.line == 10
     hyper = (("lr", "1/1000"), ("b1", "9/10"), ("b2", "999/1000"), ("eps", "1e-8"))
-    assert program.optimizer == OptimizerCall("adam", tuple((k, Fraction(v)) for k, v in hyper))
+    arguments = tuple((k, num(Fraction(v))) for k, v in hyper)
+    assert program.optimizers == (OptimizerCall(catalogue()["adam"], arguments),)
     assert (program.text, program.digest) == (text(tree), digest(tree))
 
 

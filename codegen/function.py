@@ -13,7 +13,9 @@ from codegen.naming import Names
 from codegen.plan import Plan
 from codegen.steps import Gemm, Part, Step
 from derive.expr import Expr
+from derive.functions import Parameter
 from derive.program import OptimizerCall, Program, Tensor
+from derive.rewrite import walk
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,15 @@ class Update:
     schedules: tuple[Schedule, ...]
     state: tuple[str, ...]
     runs: tuple[tuple[int, int], ...]
+
+    def reads(self, name: str) -> bool:
+        """Whether an equation reads what is given under that name."""
+        return any(x == Parameter(name) for g in self.groups for _, e in g.equations for x in walk(e))
+
+    @property
+    def last(self) -> list[str]:
+        """What the epoch is given as the number of steps, in the words of `fit`; nothing where nobody reads it."""
+        return ["int(epochs) * -(-count // size)"] if self.schedules or self.reads("T") else []
 
     @property
     def title(self) -> str:

@@ -16,14 +16,11 @@ from derive.functions import PRIMITIVES, Parameter
 from derive.language.optimizers import changes
 from derive.language.rules import KEPT
 from derive.program import OptimizerCall, Program, Tensor
-from derive.rewrite import walk
 
 # what `fit` takes besides hyperparameters, and what it calls its own values
-_TAKEN = ("params", "data", "epochs", "batch_size", "seed", "shuffle", "on_epoch", "average", "names", "theta", "count")
-_TAKEN += ("arrays", "size", "grad", "rows", "state", "order", "steps", "random", "history", "epoch", "value", "name")
-_TAKEN += ("generator", "a", "rng")
-
-LAST_STEP = "int(epochs) * -(-count // size)"  # in the words of `fit`
+_TAKEN = ["params", "data", "epochs", "batch_size", "seed", "shuffle", "on_epoch", "average", "names", "theta", "count"]
+_TAKEN += ["arrays", "size", "grad", "rows", "state", "order", "steps", "random", "history", "epoch", "value", "name"]
+_TAKEN += ["generator", "a", "rng"]
 
 
 class _Steps(Shapes):
@@ -92,8 +89,3 @@ def pieces(slices: Iterable[Slice]) -> tuple[tuple[int, int], ...]:
 
 def _all(runs: Sequence[tuple[int, int]], slices: Sequence[Slice]) -> bool:
     return tuple(runs) == ((0, sum(s.size for s in slices)),)
-
-
-def reads(update: Update, name: str) -> bool:
-    """Whether an equation of an optimizer reads what is given under that name."""
-    return any(x == Parameter(name) for g in update.groups for _, e in g.equations for x in walk(e))

@@ -113,7 +113,8 @@ def _with(rule: Rule, additions: Sequence[Addition]) -> Rule:
     """The rule with equations in front of its own and behind them."""
     if not additions:
         return rule
-    front, behind = [], []
+    front: list[tuple[str, Expr]] = []
+    behind: list[tuple[str, Expr]] = []
     for a in additions:
         line = parse(a.text, "<catalogue>").statements[0]
         assert isinstance(line, tree.Assignment)

@@ -24,12 +24,12 @@ KEPT = "average"  # a state that starts at the parameter, and that `fit` gives t
 
 
 def read_rule(node: tree.Rule, functions: Vocabulary, constants: dict[str, Expr]) -> Rule:
-    """The rule that a text denotes, over the functions and constants of its model.
+    r"""The rule that a text denotes, over the functions and constants of its model.
 
-    >>> text = "rule slow(lr=0.1, mu=1/2)\\n  v = mu*v + g\\n  w = w - lr*v\\nend"
+    >>> text = "rule slow(lr=0.1, mu=1/2)\n  v = mu*v + g\n  w = w - lr*v\nend"
     >>> found = read_rule(parse(text).statements[0], Vocabulary(), {})
     >>> found.state, found.equations[1]
-    (('v',), ('w', -lr·v + w))
+    (('v',), ('w', w + -1·lr·v))
     """
     check_name(node.name, node.span)
     hyper = _hyperparameters(node, constants)

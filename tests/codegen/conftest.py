@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 import pytest
 
-from derive.expr import Dim, call, compare, fresh, reduce_, sum_over
+from derive.expr import Dim, call, compare, fresh, num, reduce_, sum_over
 from derive.functions import PRIMITIVES
+from derive.language.optimizers import catalogue
 from derive.program import DimDecl, Equation, Initializer, OptimizerCall, Program, Property, Tensor
 
 LOG, EXP = PRIMITIVES["log"], PRIMITIVES["exp"]
@@ -68,6 +68,6 @@ def two_layers() -> Program:
         (*forward, *backward),
         L,
         (P,),
-        OptimizerCall("sgd", (("lr", Fraction(1, 10)),)),
+        (OptimizerCall(catalogue()["sgd"], (("lr", num(1) / 10),)),),
         gradients=((W1, dW1), (b1, db1), (W2, dW2), (b2, db2)),
     )

@@ -16,7 +16,6 @@ from codegen.noise import next_states, row
 from codegen.steps import parts_of, reads_of
 from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
 from codegen.targets.numba.update import update_lines
-from codegen.updates import LAST_STEP, reads
 from codegen.targets.shapes import Shapes
 from derive.expr import Dim, Expr, Num, add, as_expr, mul
 from derive.program import Tensor
@@ -118,7 +117,6 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     whole = {t: names.fresh(f"all_{names.tensor(t)}") if t in gathered else names.tensor(t) for t in data}
     state = {s: names.fresh(f"{s}_state") for s in update.state}
     hyper = {k: names.fresh(k) for k in (*(k for k, _ in update.hyper), *(s.keyword for s in update.schedules))}
-    timed = bool(update.schedules) or reads(update, "T")
     works = [w for w, kind in (("work", "DTYPE"), ("int_work", "int64")) if any(kind in x for x in step.leading)]
     lines = [
         f"{v['count']} = {v['order']}.shape[0]",
@@ -152,11 +150,11 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     arguments = [v[w] for w in ("theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]
     arguments += [whole[t] for t in data] + [gathered[t] for t in moved]
     arguments += [*state.values(), *(hyper[k] for k, _ in update.hyper)]
-    arguments += [*([v["last"]] if timed else []), *generator]
+    arguments += [*([v["last"]] if update.last else []), *generator]
     given = [re.sub(rf"\b{batch}\b", "size", x) for x in step.leading if x != setting.batch]
     given += ["order", "random", "steps", "size", "bool(shuffle)", "*arrays", "*rows", "*state"]
     given += [f"DTYPE.type({name})" for name, _ in update.hyper]
-    given += [LAST_STEP] * timed + ["generator"] * len(generator)
+    given += update.last + ["generator"] * len(generator)
     return Kernel("_epoch", tuple(arguments), tuple(lines), tuple(given))
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 
 from codegen.function import Group, Update
 from codegen.targets.numba.printer import NumbaPrinter
-from codegen.updates import reads
 from derive.expr import Expr, Mask
 from derive.functions import Parameter
 from derive.rewrite import map_children, walk
@@ -24,7 +23,7 @@ def update_lines(
         call = f"{s.name}(float({v['steps']}[0]), float({v['last']}))"
         yield f"{hyper[s.keyword]} = {printer.converted(call)}"
     norm = ""
-    if reads(update, "norm"):
+    if update.reads("norm"):
         squares, norm = printer.names.fresh("squares"), printer.names.fresh("norm")
         yield f"{squares} = 0.0"
         yield from _loop(update.runs, [f"{squares} += float({v['grad']}[{v['p']}]) ** 2"], v, printer)

@@ -12,8 +12,6 @@ from codegen.steps import Gemm
 from codegen.targets.numpy.printer import FUNCTIONS, NumpyPrinter
 from codegen.targets.numpy.update import update_lines
 from codegen.targets.shapes import Shapes
-from codegen.updates import LAST_STEP
-from codegen.updates import reads as update_reads
 from derive.program import Tensor, reads
 
 TEMPLATE = "numpy/module.py.jinja"
@@ -67,7 +65,6 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     whole = {t: names.fresh(f"all_{names.tensor(t)}") if sample in t.axes else names.tensor(t) for t in data}
     state = {s: names.fresh(s) for s in update.state}
     hyper = {k: names.fresh(k) for k in (*(k for k, _ in update.hyper), *(s.keyword for s in update.schedules))}
-    timed = bool(update.schedules) or update_reads(update, "T")
     lines = [
         f"{v['count']} = {v['order']}.shape[0]",
         f"if {v['shuffle']}:",
@@ -100,8 +97,8 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     ]
     arguments = [v[w] for w in ("theta", "grad", "order", "random", "steps", "batch_size", "shuffle")]
     arguments += [*whole.values(), *state.values(), *(hyper[k] for k, _ in update.hyper)]
-    arguments += [*([v["last"]] if timed else []), *generator]
+    arguments += [*([v["last"]] if update.last else []), *generator]
     given = ["theta", "grad", "order", "random", "steps", "size", "bool(shuffle)", "*arrays", "*state"]
     given += [f"DTYPE.type({name})" for name, _ in update.hyper]
-    given += [LAST_STEP] * timed + ["generator"] * len(generator)
+    given += update.last + ["generator"] * len(generator)
     return Kernel("_epoch", tuple(arguments), tuple(lines), tuple(given))

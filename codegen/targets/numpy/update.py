@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 
 from codegen.function import Group, Update
 from codegen.targets.numpy.printer import NumpyPrinter
-from codegen.updates import reads
 from derive.functions import Parameter
 
 
@@ -18,12 +17,12 @@ def update_lines(
     update: Update, state: Mapping[str, str], hyper: Mapping[str, str], v: Mapping[str, str], printer: NumpyPrinter
 ) -> Iterator[str]:
     """The statements of one step; ``v`` are the names of what every epoch has."""
-    if reads(update, "t"):
+    if update.reads("t"):
         yield f"{v['t']} = {v['steps']}[0]"
     for s in update.schedules:
         yield f"{hyper[s.keyword]} = DTYPE.type({s.name}(float({v['steps']}[0]), float({v['last']})))"
     norm = ""
-    if reads(update, "norm"):
+    if update.reads("norm"):
         norm, grad = printer.names.fresh("norm"), v["grad"]
         trained = [f"{grad}[{a}:{b}]" for a, b in update.runs] or [grad]
         vector = trained[0] if len(trained) == 1 else f"np.concatenate([{', '.join(trained)}])"

@@ -6,19 +6,18 @@ where they are not there yet; or nothing, and the part runs as a loop nest. Deci
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from codegen.lower import scattered
 from codegen.steps import Gemm, Operand, Part
+from derive.digits import digits, span
 from derive.expr import Access, Expr, Letter, Reduce, mul
 from derive.program import Tensor
 from derive.rewrite import factors
+from derive.scatter import landings
 
 
 def contraction(part: Part) -> tuple[list[Part], Gemm] | None:
     """The parts that make the operands, and the product; None where the part is no matrix product."""
     body = part.body
-    if not isinstance(body, Reduce) or body.op != "sum" or scattered(body, part.letters) is not None:
+    if not isinstance(body, Reduce) or body.op != "sum" or landings(body, part.letters):
         return None
     sides = _sides(body, part.letters)
     if sides is None:
@@ -28,8 +27,9 @@ def contraction(part: Part) -> tuple[list[Part], Gemm] | None:
     columns = tuple(s for s in part.letters if s in right.letters)
     inner = body.binders
     for side in (left, right):  # the order in which memory holds the summed axes
-        if _whole(side):
-            inner = tuple(p for p in side.places if p in body.binders)  # type: ignore[attr-defined]
+        spread = _spread(side)
+        if spread is not None:
+            inner = tuple(p for p in spread if p in body.binders)
             break
     before: list[Part] = []
 
@@ -43,7 +43,7 @@ def contraction(part: Part) -> tuple[list[Part], Gemm] | None:
             before.append(Part(made, letters, side, part.origin))
             side = Access(made, letters)
         assert isinstance(side, Access)
-        return _grouped(side.tensor, side.places, outer, inner)
+        return _grouped(side.tensor, _spread(side) or (), outer, inner)
 
     if not rows and not columns:
         return None
@@ -96,22 +96,31 @@ def _sides(body: Reduce, free: tuple[Letter, ...]) -> tuple[Expr, Expr] | None:
 
 
 def _whole(e: Expr) -> bool:
-    """Whether ``e`` reads every element of a tensor once: distinct plain letters that run over whole axes."""
-    return (
-        isinstance(e, Access)
-        and e.tensor.dtype == "real"
-        and all(isinstance(p, Letter) and p.extent == a for p, a in zip(e.places, e.tensor.axes, strict=True))
-        and len(set(e.places)) == len(e.places)
-    )
+    """Whether ``e`` reads every element of a tensor once."""
+    return _spread(e) is not None
+
+
+def _spread(e: Expr) -> tuple[Letter, ...] | None:
+    """The letters of an access that reads every element once, in the order of memory.
+
+    They are distinct and run over whole axes; several of them may count through one, as in W[i·b + j, h].
+    """
+    if not isinstance(e, Access) or e.tensor.dtype != "real":
+        return None
+    counted = [digits(p) for p in e.places]
+    if any(d is None or span(d) != a for d, a in zip(counted, e.tensor.axes, strict=True)):
+        return None
+    letters = tuple(x for d in counted for x in d or ())
+    return letters if len(set(letters)) == len(letters) else None
 
 
 def _grouped(
-    tensor: Tensor, places: Sequence[Expr], outer: tuple[Letter, ...], inner: tuple[Letter, ...]
+    tensor: Tensor, letters: tuple[Letter, ...], outer: tuple[Letter, ...], inner: tuple[Letter, ...]
 ) -> Operand | None:
     if not outer:
-        return Operand(tensor, (inner,)) if tuple(places) == inner else None
+        return Operand(tensor, (inner,)) if letters == inner else None
     for groups in ((outer, inner), (inner, outer)):
-        if tuple(places) == groups[0] + groups[1]:
+        if letters == groups[0] + groups[1]:
             return Operand(tensor, groups)
     return None
 

@@ -88,6 +88,7 @@ def context(
         "calls": calls(program, functions, kernels, setting, shapes),
         "epoch": epoch,
         "uses_special": any("special." in line for k in kernels.values() for line in k.lines),
+        "uses_added": any("_added(" in line for k in kernels.values() for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
         "update": update,
         "draws": any(distribution(program, s.tensor)[0] != "constant" for s in slices),

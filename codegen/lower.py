@@ -11,7 +11,8 @@ import itertools
 from dataclasses import replace
 
 from codegen.steps import Loop, Node, Part, Write, touches, writes_in
-from derive.deltas import guards_for, is_polynomial
+from derive.deltas import guards_for
+from derive.digits import flat
 from derive.expr import (
     ONE,
     ZERO,
@@ -33,6 +34,7 @@ from derive.expr import (
 )
 from derive.program import Tensor
 from derive.rewrite import accesses, factors, map_children, substitute
+from derive.scatter import Landing, landed, landings, once
 
 _MANY = 5  # above this many letters their order is taken as written
 
@@ -105,8 +107,8 @@ def lower(part: Part) -> tuple[Node, ...]:
     if not isinstance(body, Reduce):
         order = _order(free, (), [target, *accesses(body)])
         return _loops(order, Write(target, None, branches(body), part))
-    found = scattered(body, free)
-    if found is not None:
+    found = landings(body, free)
+    if found:
         return _scatter(part, target, free, body, found)
     order = _order(free, body.binders, [target, *accesses(body.body)], fixed=body.op.startswith("arg"))
     return _accumulate(order, frozenset(body.binders), target, part, body)
@@ -118,7 +120,7 @@ def _accumulate(
     first = next(k for k, s in enumerate(order) if s in bound)
     outer, inner = order[:first], order[first:]
     start = _loops(tuple(s for s in inner if s not in bound), Write(target, body.op, None, part))
-    position = _flat(body.binders) if body.op.startswith("arg") else None
+    position = flat(body.binders, (b.extent for b in body.binders)) if body.op.startswith("arg") else None
     update = _loops(inner, Write(target, body.op, branches(body.body), part, position))
     nodes: tuple[Node, ...] = (*start, *update)
     for letter in reversed(outer):
@@ -126,55 +128,24 @@ def _accumulate(
     return nodes
 
 
-def _flat(binders: tuple[Letter, ...]) -> Expr:
-    """The row-major position over the binders."""
-    position: Expr = binders[0]
-    for letter in binders[1:]:
-        position = position * letter.extent + letter
-    return position
-
-
-Landing = tuple[Expr, Letter, Expr]
-
-
-def scattered(body: Expr, letters: tuple[Letter, ...]) -> list[Landing] | None:
-    """The masks ``[v == e]`` of a sum, with ``v`` free and ``e`` a place in summed letters: each mask, ``v`` and ``e``.
-
-    ``e`` is an affine place, such as ``2·i + p``, or a label. Only labels that are checked to be places of ``v``
-    count, since compiled code writes there unseen.
-    """
-    if not isinstance(body, Reduce) or body.op != "sum":
-        return None
-    found: dict[Letter, Landing] = {}
-    for f in factors(body.body):
-        if isinstance(f, Compare) and f.op == "==":
-            for letter, place in ((f.left, f.right), (f.right, f.left)):
-                if isinstance(letter, Letter) and letter in letters and _lands(place, letter, body.binders):
-                    found.setdefault(letter, (f, letter, place))
-    return list(found.values()) or None
-
-
-def _lands(place: Expr, letter: Letter, binders: tuple[Letter, ...]) -> bool:
-    if isinstance(place, Access):
-        labels = place.tensor.property("labels")
-        return labels is not None and labels.extent == letter.extent
-    return is_polynomial(place) and bool(place.letters) and place.letters <= set(binders)
-
-
 def _scatter(
     part: Part, target: Access, letters: tuple[Letter, ...], body: Reduce, found: list[Landing]
 ) -> tuple[Node, ...]:
-    """A sum over ``[v == e]`` runs over the binders and adds at place ``e``, where that is inside."""
-    masks = [mask for mask, _, _ in found]
+    """A sum over ``[v == e]`` runs over the binders and adds at place ``e``, where that is inside.
+
+    Where each place has one term, it is written there.
+    """
     places: dict[Expr, Expr] = {letter: place for _, letter, place in found}
     inside = [g for _, letter, place in found for g in guards_for(place, letter.extent) or ()]
-    value = substitute(mul(*inside, *(g for g in factors(body.body) if g not in masks)), places)
+    value = mul(*inside, landed(body).body)
     added = substitute(target, places)
     assert isinstance(added, Access)
-    start = _loops(letters, Write(target, "sum", None, part))
     rest = tuple(s for s in letters if s not in places)
     affine = not any(isinstance(place, Access) for place in places.values())
     order = _order(rest, body.binders, [added, *accesses(value)]) if affine else (*body.binders, *rest)
+    if once(found, body.binders):
+        return _loops(order, Write(added, None, branches(value), part))
+    start = _loops(letters, Write(target, "sum", None, part))
     return (*start, *_loops(order, Write(added, "sum", branches(value), part)))
 
 

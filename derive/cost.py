@@ -12,6 +12,7 @@ from functools import total_ordering
 from derive.expr import MINUS_ONE, Access, Add, Call, Const, Dim, Expr, Letter, Mask, Mul, Num, Pow, Reduce, Select
 from derive.rewrite import factors
 from derive.scalar import operations
+from derive.scatter import landed
 
 DEGREES = 12
 
@@ -70,6 +71,7 @@ def cost(*expressions: Expr) -> Cost:
             return
         seen.add(e)
         if isinstance(e, Reduce):
+            e = landed(e)
             _reduction(e, charge)
             for f in factors(e.body):
                 visit(f)

@@ -7,6 +7,7 @@ their range is known.
 
 from __future__ import annotations
 
+from derive.digits import digits, flat, matched, span
 from derive.expr import (
     ONE,
     ZERO,
@@ -41,6 +42,11 @@ def eliminate(parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[
             parts = [substitute(p, {letter: shorter}) for p in parts if p is not mask]
             changed = True
             continue
+        joined = _joined(parts, bound)
+        if joined is not None:
+            parts, bound = joined
+            changed = True
+            continue
         found = _solvable(parts, bound)
         if found is None:
             return parts, bound, changed
@@ -58,6 +64,42 @@ def _narrowed(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Let
             if not extent.letters and is_polynomial(extent) and never_negative(add(p.left.extent, mul(-1, extent))):
                 return p, p.left, fresh(extent, p.left.hint)
     return None
+
+
+def _joined(parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter]] | None:
+    """Summed letters that only ever count through one axis together are one letter: Σ_{i,j} x[b·i + j] is Σ_k x[k]."""
+    places = dict.fromkeys(p for part in parts for p in _places(part))
+    runs: dict[tuple[Letter, ...], None] = {}
+    for letters in (digits(p) for p in places if len(p.letters) > 1):
+        for length in range(len(letters or ()), 1, -1):
+            for k in range(len(letters or ()) - length + 1):
+                runs.setdefault((letters or ())[k : k + length])
+    for run in runs:
+        if set(run) <= set(bound):
+            one = fresh(span(run), run[-1].hint)
+            table = {p: q for p in places if (q := _with_run(p, run, one)) != p}
+            moved = [substitute(p, table) for p in parts]
+            if not any(p.letters & set(run) for p in moved):
+                return moved, [*(b for b in bound if b not in run), one]
+    return None
+
+
+def _places(e: Expr) -> list[Expr]:
+    """The places of accesses in ``e`` and the sides of its comparisons."""
+    found: list[Expr] = []
+    for n in walk(e):
+        found += n.places if isinstance(n, Access) else (n.left, n.right) if isinstance(n, Compare) else ()
+    return found
+
+
+def _with_run(place: Expr, run: tuple[Letter, ...], one: Letter) -> Expr:
+    """The place with one letter for several that count side by side."""
+    letters = digits(place) or ()
+    for k in range(len(letters) - len(run) + 1):
+        if letters[k : k + len(run)] == run:
+            new = (*letters[:k], one, *letters[k + len(run) :])
+            return flat(new, (x.extent for x in new))
+    return place
 
 
 def _solvable(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Expr, list[Expr]] | None:
@@ -138,9 +180,14 @@ def decided(e: Compare) -> Expr:
     (1, 0)
     >>> k = fresh(num(1), "k"); decided(Compare("==", num(0), k)), decided(Compare("==", i, Dim("n")))
     (1, 0)
+
+    Where both sides count through one grid, it is one of letters: [b·i + j == b·p + q] is [i == p][j == q].
     """
     if not all(is_polynomial(side) for side in (e.left, e.right)):
         return e
+    pairs = matched(e.left, e.right) if e.op == "==" else None
+    if pairs is not None:
+        return mul(*(compare("==", a, b) for a, b in pairs))
     low, high = bounds(add(e.right, mul(-1, e.left), -1 if e.op == "<" else 0))
     if e.op in ("==", "!="):
         if low == high == ZERO:  # an axis of one place: [0 == i]
@@ -166,17 +213,31 @@ def bounds(value: Expr) -> tuple[Expr, Expr]:
     >>> n = Dim("n"); i = fresh(n, "i"); bounds(2 * i + 1), bounds(n * i)
     ((1, 2·n + -1), (0, -1·n + n^2))
     """
+    counted = digits(value)
+    if counted is not None:
+        return ZERO, add(span(counted), -1)
     low: Expr = num(0)
     high: Expr = num(0)
-    for t in terms(value):
-        found = [x for x in factors(t) if isinstance(x, Letter)]
-        if len(found) == 1 and all(isinstance(x, (Num, Dim, Letter)) for x in factors(t)):
-            coefficient = mul(*(x for x in factors(t) if x is not found[0]))
-            last = polynomial(mul(coefficient, add(found[0].extent, -1)))
-            low, high = (low, high + last) if split_coefficient(t)[0] > 0 else (low + last, high)
-        else:
-            low, high = low + t, high + t
+    for t in _by_letters(value):
+        letters = [x for x in factors(terms(t)[0]) if isinstance(x, Letter)]
+        last = polynomial(substitute(t, {x: add(x.extent, -1) for x in letters}))
+        if never_negative(substitute(t, dict.fromkeys(letters, ONE))) or not letters:
+            low, high = (low, add(high, last)) if letters else (add(low, t), add(high, t))
+        elif never_negative(mul(-1, substitute(t, dict.fromkeys(letters, ONE)))):
+            low = add(low, last)
+        else:  # a coefficient such as h-r+1, of which nothing is known, one term at a time
+            above = add(*(x for x in terms(last) if split_coefficient(x)[0] > 0))
+            low, high = add(low, last, mul(-1, above)), add(high, above)
     return low, high
+
+
+def _by_letters(value: Expr) -> list[Expr]:
+    """The terms of a polynomial, those with the same letters together."""
+    groups: dict[tuple[Expr, ...], Expr] = {}
+    for t in terms(polynomial(value)):
+        letters = tuple(f for f in factors(t) if f.letters)
+        groups[letters] = add(groups.get(letters, ZERO), t)
+    return list(groups.values())
 
 
 def at_least_zero(e: Expr) -> Expr:

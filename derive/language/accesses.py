@@ -13,7 +13,7 @@ from derive.deltas import at_least_zero, bounds, is_polynomial
 from derive.errors import NotSupportedYet, SourceError, Span
 from derive.expr import ONE, ZERO, Expr, Letter, Num, add, mul, select
 from derive.language import tree
-from derive.language.indices import Affine, Range, Scope, Site, check_constant_place, check_count, check_inside
+from derive.language.indices import Affine, Scope, Site, check_constant_place, check_count, check_inside
 from derive.language.names import names_in
 from derive.language.tensors import Hints, Places, Value
 from derive.language.text import expression_text
@@ -142,7 +142,7 @@ def _affine(elab: Elaborator, item: tree.Expr, scope: Scope) -> Affine:
         raise NotSupportedYet("an affine index with an element of data, such as t[i]+1,", item.span)
     stands = {name: Letter(ONE, k, name) for k, name in enumerate(scope)}
     e = polynomial(elab.extent(item, stands))
-    found: list[tuple[Range, Expr]] = []
+    found: dict[str, Expr] = {}
     rest: list[Expr] = []
     for t in terms(e):
         letters = [f for f in factors(t) if f.letters]
@@ -154,8 +154,9 @@ def _affine(elab: Elaborator, item: tree.Expr, scope: Scope) -> Affine:
             raise SourceError(
                 f"{show_extent(e)} is no sum of letters with coefficients", item.span, hint="such as x[2*i+p-1]"
             )
-        found.append((scope.ranges[letters[0].hint], coefficient))
-    return Affine(tuple(found), add(*rest), show_extent(e))
+        found[letters[0].hint] = add(found.get(letters[0].hint, ZERO), coefficient)
+    terms_of = tuple((scope.ranges[name], coefficient) for name, coefficient in found.items())
+    return Affine(terms_of, add(*rest), show_extent(e))
 
 
 def cut(elab: Elaborator, node: tree.Index) -> Value:

@@ -11,20 +11,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from derive.errors import GradcError, NotSupportedYet, SourceError
-from derive.expr import Expr, compare, mul, select, sum_over
+from derive.expr import Expr, compare, select
 from derive.expr import call as call_node
 from derive.functions import ScalarFunction
-from derive.language import tree
+from derive.language import structure, tree
 from derive.language.arguments import bind, find_axis
 from derive.language.composites import composite, loss
 from derive.language.indices import Scope
 from derive.language.matrices import column, concat
 from derive.language.names import suggest
 from derive.language.parse import parse_expression
-from derive.language.tensors import Hints, Places, Value, constant, elementwise, of_tensor, reduced
+from derive.language.tensors import Value, constant, elementwise, of_tensor, reduced
 from derive.library.functions import INLINE
 from derive.library.losses import COMPOSITES, LOSSES, NORMS
-from derive.shapes import show_axes
 
 if TYPE_CHECKING:
     from derive.language.expressions import Elaborator
@@ -52,9 +51,7 @@ class Functions(Protocol):
 
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod")
-NOT_YET = frozenset(("inv", "det", "logdet", "solve", "eye", "ones", "zeros", "vec", "kron", "outer", "tril", "triu"))
-NOT_YET |= {"cumsum"}
-NOT_YET |= {"dropout", "rnn", "lstm", "gru", "flatten"}
+NOT_YET = frozenset(("inv", "det", "logdet", "solve", "dropout", "rnn", "lstm", "gru"))
 
 
 def call(elab: Elaborator, node: tree.CallExpr, scope: Scope | None) -> Value:
@@ -116,35 +113,6 @@ def _reduction(elab: Elaborator, node: tree.CallExpr) -> Value:
     return reduced(node.function, v, find_axis(elab.names, bound["axis"], v) if "axis" in bound else None, node.span)
 
 
-def _trace(elab: Elaborator, node: tree.CallExpr) -> Value:
-    v = _square(elab, node)
-
-    def build(places: Places, hints: Hints) -> Expr:
-        i = hints.fresh(v.axes[0])
-        return sum_over((i,), v.build((i, i), hints))
-
-    return Value((), build)
-
-
-def _diag(elab: Elaborator, node: tree.CallExpr) -> Value:
-    """The diagonal of a matrix, or the matrix with this diagonal."""
-    v = elab.value(bind(node, ("x",))["x"])
-    if v.rank == 1:
-        return Value((v.axes[0],) * 2, lambda p, h: mul(compare("==", p[0], p[1]), v.build(p[:1], h)))
-    v = _square(elab, node)
-    return Value(v.axes[:1], lambda p, h: v.build((p[0], p[0]), h))
-
-
-def _square(elab: Elaborator, node: tree.CallExpr) -> Value:
-    v = elab.value(bind(node, ("x",))["x"])
-    if v.rank != 2 or v.axes[0] != v.axes[1]:
-        raise SourceError(
-            f"{node.function} takes a square matrix: the same axis twice; {v.text} is {show_axes(v.axes, v.dims)}",
-            node.span,
-        )
-    return v
-
-
 def _norm(elab: Elaborator, node: tree.CallExpr) -> Value:
     bound = bind(node, ("v",), ("p",))
     v = elab.value(bound["v"])
@@ -193,8 +161,19 @@ TENSOR_FUNCTIONS: dict[str, Callable[[Elaborator, tree.CallExpr], Value]] = {
     **dict.fromkeys(REDUCTIONS, _reduction),
     **dict.fromkeys(COMPOSITES, composite),
     **dict.fromkeys(LOSSES, loss),
-    "trace": _trace,
-    "diag": _diag,
+    "reshape": structure.reshape,
+    "flatten": structure.flatten,
+    "vec": structure.vec,
+    "outer": structure.outer,
+    "kron": structure.kron,
+    "trace": structure.trace,
+    "diag": structure.diag,
+    "tril": structure.triangle,
+    "triu": structure.triangle,
+    "cumsum": structure.cumsum,
+    "eye": structure.eye,
+    "ones": structure.filled,
+    "zeros": structure.filled,
     "norm": _norm,
     "col": _column,
     "concat": _concat,

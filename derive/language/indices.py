@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from derive.deltas import bounds
 from derive.errors import PlaceError, SourceError, Span
-from derive.expr import Expr, Num, add, mul
+from derive.expr import ZERO, Expr, Letter, Num, add, mul
 from derive.language.tensors import Value
 from derive.ranges import holds
 from derive.shapes import never_negative, polynomial, show_axes, show_extent, size, whole_steps
@@ -32,12 +33,8 @@ class Affine:
 
     def bounds(self, sizes: Mapping[str, int], but: Range | None = None) -> tuple[Expr, Expr]:
         """The least and the largest place; the letter ``but`` stands at 0."""
-        low = high = self.rest
-        for r, c in self.terms:
-            if r is not but:
-                last = polynomial(mul(c, r.find(sizes) - 1))
-                low, high = (low, add(high, last)) if never_negative(c) else (add(low, last), high)
-        return low, high
+        letters = [mul(c, ZERO if r is but else Letter(r.find(sizes), k)) for k, (r, c) in enumerate(self.terms)]
+        return bounds(add(self.rest, *letters))
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ class _Reader:
         self.expansion = Expansion(syntax, self.elab)
         self.elab.differentiate = self.differentiate
         self.recurrences = Recurrences(self.elab, self.hints, self.unused)
+        self.elab.named = self.named
         self.elab.names.elsewhere = self.elab.families.find
         self.every_name = {n for s in self.statements for n in defined_names(s)}
         self.once: dict[str, Span | None] = {}
@@ -315,15 +316,22 @@ class _Reader:
             raise NotSupportedYet("d(u, x) within a repetition", u.span)
         of = u.tensor
         if of is None:
-            equation = self.tensor_equation("u", u, u.span)
-            of = equation.out
-            of.hidden = True
-            self.name_new([equation])
+            of = self.named(u).tensor
+            assert of is not None
         so_far = Program(
             self.name, batch=self.elab.batch, declared=tuple(self.declared), equations=tuple(self.equations)
         )
         self.name_new(derivative_of(so_far, of, x))
         return self.equations[-1].out
+
+    def named(self, v: Value) -> Value:
+        """The value under a name that nobody uses: an equation of its own."""
+        if self.elab.families.open:
+            raise SourceError(f"{v.text} needs a line of its own within a repetition", v.span)
+        equation = self.tensor_equation("u", v, v.span)
+        equation.out.hidden = True
+        self.name_new([equation])
+        return of_tensor(equation.out, dims=tuple(self.elab.dims))
 
     def name_new(self, equations: Iterable[Equation]) -> None:
         for e in equations:

@@ -10,6 +10,7 @@ from typing import Any
 
 from derive.assemble import split_quotient
 from derive.contract import NoFormError
+from derive.digits import digits, flat
 from derive.expr import (
     ONE,
     Access,
@@ -66,7 +67,7 @@ class IndexPrinter:
             case Letter():
                 return Piece(style.word(self.letters[e]))
             case Access():
-                return Piece(style.element(e.tensor, [self.piece(p).text for p in e.places]))
+                return Piece(style.element(e.tensor, [self.piece(_counted(p)).text for p in e.places]))
             case Call():
                 inside = ", ".join(self.piece(a).text for a in e.arguments)
                 return Piece(style.function(e.function) + style.parens(inside))
@@ -94,6 +95,7 @@ class IndexPrinter:
             left, right, op = e.left, e.right, e.op
             if isinstance(left, Num):
                 left, right, op = right, left, FLIPPED[op]
+            left, right = _counted(left), _counted(right)
             return f"{self.piece(left).text} {self.style.relations[op]} {self.piece(right).text}"
         if isinstance(e, Not):
             return self.style.total([(False, Piece("1")), (True, self.piece(e.args[0]))]).text
@@ -147,13 +149,20 @@ class IndexPrinter:
         return (1 + (kind == 4), min(places, default=99), kind, e.key)
 
     def ordered_terms(self, e: Add) -> list[Expr]:
-        """Positive terms first, sums over letters before the rest, then by what they read."""
+        """Positive terms first, sums over letters before the rest, then by their letters and what they read."""
 
         def place(t: Expr) -> tuple[Any, ...]:
             coefficient, rest = split_coefficient(t)
-            return coefficient < 0, not isinstance(rest, Reduce), -len(t.letters), t.key
+            weight = len(factors(t)) if t.letters and not reads(t) else 0
+            return coefficient < 0, not isinstance(rest, Reduce), -len(t.letters), -weight, t.key
 
         return sorted(e.args, key=place)
+
+
+def _counted(e: Expr) -> Expr:
+    """A place to which several letters count as it is read: (i·b + j)·c + k."""
+    letters = digits(e)
+    return e if letters is None else flat(letters, (a.extent for a in letters))
 
 
 def linked(parts: list[Expr]) -> list[Expr]:

@@ -137,7 +137,7 @@ class NumbaPrinter(ScalarPrinter):
     def operand(self, o: Operand) -> str:
         """A matrix or vector: the array, its axes grouped, transposed as needed."""
         text = self.names.tensor(o.tensor)
-        if any(len(g) != 1 for g in o.groups):
+        if len(o.groups) != o.tensor.rank or any(len(g) != 1 for g in o.groups):
             shape = ", ".join(self.integer(mul(*(s.extent for s in g))) for g in o.groups)
             text = f"{text}.reshape(({shape}{',' if len(o.groups) == 1 else ''}))"
         return f"{text}.T" if o.transposed and len(o.groups) == 2 else text

@@ -13,9 +13,12 @@ from codegen.lower import branches
 from codegen.naming import Names
 from codegen.steps import Gemm, Operand, Part, Step
 from codegen.targets.scalar import ATOM, NOT, PRODUCT, ScalarPrinter, Text
+from derive.deltas import guards_for
+from derive.digits import digits, span
 from derive.expr import Access, Dim, Expr, Letter, Mask, Num, Reduce, Select, mul
 from derive.program import Tensor
 from derive.rewrite import accesses, factors
+from derive.scatter import Landing, landed, landings, once
 
 FUNCTIONS = {
     name: f"np.{name}" for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "log1p", "expm1", "sqrt")
@@ -55,6 +58,9 @@ class NumpyPrinter(ScalarPrinter):
             whole = self.integer if part.out.dtype == "int" else self.real
             value = branches(body)
             return self.spread(whole(value), value, part.letters)
+        found = landings(body, part.letters)
+        if found:
+            return self.scatter(part, body, found)
         contracted = self.einsum(part, body)
         if contracted is not None:
             return contracted
@@ -67,6 +73,22 @@ class NumpyPrinter(ScalarPrinter):
         axes = tuple(k for k, s in enumerate(self.frame) if s in body.binders)
         which = "" if not part.letters else f", axis={axes[0] if len(axes) == 1 else axes}"
         return f"np.{body.op}({inside}{which})"
+
+    def scatter(self, part: Part, body: Reduce, found: list[Landing]) -> str:
+        """A sum whose terms are added where they belong; where each place has one term it is another shape of it."""
+        shape = _listed([self.integer(a.extent) for a in part.letters])
+        places = {letter: place for _, letter, place in found}
+        inside = {letter: guards_for(place, letter.extent) or [] for letter, place in places.items()}
+        value = branches(mul(*(g for guards in inside.values() for g in guards), landed(body).body))
+        if once(found, body.binders):
+            self.frame = tuple(x for a in part.letters for x in (digits(places.get(a, a)) or ()))
+            return f"{self.atom(self.spread(self.real(value), value, self.frame))}.reshape({shape})"
+        self.frame = (*(a for a in part.letters if a not in places), *body.binders)
+        indices = [self.integer(places.get(a, a)) for a in part.letters]
+        for k, a in enumerate(part.letters):
+            if inside.get(a):
+                indices[k] = f"np.clip({indices[k]}, 0, {self.integer(a.extent)} - 1)"
+        return f"_added({shape}, {_listed(indices)}, {self.real(value)})"
 
     def reduction_frame(self, part: Part, body: Reduce) -> tuple[Letter, ...]:
         """The order of axes in which a tensor that has all of them lies, where the result then fits."""
@@ -112,7 +134,7 @@ class NumpyPrinter(ScalarPrinter):
     def operand(self, o: Operand) -> str:
         """A matrix or vector: the array, its axes grouped, transposed as needed."""
         text = self.name(o.tensor)
-        if any(len(g) != 1 for g in o.groups):
+        if len(o.groups) != o.tensor.rank or any(len(g) != 1 for g in o.groups):
             shape = ", ".join(self.integer(mul(*(s.extent for s in g))) for g in o.groups)
             text = f"{text}.reshape(({shape}{',' if len(o.groups) == 1 else ''}))"
         return f"{text}.T" if o.transposed and len(o.groups) == 2 else text
@@ -129,23 +151,26 @@ class NumpyPrinter(ScalarPrinter):
         name = self.name(e.tensor)
         if not e.places:
             return name
-        letters = [p for p in e.places if isinstance(p, Letter)]
-        whole = all(p.extent == a for p, a in zip(e.places, e.tensor.axes, strict=True) if isinstance(p, Letter))
-        if not whole or len(set(letters)) < len(letters) or any(not isinstance(p, (Letter, Num)) for p in e.places):
-            return f"{name}[{', '.join(self.place(p, e, k) for k, p in enumerate(e.places))}]"
-        if len(letters) < len(e.places):
-            name += f"[{', '.join(':' if isinstance(p, Letter) else self.integer(p) for p in e.places)}]"
+        pairs = _apart(e)
+        if len(pairs) > len(e.places):
+            name += f".reshape(({', '.join(self.integer(a) for _, a in pairs)}))"
+        letters = [p for p, _ in pairs if isinstance(p, Letter)]
+        whole = all(p.extent == a for p, a in pairs if isinstance(p, Letter))
+        if not whole or len(set(letters)) < len(letters) or any(not isinstance(p, (Letter, Num)) for p, _ in pairs):
+            return f"{name}[{', '.join(self.place(p, a) for p, a in pairs)}]"
+        if len(letters) < len(pairs):
+            name += f"[{', '.join(':' if isinstance(p, Letter) else self.integer(p) for p, _ in pairs)}]"
         order = sorted(range(len(letters)), key=lambda k: self.frame.index(letters[k]))
         if order != list(range(len(letters))):
             name += ".T" if len(order) == 2 else f".transpose({tuple(order)})"
         return name + self.expansion({self.frame.index(s) for s in letters})
 
-    def place(self, p: Expr, e: Access, axis: int) -> str:
+    def place(self, p: Expr, extent: Expr) -> str:
         """An index array; one that may leave the axis where another branch is chosen is kept inside."""
         text = self.integer(p)
-        inside = isinstance(p, Num) or (isinstance(p, Letter) and p.extent == e.tensor.axes[axis])
+        inside = isinstance(p, Num) or (isinstance(p, Letter) and p.extent == extent)
         if self.guarded and not inside:
-            return f"np.clip({text}, 0, {self.integer(e.tensor.axes[axis])} - 1)"
+            return f"np.clip({text}, 0, {self.integer(extent)} - 1)"
         return text
 
     def expansion(self, present: set[int]) -> str:
@@ -188,6 +213,23 @@ class NumpyPrinter(ScalarPrinter):
 
     def negated(self, e: Expr) -> Text:
         return f"~({self.condition(e)})", NOT
+
+
+def _listed(items: list[str]) -> str:
+    """A tuple."""
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
+def _apart(e: Access) -> list[tuple[Expr, Expr]]:
+    """The places of an access with their axes; an axis through which several letters count is taken apart."""
+    pairs: list[tuple[Expr, Expr]] = []
+    for place, axis in zip(e.places, e.tensor.axes, strict=True):
+        counted = digits(place)
+        if counted is not None and len(counted) > 1 and span(counted) == axis:
+            pairs += [(x, x.extent) for x in counted]
+        else:
+            pairs.append((place, axis))
+    return pairs
 
 
 def _plain(e: Expr) -> bool:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # Where places are shifted, a print keeps them inside by masks and does not say how far a bound letter runs: such a line
 # is no formula of the language, and is refused (not refuted).
 SHIFTED = {"conv1d", "conv2d", "conv_dilated", "differences", "padded_edge", "padded_zero", "pool_max", "reversed"}
+SHIFTED |= {"flatten", "reshape", "kron_vec", "triangles"}
 # Layers that are repeated are printed once, for a layer l, and formulas for an l are not read yet.
 FILES = [
     path

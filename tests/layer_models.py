@@ -9,9 +9,9 @@ from derive.library.layers import LAYERS
 # What a use gives: sizes by their names; a letter that is not here is the next of the primes.
 SIZES = {"heads": "2", "width": "3", "pieces": "3", "k": "2", "f": "tanh"}
 PRIMES = (3, 5, 2, 7, 11, 13)
-EXTENTS = {"conv2d": {"s": 7, "t": 5}, "batch_norm": {"n": 11}, "embedding": {"v": 11}}
+EXTENTS = {"conv2d": {"s": 7, "t": 5}, "batch_norm": {"n": 11}, "embedding": {"v": 11}, "transformer_block": {"d": 2}}
 OPEN = {"instance_norm": 7}  # the axis in the place of `..`
-GIVEN = {"multi_head_attention": "x / 4", "transformer_block": "x / 4"}  # a softmax that is not saturated
+GIVEN = {"multi_head_attention": "x / 4"}  # a softmax that is not saturated
 LABELS = {"embedding": {"t": "v"}}  # inputs that are integers, and the size that they stay below
 # Uses beyond the plainest one.
 USES = {
@@ -27,7 +27,7 @@ USES = {
     "layer_norm": ("g=1, b=0",),
 }
 # Not constant under normalization.
-GOAL = "minimize sum(sin(2*y) + y^2)\n"
+GOAL = "sum(sin(2*{0}) + {0}^2)"
 
 
 def layer_model(name: str, use: str = "") -> str:
@@ -56,7 +56,9 @@ def layer_model(name: str, use: str = "") -> str:
             arguments.append(argument)
         else:
             arguments.append(SIZES.get(argument) or str(extents.get(argument) or next(primes)))
-    return "\n".join([*lines, f"y = {name}({', '.join([*arguments, *([use] if use else [])])})", GOAL])
+    results = [f"y_{r}" for r in known.block.returns] if len(known.block.returns) > 1 else ["y"]
+    call = f"y = {name}({', '.join([*arguments, *([use] if use else [])])})"
+    return "\n".join([*lines, call, f"minimize {' + '.join(GOAL.format(r) for r in results)}\n"])
 
 
 def layer_models() -> dict[str, str]:

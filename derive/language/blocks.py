@@ -20,7 +20,7 @@ from derive.language import tree
 from derive.language.arguments import bind
 from derive.language.calls import NOT_YET, TENSOR_FUNCTIONS
 from derive.language.definitions import Known, Outside, known_block, layer
-from derive.language.expressions import Elaborator
+from derive.language.expressions import Elaborator, written
 from derive.language.lexer import MAX_NAME, MAX_NESTING
 from derive.language.names import check_name, line_of, name_text
 from derive.language.patterns import SPARE, Match, dots_in, extent_syntax, letters_of, pattern_letters
@@ -235,7 +235,7 @@ class Expansion:
             values[name] = own
         renaming = Renaming(block, {}, target.index, values, call.span, catalogue=known.catalogue)
         renaming.hidden = {} if known.catalogue else ChainMap(self.outside.hidden, self.stems_made)
-        open_axes = self.match(known, renaming, values)
+        open_axes = self.match(known, renaming, values, bound)
         for name, default in known.optional.items():
             if name not in values:
                 values[name] = renaming.visit(default)
@@ -259,26 +259,34 @@ class Expansion:
             bound_here = letters_in(s)
             renaming.dots = None if open_axes is None else letters_of(open_axes, bound_here)
             renaming.letters = self.letters(stem, s, {*names, *values})
-            written = renaming.statement(s)
+            line = renaming.statement(s)
             self.parts += renaming.parts
             renaming.parts = 0
             if self.parts > MAX_PARTS:
                 raise SourceError(f"the uses of blocks come to more than {MAX_PARTS:,} parts", call.span)
-            if tree.too_deep(written, MAX_NESTING + 1) is not None:
+            if tree.too_deep(line, MAX_NESTING + 1) is not None:
                 raise SourceError(f"nested more than {MAX_NESTING} deep", call.span, hint="give the inner parts names")
-            yield from self.statement(written, depth + 1)
+            yield from self.statement(line, depth + 1)
 
-    def match(self, known: Known, renaming: Renaming, values: dict[str, tree.Expr]) -> tuple[Expr, ...] | None:
+    def match(
+        self, known: Known, renaming: Renaming, values: dict[str, tree.Expr], bound: dict[str, tree.Expr]
+    ) -> tuple[Expr, ...] | None:
         """Find the letters in the shapes of the inputs; the axes of `..`, where tensors are known."""
         letters = pattern_letters(known.block)
         elab = self.elab
         if elab is None:
             values.update({x: tree.Name(x) for x in letters})
             return None
-        found = Match(known.block, renaming.used, lambda axis: elab.extent(renaming.visit(axis)))
-        for name, shape in known.shapes.items():
-            found.take(name, shape, elab.value(values[name]))
+
+        def extent(axis: tree.Expr) -> Expr:
             values.update({x: extent_syntax(e, renaming.used) for x, e in found.extents.items()})
+            return elab.extent(renaming.visit(axis))
+
+        found = Match(known.block, renaming.used, extent)
+        for name, shape in known.shapes.items():
+            given = elab.value(values[name])
+            found.take(name, shape, replace(given, text=written(bound[name], bound[name].span)))
+        values.update({x: extent_syntax(e, renaming.used) for x, e in found.extents.items()})
         return found.rest
 
     def check_given(self, known: Known, renaming: Renaming, given: tuple[str, ...]) -> None:
@@ -348,5 +356,5 @@ class Expansion:
         dry = copy(self)
         dry.elab, dry.stems, dry.several = None, dict(self.stems), dict(self.several)
         dry.made, dry.stems_made = dict(self.made), dict(self.stems_made)
-        written = [s for inside in body for s in dry.plain(inside, depth)]
-        return frozenset(s.name.name for s in written if isinstance(s, tree.Declaration | tree.Assignment))
+        lines = [s for inside in body for s in dry.plain(inside, depth)]
+        return frozenset(s.name.name for s in lines if isinstance(s, tree.Declaration | tree.Assignment))

@@ -6,7 +6,7 @@ mathematics and nothing else. A parameter of a layer is one of the model, and is
 
 from __future__ import annotations
 
-from derive.library.layers import attention, convolution, dense, normalization, pooling
+from derive.library.layers import attention, cells, convolution, dense, normalization, pooling
 from derive.library.layers.declaration import LayerDecl
 
 __all__ = ["FAMILIES", "LAYERS", "LayerDecl"]
@@ -17,5 +17,6 @@ FAMILIES: dict[str, tuple[LayerDecl, ...]] = {
     "Pooling": pooling.DECLARED,
     "Normalization": normalization.DECLARED,
     "Attention": attention.DECLARED,
+    "Cells": cells.DECLARED,
 }
 LAYERS: dict[str, LayerDecl] = {d.name: d for family in FAMILIES.values() for d in family}

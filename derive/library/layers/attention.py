@@ -33,4 +33,35 @@ DECLARED = (
         """,
         "attention of a sequence to itself, in several heads whose results are put together",
     ),
+    LayerDecl(
+        "sinusoidal_positions(x : [.., t, d]; base = 10000)",
+        """
+        y[.., i, k] = x[.., i, k] + (sin(i / base^(2*k/d)) if 2*k < d else cos(i / base^((2*k-d)/d)))
+        return y
+        """,
+        "the place i in waves of growing length, sines in the first half of the axis and cosines in the second",
+    ),
+    LayerDecl(
+        "learned_positions(x : [.., t, d])",
+        """
+        param P : [t, d] ~ normal(0, 1/50)
+        y[.., i, k] = x[.., i, k] + P[i,k]
+        return y
+        """,
+        "a learned vector for each place",
+    ),
+    LayerDecl(
+        "transformer_block(x : [.., t, d]; heads, h, f = gelu, causal = 0)",
+        """
+        N = layer_norm(x)
+        M = multi_head_attention(N, heads, causal)
+        R = x + M
+        L = layer_norm(R)
+        F = dense(L, h, f)
+        D = dense(F, d)
+        y = R + D
+        return y
+        """,
+        "attention and two dense layers, each behind a layer norm and beside what it is added to",
+    ),
 )

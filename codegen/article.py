@@ -118,6 +118,7 @@ def article(gradient: Gradient, *, steps: bool = False, shapes: bool = False, de
         ("Model", "\n\n".join(map(listing, sources_of(gradient.program)))),
         ("Forward", group(parts.forward)),
         ("Gradients", group(parts.backward)),
+        *((title.capitalize(), group(equations)) for title, equations in parts.further),
         ("Names within these formulas", group(parts.names)),
         ("Gradients in indices", group(parts.backward, index=True)),
     ]

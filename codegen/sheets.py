@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from derive.differentiable import DerivedModel, Differentiable
@@ -18,6 +19,9 @@ from derive.notation.latex import aligned
 from derive.program import Equation, Program, Tensor, needed, reads
 from derive.repeat.display import grouped
 from derive.repeat.display import heading as loop_heading
+from derive.training import otherwise
+
+_AFTER, _USED = "after a training step", "when it is used, not trained"
 
 
 def sheet(model: Differentiable) -> str:
@@ -38,12 +42,16 @@ def sheet(model: Differentiable) -> str:
 
 @dataclass(frozen=True)
 class Parts:
-    """What is shown of a gradient: the author's equations, the derived ones, and names of gradc's in them."""
+    """What is shown of a gradient: the author's equations, the derived ones, and names of gradc's in them.
+
+    ``further`` is what the model has besides: groups of equations, each with its title.
+    """
 
     notation: Notation
     forward: tuple[Equation, ...]
     backward: tuple[Equation, ...]
     names: tuple[Equation, ...]
+    further: tuple[tuple[str, tuple[Equation, ...]], ...] = ()
 
 
 def parts_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) -> Parts:
@@ -55,16 +63,25 @@ def parts_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) 
     backward = tuple(f.equation for f in gradient.formulas)
     if deltas:
         backward = tuple(e for e in program.equations if e.out.kind == "cotangent")
-    shown = {e.out for e in (*forward, *backward)}
-    found = dict.fromkeys(d.out for e in (*forward, *backward) for d in definitions(e, program))
+    besides = further(gradient)
+    every = (*forward, *backward, *(e for _, equations in besides for e in equations))
+    shown = {e.out for e in every}
+    found = dict.fromkeys(d.out for e in every for d in definitions(e, program))
     names = tuple(readable(program.defined[t], program) for t in found if t not in shown)
-    return Parts(notation, forward, backward, names)
+    return Parts(notation, forward, backward, names, besides)
+
+
+def further(gradient: Gradient) -> tuple[tuple[str, tuple[Equation, ...]], ...]:
+    """What a model has besides its forward and backward pass: the next values of its states, and its other form."""
+    program, used = gradient.program, otherwise(gradient.derivation.source)
+    after = tuple(readable(e, program) for e in program.equations if e.out.kind == "update")
+    return tuple((title, group) for title, group in ((_AFTER, after), (_USED, used)) if group)
 
 
 def latex_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) -> str:
     """The formulas in LaTeX, a display for each part, to be pasted into a document of one's own."""
     parts = parts_of(gradient, deltas=deltas, shapes=shapes)
-    groups = [("forward", parts.forward), ("backward", parts.backward), ("with", parts.names)]
+    groups = [("forward", parts.forward), ("backward", parts.backward), *parts.further, ("with", parts.names)]
     loops = (gradient.symbolic or gradient).loops
     shown = []
     for title, group in groups:
@@ -85,23 +102,26 @@ def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) 
     if deltas:
         notation = Notation(program, deltas=True)
         backward = [e for e in notation.program.equations if e.out.kind == "cotangent"]
-    texts = {e: notation.formula(e, form) for e in (*forward, *backward)}
+    besides = further(gradient)
+    texts = {e: notation.formula(e, form) for e in (*forward, *backward, *(e for _, group in besides for e in group))}
     if form == "matrix":  # as the author wrote it, not through names of gradc's; those that gradients need come last
         texts.update({e: as_written(e, gradient.notation) for e in forward})
         forward = [e for e in forward if not e.out.hidden]
-    parts = [("forward", forward), ("backward", backward)]
+    python = form == "python"
     width = min(60, max(len(texts[e]) for e in (*forward, *backward)))
+
+    def listed(equations: Iterable[Equation], mark: str = "") -> list[str]:
+        shapes = ((e, f"   {'# ' if python else ''}{shape_of(e.out)}" if e.out.rank else "") for e in equations)
+        shown = [(e, f"{mark}{texts[e]:{width}}{shape}".rstrip()) for e, shape in shapes]
+        return [f"{'' if python else '  '}{line}" for line in grouped(shown, gradient.loops)]
+
     lines = [heading(program)]
-    for title, equations in parts:
-        mark = "# " if form == "python" else ""
-        lines += ["", f"{mark}{title}"]
-        shown = []
-        for e in equations:
-            shape = f"   {'# ' if form == 'python' else ''}{shape_of(e.out)}" if e.out.rank else ""
-            shown.append((e, f"{texts[e]:{width}}{shape}".rstrip()))
-        lines += [f"{'' if form == 'python' else '  '}{line}" for line in grouped(shown, gradient.loops)]
+    for title, equations in (("forward", forward), ("backward", backward)):
+        lines += ["", f"{'# ' if python else ''}{title}", *listed(equations)]
     if form == "matrix":
         lines += [f"    with {d}" for d in dict.fromkeys(d for f in gradient.formulas for d in f.definitions)]
+    for title, group in besides:  # the other form is a comment: it is no part of this computation
+        lines += ["", f"# {title}", *listed(group, "# " if title == _USED else "")]
     return "\n".join(lines)
 
 
@@ -113,7 +133,7 @@ def shapes_of(gradient: Gradient, deltas: bool = False) -> str:
     if deltas:
         backward = [e for e in notation.program.equations if e.out.kind == "cotangent"]
     lines = [heading(gradient.program)]
-    for title, equations in (("forward", _forward(gradient)), ("backward", backward)):
+    for title, equations in (("forward", _forward(gradient)), ("backward", backward), *further(gradient)):
         shown = grouped([(e, notation.formula(e)) for e in equations], gradient.loops)
         lines += ["", title, *(f"  {line}" for line in shown)]
     return "\n".join(lines)
@@ -165,6 +185,6 @@ def _forward(gradient: Gradient) -> list[Equation]:
     """The forward equations that anything asked for rests on."""
     program = gradient.program
     if isinstance(gradient, SymbolicGradient):
-        return [e for e in program.equations if e.out.kind != "cotangent"]
+        return [e for e in program.equations if e.out.kind == "value"]
     wanted = [bar for _, bar in program.gradients] + ([program.objective] if program.objective else [])
     return [e for e in needed(program, wanted) if e.out.kind != "cotangent"]

@@ -37,8 +37,13 @@ def formed(program: Program) -> Program:
 
 
 def trained_scheme(scheme: Scheme) -> Scheme:
-    """The training form of a model whose depth is a symbol."""
-    return replace(scheme, items=tuple(map(_trained, scheme.items)))
+    """The training form of a model whose depth is a symbol; its frame has the other form, to be printed only."""
+    used = tuple(e for e in scheme.equations if e.out.kind != "update")
+    frame = scheme.frame
+    if any(map(_mentioned, used)):
+        plain = replace(frame, declared=scheme.declared, equations=tuple(at(e, ZERO) for e in used))
+        frame = replace(frame, inference=plain)
+    return replace(scheme, frame=frame, items=tuple(map(_trained, scheme.items)))
 
 
 def _trained(item: Item) -> Item:

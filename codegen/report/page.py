@@ -103,6 +103,7 @@ def report(
         "symbolic": page.symbolic(),
         "backward": page.backward(),
         "untold": page.untold,
+        "further": page.further(),
         "names": page.names(),
         "savings": page.savings(),
         "kept": page.gradient.report.kept,
@@ -166,6 +167,12 @@ class _Page:
     def backward(self) -> list[Line]:
         """The cotangents in order, each with its derivation."""
         return [self._told(f.equation) for f in self.gradient.formulas]
+
+    def further(self) -> list[tuple[str, list[Line]]]:
+        """What the model has besides, each group below its title."""
+        return [
+            (title.capitalize(), self._looped((e, self.general.line(e)) for e in g)) for title, g in self.parts.further
+        ]
 
     def _looped(self, lines: Iterable[tuple[Equation, Line]]) -> list[Line]:
         """The lines, those of a repetition below its heading."""

@@ -69,7 +69,7 @@ class Reader:
         entries |= {t.name: of_tensor(t, dims=shown) for t in program.tensors if not t.hidden}
         entries |= {name: of_tensor(t, dims=shown) for name, t in cotangents}
         self.hidden = {t.name: of_tensor(t, dims=shown) for t in program.tensors if t.hidden and t.name not in entries}
-        self.elab = Formulas(Names.of(entries), Slopes(vocabulary, program.equations), dims)
+        self.elab = Formulas(Names.of({"training": ONE, **entries}), Slopes(vocabulary, program.equations), dims)
         self.elab.fresh()
         for base in layers_named(program):
             self.elab.names.entries.setdefault(base, Dim(base))

@@ -49,8 +49,9 @@ class Repeated:
         try:
             found = induct(self.outline, self._of_scheme(asked))
             declared = self.program.declared  # in the order of the text
-            forward = replace(self.unrolling.program(self.outline.forward), declared=declared)
-            formulas = replace(self.unrolling.program(found.scheme), declared=declared)
+            other = self.program.inference
+            forward = replace(self.unrolling.program(self.outline.forward), declared=declared, inference=other)
+            formulas = replace(self.unrolling.program(found.scheme), declared=declared, inference=other)
         except (NoInductionError, SourceError) as reason:
             self.why_not = str(reason)
             return pipeline.gradient(self.program, asked), None

@@ -19,7 +19,6 @@ from derive.expr import (
     Letter,
     Mul,
     Num,
-    Reduce,
     add,
     compare,
     fresh,
@@ -157,11 +156,9 @@ def guards_for(value: Expr, extent: Expr) -> list[Expr] | None:
     >>> i = fresh(Dim("n"), "i"); guards_for(i, Dim("n")), guards_for(i - 1, Dim("n"))
     ([], [[1 <= i]])
     """
-    if isinstance(value, Access):
-        labels = value.tensor.property("labels")
-        known = labels.extent if labels is not None else value.tensor.range
-        return [] if known == extent else None
-    if any(isinstance(n, (Access, Reduce)) for n in walk(value)):
+    if isinstance(value, Access) and _count(value) is None:
+        return None
+    if not is_place(value):
         return None
     low, high = bounds(value)
     guards = []
@@ -183,7 +180,7 @@ def decided(e: Compare) -> Expr:
 
     Where both sides count through one grid, it is one of letters: [b·i + j == b·p + q] is [i == p][j == q].
     """
-    if not all(is_polynomial(side) for side in (e.left, e.right)):
+    if not all(is_place(side) for side in (e.left, e.right)):
         return e
     pairs = matched(e.left, e.right) if e.op == "==" else None
     if pairs is not None:
@@ -206,6 +203,30 @@ def is_polynomial(e: Expr) -> bool:
     )
 
 
+def is_place(e: Expr) -> bool:
+    """Whether ``e`` is a polynomial in letters, extents and integers of the data whose range is known.
+
+    >>> from derive.program import Property, Tensor
+    >>> n, c = Dim("n"), Dim("c"); i = fresh(n, "i")
+    >>> t, u = Tensor("t", (n,), dtype="int", properties=(Property("labels", extent=c),)), Tensor("u", (n,))
+    >>> is_place(2 * t[i] + i), is_place(u[i] + i), bounds(2 * t[i] + i)
+    (True, False, (0, 2·c + n + -3))
+    """
+    if isinstance(e, (Add, Mul)):
+        return all(is_place(c) for c in e.args)
+    return _count(e) is not None or is_polynomial(e)
+
+
+def _count(e: Expr) -> Expr | None:
+    """Below which extent a letter or an integer of the data stays."""
+    if isinstance(e, Letter):
+        return e.extent
+    if isinstance(e, Access) and e.tensor.dtype == "int":
+        labels = e.tensor.property("labels")
+        return labels.extent if labels is not None else e.tensor.range
+    return None
+
+
 def bounds(value: Expr) -> tuple[Expr, Expr]:
     """The least and the largest value over the ranges of its letters.
 
@@ -219,11 +240,14 @@ def bounds(value: Expr) -> tuple[Expr, Expr]:
     low: Expr = num(0)
     high: Expr = num(0)
     for t in _by_letters(value):
-        letters = [x for x in factors(terms(t)[0]) if isinstance(x, Letter)]
-        last = polynomial(substitute(t, {x: add(x.extent, -1) for x in letters}))
-        if never_negative(substitute(t, dict.fromkeys(letters, ONE))) or not letters:
-            low, high = (low, add(high, last)) if letters else (add(low, t), add(high, t))
-        elif never_negative(mul(-1, substitute(t, dict.fromkeys(letters, ONE)))):
+        counts = {x: n for x in factors(terms(t)[0]) if (n := _count(x)) is not None}
+        last = polynomial(substitute(t, {x: add(n, -1) for x, n in counts.items()}))
+        coefficient = substitute(t, dict.fromkeys(counts, ONE))
+        if not counts:
+            low, high = add(low, t), add(high, t)
+        elif never_negative(coefficient):
+            high = add(high, last)
+        elif never_negative(mul(-1, coefficient)):
             low = add(low, last)
         else:  # a coefficient such as h-r+1, of which nothing is known, one term at a time
             above = add(*(x for x in terms(last) if split_coefficient(x)[0] > 0))
@@ -235,7 +259,7 @@ def _by_letters(value: Expr) -> list[Expr]:
     """The terms of a polynomial, those with the same letters together."""
     groups: dict[tuple[Expr, ...], Expr] = {}
     for t in terms(polynomial(value)):
-        letters = tuple(f for f in factors(t) if f.letters)
+        letters = tuple(f for f in factors(t) if _count(f) is not None)
         groups[letters] = add(groups.get(letters, ZERO), t)
     return list(groups.values())
 

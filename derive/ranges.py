@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from derive.deltas import bounds, is_polynomial
+from derive.deltas import bounds, is_place
 from derive.expr import ZERO, Access, Compare, Expr, Mul, Select, add, mul, negate
 from derive.shapes import never_negative, size
 
@@ -46,7 +46,7 @@ def leaving(e: Expr, sizes: Mapping[str, int], facts: Facts = ()) -> Iterator[tu
         return
     if isinstance(e, Access):
         for axis, (place, extent) in enumerate(zip(e.places, e.tensor.axes, strict=True)):
-            if is_polynomial(place):
+            if is_place(place):
                 for distance in (place, add(extent, -1, mul(-1, place))):
                     if not _above(distance, sizes, facts):
                         yield e, axis, bounds(distance)[0]
@@ -63,7 +63,7 @@ def _facts(mask: Expr) -> Facts:
     """What is at least 0 where the mask is 1."""
     if isinstance(mask, Mul):
         return tuple(f for m in mask.args for f in _facts(m))
-    if not isinstance(mask, Compare) or not (is_polynomial(mask.left) and is_polynomial(mask.right)):
+    if not isinstance(mask, Compare) or not (is_place(mask.left) and is_place(mask.right)):
         return ()
     above = add(mask.right, mul(-1, mask.left))
     below = mul(-1, above)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from derive.deltas import is_polynomial
+from derive.deltas import is_place
 from derive.digits import digits, span
-from derive.expr import Access, Compare, Expr, Letter, Reduce, mul
-from derive.rewrite import factors, substitute
+from derive.expr import Compare, Expr, Letter, Reduce, mul
+from derive.rewrite import accesses, factors, substitute
 
 Landing = tuple[Expr, Letter, Expr]
 
@@ -19,8 +19,8 @@ Landing = tuple[Expr, Letter, Expr]
 def landings(body: Expr, letters: Iterable[Letter]) -> list[Landing]:
     """The masks ``[v == e]`` of a sum, with ``v`` free and ``e`` a place in summed letters: each mask, ``v`` and ``e``.
 
-    ``e`` is an affine place, such as ``2·i + p``, or a label. Only labels that are checked to be places of ``v``
-    count, since compiled code writes there unseen.
+    ``e`` is an affine place in letters and labels, such as ``2·i + p`` or ``t[i]``. Only integers that are checked to
+    be labels count, since compiled code writes there unseen.
     """
     if not isinstance(body, Reduce) or body.op != "sum":
         return []
@@ -64,7 +64,5 @@ def once(found: Iterable[Landing], binders: tuple[Letter, ...]) -> bool:
 
 
 def _lands(place: Expr, letter: Letter, binders: tuple[Letter, ...]) -> bool:
-    if isinstance(place, Access):
-        labels = place.tensor.property("labels")
-        return labels is not None and labels.extent == letter.extent
-    return is_polynomial(place) and bool(place.letters) and place.letters <= set(binders)
+    checked = all(a.tensor.property("labels") is not None for a in accesses(place))
+    return checked and is_place(place) and bool(place.letters) and place.letters <= set(binders)

@@ -14,7 +14,6 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_YET = {
     "recurrences": "dims T\ninput x : [T]\nh[0] = x[0]\nh[t+1] = h[t] + 1",
-    "element of data": "dims n\ninput x : [n]\ninput t : [n] labels(n)\ny[i:n] = x[t[i]+1 | 0]",
     "logdet": "dims n\nparam A : [n, n]\nminimize logdet(A)",
 }
 

@@ -1,7 +1,7 @@
 """Accesses: brackets after a tensor, in index notation (a place on every axis) and in tensor notation (slices).
 
 In: the syntax of the brackets and the letters in scope. Out: a `Value` that reads the operand at those places.
-A place is affine in letters and extents, or an element of an integer tensor; a padded access is a choice by range.
+A place is affine in letters, extents and elements of integer tensors; a padded access is a choice by range.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from derive.deltas import at_least_zero, bounds, is_polynomial
-from derive.errors import NotSupportedYet, SourceError, Span
+from derive.deltas import at_least_zero, bounds, is_place
+from derive.errors import SourceError, Span
 from derive.expr import ONE, ZERO, Expr, Letter, Num, add, mul, select
 from derive.language import tree
-from derive.language.indices import Affine, Scope, Site, check_constant_place, check_count, check_inside
+from derive.language.indices import Affine, Scope, Site, check_affine, check_constant_place, check_count, check_inside
 from derive.language.names import names_in
 from derive.language.tensors import Hints, Places, Value
-from derive.language.text import expression_text
 from derive.ranges import leaving
 from derive.rewrite import factors, terms
 from derive.shapes import never_negative, polynomial, show_axes, show_extent, size
@@ -59,9 +58,9 @@ def _padded(operand: Value, places: Places, outside: Value | None, hints: Hints,
 
     place, last = places[axis], add(operand.axes[axis], -1)
     out = at(place)
-    low, high = bounds(place) if is_polynomial(place) else (place, place)
+    low, high = bounds(place) if is_place(place) else (place, place)
     for distance, least, border in ((add(last, mul(-1, place)), add(last, mul(-1, high)), last), (place, low, ZERO)):
-        if not never_negative(least) and is_polynomial(place):
+        if not never_negative(least) and is_place(place):
             out = select(at_least_zero(distance), out, at(border) if outside is None else outside.build((), hints))
     return out
 
@@ -102,28 +101,21 @@ def _place(elab: Elaborator, item: tree.Expr | tree.Slice, operand: Value, axis:
         found.sites.append(site)
         return lambda hints: found.place()
     if isinstance(item, tree.Index) or _is_integer(elab, item):
-        inner = elab.value(item, scope)
-        if inner.labels is None:
-            raise SourceError(
-                f"{inner.text} is not an integer, and a place is one",
-                item.span,
-                hint="declare its tensor with labels(c): integers from 0 to c-1",
-            )
-        check_inside(
-            operand,
-            axis,
-            inner.labels,
-            f"{inner.text} counts to {show_extent(inner.labels)}-1",
-            elab.sizes,
-            item.span,
-        )
+        inner = _integer(elab, item, scope)
+        assert inner.labels is not None
+        why = f"{inner.text} counts to {show_extent(inner.labels)}-1"
+        check_inside(operand, axis, inner.labels, why, elab.sizes, item.span)
         return lambda hints: inner.build((), hints)
-    if names_in(item) & set(scope):
-        form = _affine(elab, item, scope)
+    data: dict[str, Value] = {}
+    plain = _without_data(elab, item, scope, data)
+    if data or names_in(item) & set(scope):
+        form = _affine(elab, plain, scope, data)
         for r, _ in form.terms:
             r.used = True
             r.affine.append((form, site))
-        return lambda hints: form.place()
+        if not form.terms and not scope.guarded:
+            check_affine(form, site, elab.sizes)
+        return lambda hints: form.place(hints)
     if isinstance(item, tree.Name) and elab.names.get(item.name) is None and item.name not in elab.names.later:
         raise SourceError(
             f"the letter {item.name} is free: it stands on no left side and under no reduction",
@@ -136,11 +128,37 @@ def _place(elab: Elaborator, item: tree.Expr | tree.Slice, operand: Value, axis:
     return lambda hints: place
 
 
-def _affine(elab: Elaborator, item: tree.Expr, scope: Scope) -> Affine:
-    """A place in letters: ``2*i+p-1``; a letter comes before a dim of its name."""
-    if "[" in expression_text(item):
-        raise NotSupportedYet("an affine index with an element of data, such as t[i]+1,", item.span)
-    stands = {name: Letter(ONE, k, name) for k, name in enumerate(scope)}
+def _without_data(elab: Elaborator, node: tree.Expr, scope: Scope, data: dict[str, Value]) -> tree.Expr:
+    """A place with names that no letter has for the elements of data in it; ``data`` receives what they stand for."""
+    if isinstance(node, tree.Index) or _is_integer(elab, node):
+        inner = _integer(elab, node, scope)
+        name = f"{inner.text} "  # no name of the language has a space
+        data.setdefault(name, inner)
+        return tree.Name(name, span=node.span)
+    match node:
+        case tree.Unary(op, operand):
+            return tree.Unary(op, _without_data(elab, operand, scope, data), span=node.span)
+        case tree.Chain(first, rest):
+            others = tuple((op, _without_data(elab, x, scope, data)) for op, x in rest)
+            return tree.Chain(_without_data(elab, first, scope, data), others, span=node.span)
+    return node
+
+
+def _integer(elab: Elaborator, node: tree.Expr, scope: Scope) -> Value:
+    """An element of an integer tensor."""
+    inner = elab.value(node, scope)
+    if inner.labels is None:
+        raise SourceError(
+            f"{inner.text} is not an integer, and a place is one",
+            node.span,
+            hint="declare its tensor with labels(c): integers from 0 to c-1",
+        )
+    return inner
+
+
+def _affine(elab: Elaborator, item: tree.Expr, scope: Scope, data: Mapping[str, Value]) -> Affine:
+    """A place in letters and elements of data: ``2*i+p-1``, ``t[i]+1``; a letter comes before a dim of its name."""
+    stands = {name: Letter(ONE, k, name) for k, name in enumerate((*scope, *data))}
     e = polynomial(elab.extent(item, stands))
     found: dict[str, Expr] = {}
     rest: list[Expr] = []
@@ -155,8 +173,12 @@ def _affine(elab: Elaborator, item: tree.Expr, scope: Scope) -> Affine:
                 f"{show_extent(e)} is no sum of letters with coefficients", item.span, hint="such as x[2*i+p-1]"
             )
         found[letters[0].hint] = add(found.get(letters[0].hint, ZERO), coefficient)
-    terms_of = tuple((scope.ranges[name], coefficient) for name, coefficient in found.items())
-    return Affine(terms_of, add(*rest), show_extent(e))
+    return Affine(
+        tuple((scope.ranges[name], c) for name, c in found.items() if name not in data),
+        add(*rest),
+        show_extent(e).replace(" ", ""),
+        tuple((data[name], c) for name, c in found.items() if name in data),
+    )
 
 
 def cut(elab: Elaborator, node: tree.Index) -> Value:

@@ -13,28 +13,31 @@ from typing import NoReturn
 
 from derive.deltas import bounds
 from derive.errors import PlaceError, SourceError, Span
-from derive.expr import ZERO, Expr, Letter, Num, add, mul
-from derive.language.tensors import Value
+from derive.expr import ONE, Expr, Letter, Num, add, mul
+from derive.language.tensors import Hints, Value
 from derive.ranges import holds
 from derive.shapes import never_negative, polynomial, show_axes, show_extent, size, whole_steps
 
 
 @dataclass(frozen=True)
 class Affine:
-    """A place: letters with coefficients, and a polynomial in dims. ``text`` is how the user wrote it."""
+    """A place: letters and integers of the data with coefficients, and a polynomial in dims; ``text`` is as written."""
 
     terms: tuple[tuple[Range, Expr], ...]
     rest: Expr
     text: str
+    data: tuple[tuple[Value, Expr], ...] = ()
 
-    def place(self) -> Expr:
+    def place(self, hints: Hints) -> Expr:
         """The place, once its letters are known."""
-        return add(self.rest, *(mul(c, r.place()) for r, c in self.terms))
+        read = (mul(c, v.build((), hints)) for v, c in self.data)
+        return add(self.rest, *(mul(c, r.place()) for r, c in self.terms), *read)
 
     def bounds(self, sizes: Mapping[str, int], but: Range | None = None) -> tuple[Expr, Expr]:
         """The least and the largest place; the letter ``but`` stands at 0."""
-        letters = [mul(c, ZERO if r is but else Letter(r.find(sizes), k)) for k, (r, c) in enumerate(self.terms)]
-        return bounds(add(self.rest, *letters))
+        known = [(ONE if r is but else r.find(sizes), c) for r, c in self.terms]
+        known += [(v.labels or ONE, c) for v, c in self.data]
+        return bounds(add(self.rest, *(mul(c, Letter(e, k)) for k, (e, c) in enumerate(known) if e != ONE)))
 
 
 @dataclass(frozen=True)
@@ -138,11 +141,11 @@ class Range:
             check_inside(site.value, site.axis, extent, why, sizes, site.span)
         for form, site in self.affine:
             if not site.free:
-                _check_affine(form, site, sizes)
+                check_affine(form, site, sizes)
         return extent
 
 
-def _check_affine(form: Affine, site: Site, sizes: Mapping[str, int]) -> None:
+def check_affine(form: Affine, site: Site, sizes: Mapping[str, int]) -> None:
     """Refuse an affine place that may leave its axis."""
     low, high = form.bounds(sizes)
     dims = site.value.dims
@@ -154,11 +157,12 @@ def _check_affine(form: Affine, site: Site, sizes: Mapping[str, int]) -> None:
             hint=pad,
         )
     if not holds(add(site.extent, -1, mul(-1, high)), sizes):
-        letter = form.terms[0][0].name
+        letter = form.terms[0][0].name if form.terms else None
         raise PlaceError(
             f"the place {form.text} goes up to {show_extent(high, dims)}, past {site.shown}",
             site.span,
-            hint=f"places on it run from 0 to {show_extent(site.extent - 1, dims)}: give {letter} a range, or {pad}",
+            hint=f"places on it run from 0 to {show_extent(site.extent - 1, dims)}: "
+            f"{f'give {letter} a range, or ' if letter else ''}{pad}",
         )
 
 

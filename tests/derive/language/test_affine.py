@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derive.errors import GradcError, NotSupportedYet, SourceError
+from derive.errors import GradcError, SourceError
 from derive.evaluate import evaluate
 from derive.expr import Dim, num
 from derive.language.parse import parse
@@ -107,11 +107,6 @@ def test_refused(line: str) -> None:
     assert hint is None or hint in (caught.value.hint or "")
     assert caught.value.span is not None
     assert caught.value.span.line == 10
-
-
-def test_data_within_an_affine_place_is_not_supported_yet() -> None:
-    with pytest.raises(NotSupportedYet, match="an element of data"):
-        read(parse(HEAD + "R[i:3] = w[t[i]+1]"))
 
 
 def test_ranges_do_not_depend_on_the_order_of_factors() -> None:

@@ -143,7 +143,6 @@ def test_refused(line):
 @pytest.mark.parametrize(
     ("line", "construct"),
     [
-        ("R[i] = X[t[i]+1, 0]", "affine"),
         ("H[0] = a", "recurrence"),
         ("H[i+1] = w[i]", "recurrence"),
     ],

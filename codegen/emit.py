@@ -19,15 +19,15 @@ from codegen.plan import plan
 from codegen.schedule import copies, schedule
 from codegen.steps import Gemm, Part, Step, parts_of
 from codegen.targets import Target
-from codegen.updates import update_of
 from codegen.targets.shapes import Shapes
+from codegen.updates import update_of
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import Expr, Reduce
-from derive.library.initializers import distribution
 from derive.notation import source_line
 from derive.program import Equation, Program, Tensor, reads
 from derive.rewrite import walk
+from derive.starts import distribution
 from derive.training import unread
 
 

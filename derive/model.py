@@ -162,6 +162,11 @@ class Model(Differentiable):
         """``minimize expression``."""
         self._statements.append(syntax.Minimize(expression(value)))
 
+    def initializer(self, head: Any, value: Any) -> None:
+        """``init wide(s=1) = s*z*sqrt(2/fan_in)``: ``m.initializer("wide(s=1)", "s*z*sqrt(2/fan_in)")``."""
+        made = _call(head)
+        self._statements.append(syntax.Init(made.function, made.arguments, expression(value)))
+
     def rule(self, head: Any, **equations: Any) -> None:
         """``rule slow(lr=0.1) … end``: ``m.rule("slow(lr=0.1)", v="v/2 + g", w="w - lr*v")``, in this order."""
         made = _call(head)

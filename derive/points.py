@@ -16,8 +16,8 @@ from derive import promises
 from derive.errors import GradcError
 from derive.evaluate import evaluate, extent
 from derive.expr import Num
-from derive.library.initializers import distribution
 from derive.program import Equation, Program, Tensor
+from derive.starts import distribution
 
 Point = dict[str, NDArray[Any]]
 

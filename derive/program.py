@@ -34,10 +34,15 @@ class Property:
 
 @dataclass(frozen=True)
 class Initializer:
-    """How a parameter starts: a catalogue name and exact arguments, ``normal(0, 1/100)``."""
+    """How a parameter starts: the name of a declaration and its arguments, ``normal(0, 1/100)``.
+
+    ``value`` is what it is declared to be, an expression in dims, ``fan_in``, ``fan_out`` and the draws ``z`` (normal)
+    and ``u`` (uniform); None stands for the catalogue's.
+    """
 
     name: str
-    arguments: tuple[tuple[str, Fraction], ...] = ()
+    arguments: tuple[tuple[str, Expr], ...] = ()
+    value: Expr | None = None
 
 
 @dataclass(eq=False)

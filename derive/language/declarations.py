@@ -9,20 +9,21 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from derive.errors import SourceError, Span
+from derive.errors import NotSupportedYet, SourceError, Span
 from derive.expr import ZERO, Dim, Expr, Num
 from derive.language import tree
 from derive.language.arguments import axis_of, bind
 from derive.language.expressions import Elaborator
 from derive.language.families import full_name
+from derive.language.initializers import initializer
 from derive.language.names import suggest
 from derive.language.tensors import element, of_tensor
 from derive.language.vocabulary import exact
-from derive.library.initializers import INITIALIZERS
-from derive.program import DimDecl, Initializer, Property, Tensor, reads
+from derive.program import DimDecl, Initializer, Program, Property, Tensor, reads
 from derive.repeat.members import base_and_offset
 from derive.repeat.scheme import DimFamily
 from derive.shapes import show_axes, show_extent, size
+from derive.starts import distribution
 
 
 @dataclass(frozen=True)
@@ -225,26 +226,10 @@ def _initializer(elab: Elaborator, node: tree.Declaration, name: str) -> Initial
         what = f"{_KEPT[node.kind]} {name}"
         elab.notices.append(f"{where}the {what} has no initializer and starts at zero; write ~ zeros()")
         return Initializer("zeros")
-    declared = INITIALIZERS.get(call.function)
-    if declared is None:
-        hint = suggest(call.function, INITIALIZERS) or f"the initializers are {', '.join(INITIALIZERS)}"
-        raise SourceError(f"unknown initializer {call.function}", call.span or node.span, hint=hint)
-    names, defaults = declared.arguments
-    return Initializer(declared.name, exact_arguments(elab, call, names, defaults))
-
-
-def exact_arguments(
-    elab: Elaborator, call: tree.CallExpr, names: tuple[str, ...], defaults: dict[str, Expr]
-) -> tuple[tuple[str, Fraction], ...]:
-    """Every argument by name, defaults filled in, as exact numbers."""
-    bound = bind(call, tuple(n for n in names if n not in defaults), tuple(n for n in names if n in defaults))
-    out = []
-    for name in names:
-        default = defaults.get(name)
-        value = exact(bound[name], elab.names) if name in bound else default.value if isinstance(default, Num) else None
-        assert value is not None
-        out.append((name, value))
-    return tuple(out)
+    start = initializer(elab, call)
+    if node.kind == "noise" and distribution(Program(""), Tensor(name, (), init=start))[0] == "own":
+        raise NotSupportedYet(f"noise drawn by {call.function}", call.span or node.span)
+    return start
 
 
 def declare_const(elab: Elaborator, node: tree.ConstDecl) -> Tensor | None:

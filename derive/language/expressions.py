@@ -70,6 +70,7 @@ class Elaborator:
         self.notices: list[str] = [] if notices is None else notices
         self.letters: set[str] = set()
         self.batch: Dim | None = None
+        self.initializers: dict[str, calls.Signature] = {}  # the model's own
         self.catalogue = catalogue
         self.growing: dict[Tensor, tuple[int, list[tuple[Range, Span | None]]]] = {}  # recurrences without an end yet
         self.ahead: dict[Tensor, Tensor] = {}  # what each round of a recurrence finds

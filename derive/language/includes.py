@@ -17,7 +17,7 @@ from derive.language.lexer import MAX_BYTES
 from derive.language.parse import parse
 
 MAX_DEPTH = 20
-INCLUDED = tree.Block | tree.Function | tree.Rule | tree.ConstDecl | tree.Dims
+INCLUDED = tree.Block | tree.Function | tree.Rule | tree.Init | tree.ConstDecl | tree.Dims
 
 
 def included(syntax: tree.Tree, file: Path) -> tree.Tree:
@@ -46,8 +46,9 @@ class _Files:
             if isinstance(node, tree.Include):
                 yield from self.include(node, names, files)
             elif len(files) > 1 and not isinstance(node, INCLUDED):
+                held = "block, fn, rule, init, const, dims and include"
                 raise SourceError(
-                    f"`{_word(node)}` is not included: an included file holds block, fn, rule, const, dims and include",
+                    f"`{_word(node)}` is not included: an included file holds {held}",
                     node.span,
                     hint=f"write this line in {names[0]}",
                 )

@@ -196,6 +196,9 @@ class _Build:
     def rule(self, span: Span | None, name: str, parameters: Any, body: Any) -> syntax.Rule:
         return syntax.Rule(str(name), parameters, body, span=span)
 
+    def initializer(self, span: Span | None, name: str, parameters: Any, value: Any) -> syntax.Init:
+        return syntax.Init(str(name), parameters, _bare(value), span=span)
+
     def output(self, span: Span | None, *names: Any) -> syntax.Output:
         return syntax.Output(names, span=span)
 

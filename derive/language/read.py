@@ -24,6 +24,7 @@ from derive.language.declarations import (
 from derive.language.expressions import Elaborator
 from derive.language.families import Loop, full_name
 from derive.language.indices import Range, Scope
+from derive.language.initializers import read_init
 from derive.language.names import Names, check_name, defined_names, line_of, suggest
 from derive.language.optimizers import check_groups, read_optimizer
 from derive.language.recurrences import Recurrences, is_line
@@ -157,6 +158,10 @@ class _Reader:
                 if name in self.rules:
                     raise SourceError(f"the rule {name} is defined twice", node.span, hint="choose another name")
                 self.rules[name] = read_rule(node, self.vocabulary, self.constants)
+            case tree.Init(name):
+                if name in self.elab.initializers:
+                    raise SourceError(f"the initializer {name} is defined twice", node.span, hint="choose another name")
+                self.elab.initializers[name] = read_init(node, self.vocabulary, self.constants)
             case tree.Optimizer():
                 self.optimizers.append((read_optimizer(self.elab, self.vocabulary, self.rules, node), node))
             case tree.Output(names):

@@ -109,6 +109,8 @@ def _statement(s: syntax.Statement) -> list[_Piece]:
             return ["optimizer ", (call, ATOM, False), *only]
         case syntax.Rule(name=name, parameters=parameters):
             return ["rule ", (syntax.CallExpr(name, parameters), ATOM, False)]
+        case syntax.Init(name=name, parameters=parameters, value=value):
+            return ["init ", (syntax.CallExpr(name, parameters), ATOM, False), " = ", (value, CONDITIONAL, False)]
         case syntax.Output(names=names):
             return ["output ", *_listed([(n, ATOM, False)] for n in names)]
         case syntax.Repeat(letter=letter, start=start, stop=stop):

@@ -302,6 +302,15 @@ class Rule(Node):
 
 
 @dataclass(frozen=True)
+class Init(Node):
+    """``init name(arguments) = expr``; an argument without a default is a bare name."""
+
+    name: str
+    parameters: tuple[Argument, ...]
+    value: Expr
+
+
+@dataclass(frozen=True)
 class Output(Node):
     """``output P, Z``."""
 
@@ -349,6 +358,7 @@ Statement = (
     | Minimize
     | Optimizer
     | Rule
+    | Init
     | Output
     | Repeat
     | Block

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from derive.errors import GradcError, SourceError, Span
 from derive.expr import Dim, Expr, num
-from derive.program import DimDecl, Equation, Program, Property, Tensor
+from derive.program import DimDecl, Equation, Initializer, Program, Property, Tensor
 from derive.repeat.members import base_and_offset, layer, plain, split_member
 from derive.repeat.scheme import Item, Repeat, Scheme, transplanted
 
@@ -142,8 +142,10 @@ class Unrolling:
         if t.family is None:
             if t not in self._plain:
                 primal = None if t.primal is None else self.tensor(t.primal, env)
-                same = axes == t.axes and primal is t.primal
-                self._plain[t] = t if same else t.like(axes=axes, primal=primal, properties=self._promises(t, env))
+                start = self._start(t, env)
+                same = axes == t.axes and primal is t.primal and start == t.init
+                changed = {"axes": axes, "primal": primal, "properties": self._promises(t, env), "init": start}
+                self._plain[t] = t if same else t.like(**changed)
             return self._plain[t]
         assert t.index is not None
         k = self.number(t.index, env, t.span)
@@ -156,8 +158,15 @@ class Unrolling:
                 primal=None if t.primal is None else self.tensor(t.primal, env),
                 properties=self._promises(t, env),
                 range=None if t.range is None else self.extent(t.range, env),
+                init=self._start(t, env),
             )
         return self._members[key]
+
+    def _start(self, t: Tensor, env: Mapping[str, int]) -> Initializer | None:
+        if t.init is None or t.init.value is None:
+            return t.init
+        arguments = tuple((name, self.extent(e, env)) for name, e in t.init.arguments)
+        return replace(t.init, arguments=arguments, value=self.extent(t.init.value, env))
 
     def _promises(self, t: Tensor, env: Mapping[str, int]) -> tuple[Property, ...]:
         return tuple(p if p.extent is None else replace(p, extent=self.extent(p.extent, env)) for p in t.properties)

@@ -354,3 +354,69 @@ def test_frozen_parameters_of_a_model():
     assert "da" in str(model.gradient("a"))
     all_frozen = derive.parse("param q frozen ~ ones()\nminimize q^2\noptimizer sgd()")
     assert "has nothing to train" in source(all_frozen)
+
+
+# --- starts ----------------------------------------------------------------------------------------------------
+
+STARTS = """
+dims d = 200, h = 50, L = 2, k{0..L} = [3, 4, 5]
+const s = 1/2
+init cut(std=1) = std*clip(z, -2, 2)
+init sparse(p) = s*z if u < p else 0
+param C : [d, h] ~ cut(1/d)
+param S : [d, h] ~ sparse(0.25)
+param N : [d, h] ~ normal(0, sqrt(2/(d+h)))
+repeat l = 1..L
+  param W{l} : [k{l-1}, k{l}] ~ constant(k{l}/(L*k{l-1}))
+end
+minimize sum(C^2) + sum(S^2) + sum(N^2) + sum(W{1}^2) + sum(W{2}^2)
+"""
+
+
+@TARGETS
+def test_initializers_of_ones_own(target):
+    net = codegen.compile(derive.parse(STARTS), target=target, dtype="float32")
+    params = net.init_params(7)
+    r = np.random.default_rng(7)
+    np.testing.assert_allclose(params["C"], np.clip(r.standard_normal((200, 50)), -2, 2) / 200, rtol=1e-6)
+    z, u = r.standard_normal((200, 50)), r.random((200, 50))
+    np.testing.assert_allclose(params["S"], np.where(u < 0.25, z / 2, 0), rtol=1e-6)
+    np.testing.assert_allclose(params["N"], r.normal(0, np.sqrt(2 / 250), (200, 50)), rtol=1e-6)
+    np.testing.assert_allclose(params["W1"], np.full((3, 4), 4 / 6), rtol=1e-6)
+    np.testing.assert_allclose(params["W2"], np.full((4, 5), 5 / 8), rtol=1e-6)
+    deeper = codegen.compile(derive.parse(STARTS), target="numpy", sizes={"L": 3, "k": [3, 4, 5, 6]})
+    assert deeper.init_params()["W3"][0, 0] == pytest.approx(6 / 15)
+
+
+# --- losses that are added, outputs that are several -------------------------------------------------------------
+
+SUM = """
+dims d = 2
+batch n
+input X : [n, d]
+target y : [n]
+param w : [d] ~ normal(0, 1)
+p = X @ w
+q = tanh(p)
+data = mse(y, p)
+size = l2(w)
+minimize data + 0.5*size + mae(y, q)
+output q, p, data
+"""
+
+
+@TARGETS
+def test_losses_add_up_and_outputs_are_several(target):
+    net = codegen.compile(derive.parse(SUM), target=target)
+    params, given = net.init_params(2), data("float64")
+    w, x, y = params["w"], given["X"], given["y"]
+    p = x @ w
+    q, n = np.tanh(p), len(y)
+    found = net.forward(params, X=x, y=y)
+    assert list(found) == ["q", "p", "data"]
+    np.testing.assert_allclose(found["q"], q)
+    np.testing.assert_allclose(found["p"], p)
+    np.testing.assert_allclose(found["data"], np.mean((y - p) ** 2))
+    value, grads = net.loss_and_grad(params, **given)
+    assert value == pytest.approx(np.mean((y - p) ** 2) + 0.5 * w @ w + np.mean(abs(y - q)))
+    np.testing.assert_allclose(grads["w"], 2 * x.T @ (p - y) / n + w + x.T @ (np.sign(q - y) * (1 - q**2)) / n)

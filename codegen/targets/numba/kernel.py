@@ -144,7 +144,7 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
         f"    {v['total']} += {v['value']} * {batch}",
         f"    {v['steps']}[0] += 1",
         *("    " + line for line in update_lines(update, state, hyper, v, printer)),
-        *("    " + line for line in next_states(function, setting, v["theta"], names)),
+        *("    " + line for line in next_states(function, setting, v["theta"], state, names)),
         f"return {v['total']} / {v['count']}",
     ]
     arguments = [v[w] for w in ("theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]

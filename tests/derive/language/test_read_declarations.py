@@ -7,7 +7,8 @@ import pytest
 
 from derive.errors import GradcError
 from derive.evaluate import evaluate
-from derive.expr import Call, Dim, num
+from derive.expr import ZERO, Call, Dim, num
+from derive.functions import Parameter
 from derive.language.optimizers import catalogue
 from derive.language.parse import parse
 from derive.language.read import read
@@ -47,7 +48,7 @@ def test_the_dense_net():
     assert program.objective.axes == ()
     assert program.outputs == (program.tensor("P"),)
     assert program.tensor("Y").properties == (Property("one_hot", axis=1),)
-    assert program.tensor("W1").init == Initializer("he_normal")
+    assert program.tensor("W1").init.name == "he_normal"
     assert program.tensor("Z1").span.line == 10
     hyper = (("lr", "1/1000"), ("b1", "9/10"), ("b2", "999/1000"), ("eps", "1e-8"))
     arguments = tuple((k, num(Fraction(v))) for k, v in hyper)
@@ -110,7 +111,9 @@ def test_parameters_have_bounds_and_initializers():
     notices = []
     program = read(parse("dims d = 3\nparam w : [d] in -1/2..2 ~ normal(std=1/100)\nparam b"), notices)
     assert program.tensor("w").bounds == (Fraction(-1, 2), Fraction(2))
-    assert program.tensor("w").init == Initializer("normal", (("mu", Fraction(0)), ("std", Fraction(1, 100))))
+    assert program.tensor("w").init == Initializer(
+        "normal", (("mu", ZERO), ("std", num(Fraction(1, 100)))), Parameter("z") / 100
+    )
     assert program.tensor("b").init == Initializer("zeros")
     assert len(notices) == 1
     assert "b has no initializer" in notices[0]

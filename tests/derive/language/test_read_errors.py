@@ -104,7 +104,13 @@ REFUSED = {
     "param Q : [n] ~ he_norml()": ("unknown initializer he_norml", "he_normal", None),
     "param Q : [n] ~ normal(sd=1)": ("normal has no argument sd", None, None),
     "param Q : [n] ~ constant()": ("constant needs c", None, None),
-    "param Q : [n] ~ constant(n)": ("is not an exact number", None, None),
+    "param Q : [n] ~ constant(a)": ("a is not known when the parameter is made", "dims and constants", "a"),
+    "param Q : [n] ~ constant(1/b)": ("is not known when the parameter is made", None, "1/b"),
+    "init f(z) = z": ("z is given in an initializer", None, None),
+    "init f(a) = a*x": ("unknown name x", None, "x"),
+    "init f() = sum(z)": ("every name is a single number", None, "sum(z)"),
+    "init f() = z\ninit f() = u": ("the initializer f is defined twice", None, None),
+    "noise Q : [n] ~ f()\ninit f() = z*u": ("unknown initializer f", None, None),
     "param Q in 2..1": ("the bounds 2..1 hold nothing", None, None),
     "const q = a + 1": ("a constant is a number", "drop the word const", None),
     "const q : [2] = [1, 2, 3]": ("declared [2], and the list is [3]", None, None),
@@ -148,7 +154,8 @@ def test_refused(lines):
     "lines",
     [
         "R = inv(S)",
-        "R = kron(X, X)",
+        "init f() = z*u\nnoise Q : [n] ~ f()",
+        "R = solve(S, X)",
     ],
 )
 def test_not_supported_yet_names_the_construct(lines):

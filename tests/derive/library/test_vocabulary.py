@@ -8,12 +8,13 @@ import derive
 from derive.evaluate import evaluate
 from derive.expr import Dim, Num, num
 from derive.functions import PRIMITIVES
+from derive.language import initializers
 from derive.language.optimizers import catalogue
 from derive.language.parse import parse
 from derive.language.read import read
 from derive.language.vocabulary import Vocabulary
 from derive.library.functions import FUNCTIONS
-from derive.library.initializers import INITIALIZERS, distribution, fans
+from derive.starts import distribution, fans
 
 Z = np.array([-2.5, -0.3, 0.0, 0.4, 1.7])
 TEXTBOOK = {
@@ -140,6 +141,10 @@ batch n
 input X : [n, d]
 input V : [d, n]
 input t : [n] labels(v)
+const half = 1/2
+init wide(a) = a*z/sqrt(fan_in)
+init turned() = 1 - u
+init mirrored() = 2*half - 2*z
 param W : [d, h] ~ {init}
 param U : [h, d] ~ {init}
 param E : [v, h] ~ {init}
@@ -174,6 +179,14 @@ def test_fans_follow_from_the_use_of_a_parameter():
         ("glorot_normal()", "normal", (0, np.sqrt(2 / 8))),
         ("he_uniform()", "uniform", (-np.sqrt(6 / 5), np.sqrt(6 / 5))),
         ("he_normal()", "normal", (0, np.sqrt(2 / 5))),
+        ("lecun_uniform()", "uniform", (-np.sqrt(3 / 5), np.sqrt(3 / 5))),
+        ("lecun_normal()", "normal", (0, np.sqrt(1 / 5))),
+        ("bernoulli(0.9)", "bernoulli", (0.9,)),
+        ("normal(0, sqrt(2/(d+h)))", "normal", (0, np.sqrt(2 / 8))),
+        ("uniform(1, -half)", "uniform", (-0.5, 1)),
+        ("wide(3)", "normal", (0, 3 / np.sqrt(5))),
+        ("turned()", "uniform", (0, 1)),
+        ("mirrored()", "normal", (1, 2)),
     ],
 )
 def test_distributions(init, kind, values):
@@ -185,10 +198,11 @@ def test_distributions(init, kind, values):
         np.testing.assert_allclose(numbers, values)
 
 
-def test_every_initializer_declares_what_its_kind_takes():
-    takes = {"constant": 1, "normal": 2, "uniform": 2, "bernoulli": 1}
-    for declared in INITIALIZERS.values():
-        assert len(declared.expressions) == takes[declared.kind]
+def test_every_initializer_of_the_catalogue_is_a_known_distribution():
+    for name, declared in initializers.catalogue().items():
+        given = "1/3" if set(declared.function.parameters) - set(declared.defaults) else ""
+        program = read(parse(NET.format(init=f"{name}({given})")))
+        assert distribution(program, program.tensor("W"))[0] in ("constant", "normal", "uniform", "bernoulli")
 
 
 def number(e, table):

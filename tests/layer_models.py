@@ -7,9 +7,16 @@ from derive.language.definitions import layer
 from derive.library.layers import LAYERS
 
 # What a use gives: sizes by their names; a letter that is not here is the next of the primes.
-SIZES = {"heads": "2", "width": "3", "pieces": "3", "k": "2", "f": "tanh"}
+SIZES = {"heads": "2", "groups": "2", "width": "3", "pieces": "3", "k": "2", "f": "tanh"}
 PRIMES = (3, 5, 2, 7, 11, 13)
-EXTENTS = {"conv2d": {"s": 7, "t": 5}, "batch_norm": {"n": 11}, "embedding": {"v": 11}, "transformer_block": {"d": 2}}
+EXTENTS = {
+    "conv2d": {"s": 7, "t": 5},
+    "batch_norm": {"n": 11},
+    "embedding": {"v": 11},
+    "transformer_block": {"d": 2},
+    "group_norm": {"c": 6},
+    "multi_head_attention": {"d": 6},
+}
 OPEN = {"instance_norm": 7}  # the axis in the place of `..`
 GIVEN = {"multi_head_attention": "x / 4"}  # a softmax that is not saturated
 LABELS = {"embedding": {"t": "v"}}  # inputs that are integers, and the size that they stay below

@@ -236,6 +236,7 @@ class Expansion:
         renaming = Renaming(block, {}, target.index, values, call.span, catalogue=known.catalogue)
         renaming.hidden = {} if known.catalogue else ChainMap(self.outside.hidden, self.stems_made)
         open_axes = self.match(known, renaming, values, bound)
+        renaming.open_axes = tuple(extent_syntax(e, call.span) for e in open_axes or ())
         for name, default in known.optional.items():
             if name not in values:
                 values[name] = renaming.visit(default)

@@ -61,10 +61,12 @@ def _extent(names: Names, letters: Mapping[str, Expr], node: tree.Expr) -> Expr:
                 _extent(names, letters, first),
                 *(mul(1 if op == "+" else -1, _extent(names, letters, x)) for op, x in rest),
             )
-        case tree.Chain(first, rest) if all(op == "*" for op, _ in rest):
-            return mul(_extent(names, letters, first), *(_extent(names, letters, x) for _, x in rest))
-        case tree.Chain(_, rest) if any(op == "/" for op, _ in rest):
-            raise SourceError("an extent is an integer polynomial: it is not divided", node.span)
+        case tree.Chain(first, rest) if all(op in "*/" for op, _ in rest):
+            found = _extent(names, letters, first)
+            for op, x in rest:
+                other = _extent(names, letters, x)
+                found = mul(found, other) if op == "*" else _divided(found, other, node)
+            return found
         case tree.Power(base, tree.Number(value)) if value.denominator == 1 and 0 <= value < 100:
             return _small(power(_extent(names, letters, base), num(value)), node)
         case tree.CallExpr("floor", (tree.Argument(tree.Chain(first, rest), None),)) if rest[-1][0] == "/":
@@ -76,6 +78,20 @@ def _extent(names: Names, letters: Mapping[str, Expr], node: tree.Expr) -> Expr:
     )
 
 
+def _divided(above: Expr, below: Expr, node: tree.Expr) -> Expr:
+    """A quotient, which has to be exact whatever the extents are."""
+    room, step = polynomial(above), polynomial(below)
+    found = whole_steps(room, step) if not isinstance(step, Num) or step.value > 0 else None
+    if found is None or polynomial(mul(found, step)) != room:
+        quotient = f"{_bracketed(room)}/{_bracketed(step)}"
+        raise SourceError(
+            f"an extent is an integer polynomial, not divided unless the quotient is one: {quotient} is not",
+            node.span,
+            hint="floor(a/b) rounds down, where that is one",
+        )
+    return found
+
+
 def _rounded_down(
     names: Names, letters: Mapping[str, Expr], above: tree.Expr, below: tree.Expr, node: tree.Expr
 ) -> Expr:
@@ -85,10 +101,14 @@ def _rounded_down(
         raise SourceError(f"an extent is divided by a number that is at least 1, not by {step}", node.span)
     found = whole_steps(room, step)
     if found is None:
-        quotient = f"({show_extent(room)})/{show_extent(step)}"
+        quotient = f"{_bracketed(room)}/{_bracketed(step)}"
         hint = "write the extents as numbers, or as multiples: dims m = 14, and 2*m for what is halved"
         raise SourceError(f"{quotient} rounded down is no polynomial in dims", node.span, hint=hint)
     return found
+
+
+def _bracketed(e: Expr) -> str:
+    return f"({show_extent(e)})" if isinstance(e, Add) else show_extent(e)
 
 
 def _small(e: Expr, node: tree.Expr) -> Expr:

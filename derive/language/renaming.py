@@ -77,7 +77,7 @@ class Renaming:
 
     ``paths`` are what the names of blocks within the block begin with. ``letters`` are the bound letters that must be
     called otherwise, ``hidden`` the tensors of the model, which a block does not read unless they are given to it.
-    ``dots`` are the letters that `..` stands for, None where that is not known. Of a block of the catalogue every node
+    ``dots`` are the letters that `..` stands for, None where that is not known; ``open_axes`` their extents. Of a block of the catalogue every node
     stands where the block is used.
     """
 
@@ -94,6 +94,7 @@ class Renaming:
         self.block, self.names, self.index, self.values, self.used = block, names, index, values, used
         self.catalogue = catalogue
         self.dots: tuple[str, ...] | None = None
+        self.open_axes: tuple[tree.Expr, ...] = ()
         self.letters: Mapping[str, str] = {}
         self.hidden: Mapping[str, Span | None] = {}
         self.paths: Mapping[str, str] = {}
@@ -113,7 +114,12 @@ class Renaming:
         outer, self._use = self._use, None if self.used is None else Use(self.used, silent=self.catalogue)
         if isinstance(node, tree.Assignment | tree.Update) and node.places is not None:
             node = replace(node, places=self._opened(node.places) or None)  # without a place it is a number
-        written = replace(rebuilt(node, self.visit), span=self.span(node))
+        if isinstance(node, tree.Declaration) and node.shape is not None and self.dots is not None:
+            axes = ([*self.open_axes] if isinstance(a, tree.Dots) else [self.visit(a)] for a in node.shape)
+            shape: tuple[tree.Expr, ...] | None = tuple(a for part in axes for a in part)
+            written = replace(rebuilt(replace(node, shape=None), self.visit), shape=shape, span=self.span(node))
+        else:
+            written = replace(rebuilt(node, self.visit), span=self.span(node))
         if self._use is not None:
             self._use.line = text(tree.Tree((written,))).strip()
         self._use = outer

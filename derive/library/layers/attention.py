@@ -17,7 +17,7 @@ DECLARED = (
         "scaled dot-product attention; with causal=1 place i sees the places up to i only",
     ),
     LayerDecl(
-        "multi_head_attention(x : [.., t, d]; heads, causal = 0, width = floor(d/heads), init = glorot_uniform)",
+        "multi_head_attention(x : [.., t, d]; heads, causal = 0, width = d/heads, init = glorot_uniform)",
         """
         param Wq : [d, heads, width] ~ init()
         param Wk : [d, heads, width] ~ init()

@@ -17,6 +17,17 @@ DECLARED = (
         "h numbers from the d numbers of the last axis, whatever axes stand before it, through f",
     ),
     LayerDecl(
+        "flat_dense(x : [n, ..]; h, f = identity, init = glorot_uniform)",
+        """
+        param W : [.., h] ~ init()
+        param b : [h] ~ zeros()
+        Z[s, j] = sum[..] x[s, ..]*W[.., j] + b[j]
+        A = f(Z)
+        return A
+        """,
+        "h numbers from all numbers of a sample, however many axes they lie along",
+    ),
+    LayerDecl(
         "glu(x : [.., d]; h, f = sigmoid, init = glorot_uniform)",
         """
         param W : [d, h] ~ init()

@@ -54,4 +54,19 @@ DECLARED = (
         """,
         "each channel of each sample with mean 0 and variance 1 over its places",
     ),
+    LayerDecl(
+        "group_norm(x : [n, c, ..]; groups, eps = 1e-5, m = c/groups)",
+        """
+        param g : [c] ~ ones()
+        param b : [c] ~ zeros()
+        mu[s, a:groups] = mean[e:m, ..] x[s, m*a+e, ..]
+        v[s, a:groups] = mean[e:m, ..] (x[s, m*a+e, ..] - mu[s, a])^2
+        M[s, j:c] = sum[a] (mu[s, a] if m*a <= j and j < m*a + m else 0)
+        V[s, j:c] = sum[a] (v[s, a] if m*a <= j and j < m*a + m else 0)
+        H[s, j, ..] = (x[s, j, ..] - M[s, j]) / sqrt(V[s, j] + eps)
+        y[s, j, ..] = g[j]*H[s, j, ..] + b[j]
+        return y
+        """,
+        "the channels of each sample in groups, each with mean 0 and variance 1 over its m channels and all places",
+    ),
 )

@@ -116,6 +116,7 @@ def highway(p):
 
 VALUES = {
     "dense": lambda p: p["x"] @ p["y_W"] + p["y_b"],
+    "flat_dense": lambda p: np.tensordot(p["x"], p["y_W"], 1) + p["y_b"],
     "glu": lambda p: (p["x"] @ p["y_W"] + p["y_b"]) * sigmoid(p["x"] @ p["y_V"] + p["y_c"]),
     "swiglu": lambda p: (sigmoid(p["x"] @ p["y_V"]) * (p["x"] @ p["y_V"]) * (p["x"] @ p["y_W"])) @ p["y_U"],
     "maxout": lambda p: (np.einsum("nk,pkj->npj", p["x"], p["y_W"]) + p["y_b"]).max(axis=1),
@@ -138,6 +139,9 @@ VALUES = {
     "layer_norm": lambda p: normal(p["x"], -1) * p["y_g"] + p["y_b"],
     "rms_norm": lambda p: p["y_g"] * p["x"] / np.sqrt((p["x"] ** 2).mean(axis=-1, keepdims=True) + 1e-6),
     "batch_norm": lambda p: along(p["y_b"])(normal(p["x"], (0, 2)) * p["y_g"][:, None]),
+    "group_norm": lambda p: along(p["y_b"])(
+        normal(p["x"].reshape(len(p["x"]), 2, 3, -1), (2, 3)).reshape(p["x"].shape) * p["y_g"][:, None]
+    ),
     "instance_norm": lambda p: along(p["y_b"])(normal(p["x"], 2) * p["y_g"][:, None]),
     "attention": lambda p: attend(p["q"], p["k"], p["v"]),
     "multi_head_attention": lambda p: heads(p["x"] / 4, p),

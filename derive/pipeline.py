@@ -12,6 +12,7 @@ from derive.chain_rule import pullback, pushforward
 from derive.errors import GradcError
 from derive.expr import ONE, ZERO, compare, mul
 from derive.hoist import hoist
+from derive.order import ordered
 from derive.prepare import prepare
 from derive.program import Equation, Program, Tensor, letters_for, needed
 from derive.simplify import Report, simplify
@@ -109,7 +110,7 @@ def completed(
     """The derivation whose simplified program is ``formulas``: what is left is to make it stable."""
     stable, notes = stabilize(formulas)
     results = tuple(bar for _, bar in formulas.gradients)
-    stable = _pruned(hoist(stable), results)
+    stable = _pruned(ordered(hoist(stable)), results)
     return Derivation(source, raw or formulas, formulas, stable, results, report, tuple(notes), prepared)
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 
 from derive.expr import Access, Add, Call, Expr, Num, Pow, Reduce, power
 from derive.hoist import Namer, guarded, hoist, is_scale, map_branches, ordered_letters, standard
+from derive.order import ordered
 from derive.program import Equation, Program
 from derive.rewrite import accesses, map_children, walk
 
@@ -47,7 +48,7 @@ def prepare(program: Program) -> Program:
 
     for equation in expanded.equations:
         emit(equation)
-    return hoist(expanded.with_equations(out))
+    return ordered(hoist(expanded.with_equations(out)))
 
 
 def unfold(e: Expr) -> Expr:

@@ -6,7 +6,7 @@ gives it the shape of a file and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from codegen.naming import names_of
 from codegen.noise import drawn
 from codegen.plan import plan
 from codegen.schedule import copies, schedule
-from codegen.steps import Gemm, Part, Step, parts_of
+from codegen.steps import Gemm, Part, RoundParts, Step, parts_of
 from codegen.targets import Target
 from codegen.targets.shapes import Shapes
 from codegen.updates import update_of
@@ -25,10 +25,12 @@ from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import Expr, Reduce
 from derive.notation import source_line
-from derive.program import Equation, Program, Tensor, reads
+from derive.program import Equation, Program, Tensor, needed, reads
 from derive.rewrite import walk
 from derive.starts import distribution
 from derive.training import unread
+
+_INFERENCE = ("forward", "evaluation")
 
 
 def context(
@@ -55,11 +57,13 @@ def context(
         slices.append(Slice(t, offset, size))
         offset += size
     setting = Setting(program, dtype, names, extents, sizes, tuple(slices), _Comments(program, formulas))
-    functions = _functions(program, target, inference[0] if inference else None)
+    functions = _functions(program, target, sizes, inference[0] if inference else None)
     other = setting if inference is None else _other(setting, *inference)
+    for role, function in functions.items():
+        (other if role in _INFERENCE else setting).comment.also(function.slices)  # type: ignore[attr-defined]
     kernels = {}
     for role, function in functions.items():
-        its = other if role in ("forward", "evaluation") else setting
+        its = other if role in _INFERENCE else setting
         its.comment.start()  # type: ignore[attr-defined]
         kernels[role] = target.kernel(function, its)
     update = update_of(program, slices, extents) if _trains(program, functions) else None
@@ -105,6 +109,11 @@ class _Comments:
         self.formulas = formulas
         self.order = [e.out for e in program.equations]
         self.shown: set[Tensor] = set()
+        self.slices: dict[Tensor, Tensor] = {}
+
+    def also(self, slices: Mapping[Tensor, Tensor]) -> None:
+        """Slices of tensors in the rounds of a recurrence; the formula is that of the tensor."""
+        self.slices.update(slices)
 
     def start(self) -> None:
         """A new function begins."""
@@ -112,12 +121,16 @@ class _Comments:
 
     def __call__(self, step: Step | Part) -> list[str]:
         found = [step] if isinstance(step, Part) else parts_of(step)
-        origins = {p.origin.out: p.origin for p in found}
+        origins = {self.slices.get(p.origin.out, p.origin.out): p.origin for p in found}
         new = [t for t in self.order if t in origins and t not in self.shown]
         self.shown.update(new)
         if not new:
             return ["", f"# {', '.join(t.name for t in origins)}, from the parts above"]
-        return ["", *(f"# {formula(origins[t], self.formulas)}{_line(origins[t])}" for t in new)]
+        lines = []
+        for t in new:
+            text = self.formulas.get(t) or formula(origins[t], self.formulas)
+            lines.append(f"# {' '.join(text.split())}{_line(origins[t])}")
+        return ["", *lines]
 
 
 def formula(equation: Equation, formulas: Mapping[Tensor, str]) -> str:
@@ -138,20 +151,23 @@ def _other(setting: Setting, program: Program, formulas: Mapping[Tensor, str]) -
     return replace(setting, program=program, names=names, comment=_Comments(program, formulas))
 
 
-def _functions(program: Program, target: Target, inference: Program | None) -> dict[str, Function]:
+def _functions(
+    program: Program, target: Target, sizes: Mapping[str, int], inference: Program | None
+) -> dict[str, Function]:
     """The functions of the module: what is wanted from each, scheduled and planned."""
     out: dict[str, Function] = {}
     used = inference or program
     outputs = used.outputs or unread(used)
     if outputs:
-        out["forward"] = _function("_forward", used, target, outputs, (), None)
+        out["forward"] = _function("_forward", used, target, sizes, outputs, (), None)
     if program.objective is not None:
-        out["loss"] = _function("_loss", program, target, (), (), program.objective)
+        out["loss"] = _function("_loss", program, target, sizes, (), (), program.objective)
         if inference is not None:
-            out["evaluation"] = _function("_evaluation", inference, target, (), (), inference.objective)
+            out["evaluation"] = _function("_evaluation", inference, target, sizes, (), (), inference.objective)
         if program.gradients:
             after = [after for _, after in program.updates]
-            out["step"] = _function("_loss_and_grad", program, target, after, program.gradients, program.objective)
+            pairs, goal = program.gradients, program.objective
+            out["step"] = _function("_loss_and_grad", program, target, sizes, after, pairs, goal)
     return out
 
 
@@ -159,6 +175,7 @@ def _function(
     name: str,
     program: Program,
     target: Target,
+    sizes: Mapping[str, int],
     outputs: Iterable[Tensor],
     gradients: Iterable[tuple[Tensor, Tensor]],
     objective: Tensor | None,
@@ -171,24 +188,34 @@ def _function(
     assert not twice, "each variable has a cotangent of its own"
     goal = stands[objective] if objective else None
     wanted = [*(stands[t] for t in results), *(stands[g] for _, g in pairs), *([goal] if goal else [])]
-    parts = schedule(whole, wanted, frozenset(target.functions))
-    order: list[Part | Gemm] = []
-    for part in parts:
-        product = contraction(part)
-        order += [part] if product is None else [*product[0], product[1]]
+    parts = schedule(whole, wanted, frozenset(target.functions), sizes)
     return Function(
         name,
-        _inputs(program, parts),
+        _inputs(program, needed(whole, wanted)),
         tuple(stands[t] for t in results),
         tuple((t, stands[g]) for t, g in pairs if t.kind == "param"),
         goal,
-        tuple(order),
+        tuple(_with_products(parts)),
         plan(parts, wanted),
     )
 
 
-def _inputs(program: Program, parts: Iterable[Part]) -> tuple[Tensor, ...]:
-    """The data that parts read; where they only count samples, the first data that has samples."""
+def _with_products(parts: Iterable[Part | RoundParts]) -> Iterator[Part | RoundParts | Gemm]:
+    """The parts, with those that are matrix products taken apart."""
+    for part in parts:
+        if isinstance(part, RoundParts):
+            yield part.each(_with_products)
+            continue
+        product = contraction(part)
+        if product is None:
+            yield part
+        else:
+            yield from product[0]
+            yield product[1]
+
+
+def _inputs(program: Program, parts: Iterable[Equation]) -> tuple[Tensor, ...]:
+    """The data that equations read; where they only count samples, the first data that has samples."""
     read = {t for p in parts for t in reads(p.body)}
     data = program.data
     bound = [b for p in parts for x in walk(p.body) if isinstance(x, Reduce) for b in x.binders]

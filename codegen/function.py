@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from codegen.naming import Names
 from codegen.plan import Plan
-from codegen.steps import Gemm, Part, Step
+from codegen.steps import Gemm, Part, RoundParts, Step
 from derive.expr import Expr
 from derive.functions import Parameter
 from derive.program import OptimizerCall, Program, Tensor
@@ -41,8 +41,13 @@ class Function:
     outputs: tuple[Tensor, ...]
     gradients: tuple[tuple[Tensor, Tensor], ...]
     returned: Tensor | None
-    order: tuple[Part | Gemm, ...]
+    order: tuple[Part | RoundParts | Gemm, ...]
     plan: Plan
+
+    @property
+    def slices(self) -> dict[Tensor, Tensor]:
+        """Of which tensor of the program each slice in a recurrence is a round."""
+        return {s: t for item in self.order if isinstance(item, RoundParts) for s, t in item.slices.items()}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ and a place in one workspace for every tensor that needs memory, reused as soon 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from codegen.contract import contraction
 from codegen.lower import lower, merge
@@ -16,10 +16,13 @@ from codegen.steps import (
     Nest,
     Node,
     Part,
+    RoundParts,
+    Rounds,
     Step,
     Touch,
     Write,
     reads_of,
+    scalars_of,
     touches,
     written_by,
 )
@@ -40,15 +43,32 @@ class Plan:
     shared: Mapping[Tensor, Tensor]
 
 
-def plan(parts: Iterable[Part], results: Iterable[Tensor]) -> Plan:
+def plan(parts: Iterable[Part | RoundParts], results: Iterable[Tensor]) -> Plan:
     """The plan that computes ``parts`` and leaves ``results`` behind."""
     kept, steps = frozenset(results), fuse(parts)
-    done = [localized(s, k, steps, kept) if isinstance(s, Nest) else s for k, s in enumerate(steps)]
-    return allocate(done, kept)
+    return allocate(_localized(steps, kept), kept)
 
 
-def fuse(parts: Iterable[Part]) -> list[Step]:
-    """Parts in steps; a nest joins an earlier one where everything it reads is there by then."""
+def _localized(steps: Sequence[Step], kept: frozenset[Tensor]) -> list[Step]:
+    """The steps with what one nest alone needs in local variables; so in every round of a loop."""
+    done: list[Step] = []
+    for k, step in enumerate(steps):
+        if isinstance(step, Nest):
+            done.append(localized(step, k, steps, kept))
+        elif isinstance(step, Rounds):
+            inner = [s for block in step.blocks for s in block.items]
+            found = iter(_localized(inner, kept | set(step.sources)))
+            done.append(_as_steps(step.each(lambda items, found=found: [next(found) for _ in items])))  # type: ignore[misc]
+        else:
+            done.append(step)
+    return done
+
+
+def fuse(parts: Iterable[Part | RoundParts], strided: frozenset[Tensor] = frozenset()) -> list[Step]:
+    """Parts in steps; a nest joins an earlier one where everything it reads is there by then.
+
+    Into ``strided`` memory, a slice across another axis than the first, no product writes.
+    """
     steps: list[Step] = []
 
     def place(part: Part) -> None:
@@ -69,7 +89,12 @@ def fuse(parts: Iterable[Part]) -> list[Step]:
         steps.append(Nest(nodes))
 
     for part in parts:
-        product = contraction(part)
+        if isinstance(part, RoundParts):
+            across = frozenset(v.tensor for b in part.blocks for v in b.views if v.axis)
+            fused = part.each(lambda items, across=across: fuse(items, across))  # type: ignore[misc]
+            steps.append(_as_steps(fused))
+            continue
+        product = contraction(part) if part.out not in strided else None
         if product is None:
             place(part)
         else:
@@ -77,6 +102,11 @@ def fuse(parts: Iterable[Part]) -> list[Step]:
                 place(made)
             steps.append(product[1])
     return steps
+
+
+def _as_steps(loop: RoundParts) -> Rounds:
+    """The loop, once its items are steps."""
+    return Rounds(**{f.name: getattr(loop, f.name) for f in fields(loop)})
 
 
 def localized(nest: Nest, position: int, steps: Sequence[Step], kept: frozenset[Tensor]) -> Nest:
@@ -147,15 +177,16 @@ def _redirected(node: Node, old: Access, new: Access) -> Node:
 def allocate(steps: list[Step], kept: frozenset[Tensor]) -> Plan:
     """A piece of the workspace for every tensor that is neither kept elsewhere nor in a local variable."""
     last: dict[Tensor, int] = {}
+    lies_in = {v.tensor: v.source for step in steps if isinstance(step, Rounds) for v in step.after}
     for k, step in enumerate(steps):
         for t in (*reads_of(step), *written_by(step)):
-            last[t] = k
+            last[lies_in.get(t, t)] = k
     slots: list[tuple[str, Expr]] = []
     places: dict[Tensor, int] = {}
     shared: dict[Tensor, Tensor] = {}
     free: list[int] = []
     for k, step in enumerate(steps):
-        scalars = step.scalars if isinstance(step, Nest) else frozenset()
+        scalars = scalars_of(step)
         for t in written_by(step):
             if t in places or t in kept or t in scalars:
                 continue

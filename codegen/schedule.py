@@ -6,25 +6,42 @@ part is either pointwise or one reduction of something pointwise. Letters are ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from codegen.steps import Part
+from codegen.rounds import Loop, Prefixes, filled_in_place
+from codegen.steps import Part, RoundParts
 from derive.expr import Access, Add, Call, Expr, Letter, Reduce, add, fresh_like, mul, reduce_
 from derive.hoist import is_scale
-from derive.program import Equation, Program, Tensor, letters_for, needed
+from derive.program import Equation, Program, Tensor, letters_for, needed, reads
+from derive.recurrence import Recurrence, blocks
 from derive.rewrite import factors, map_children, substitute
 
 
-def schedule(program: Program, wanted: Iterable[Tensor], known: frozenset[str]) -> tuple[Part, ...]:
-    """The parts that compute ``wanted``, each after what it reads.
+def schedule(
+    program: Program, wanted: Iterable[Tensor], known: frozenset[str], sizes: Mapping[str, int] | None = None
+) -> tuple[Part | RoundParts, ...]:
+    """The parts that compute ``wanted``, each after what it reads; those of a recurrence as one loop.
 
-    ``known`` names the functions that the target has of its own; other calls stand for their definition.
+    ``known`` names the functions that the target has of its own; other calls stand for their definition. Under
+    ``sizes`` it is known in which rounds a condition of a recurrence holds.
     """
-    parts: list[Part] = []
-    for equation in needed(program, wanted):
-        for part in split(equation.with_body(expand(equation.body, known))):
-            parts.append(freshened(part))
-    return tuple(parts)
+
+    def parts_of(equation: Equation) -> list[Part]:
+        return [freshened(part) for part in split(equation.with_body(expand(equation.body, known)))]
+
+    kept = frozenset(wanted)
+    order = blocks(needed(program, kept))
+    found = filled_in_place(order, kept)
+    prefixes = Prefixes(found)
+    out: list[Part | RoundParts] = []
+    for block in order:
+        if isinstance(block, Recurrence):
+            others = (e for b in order if b is not block for e in (b.equations if isinstance(b, Recurrence) else (b,)))
+            outside = kept.union(*(reads(e.body) for e in others))
+            out.append(Loop(block, found, outside, sizes or {}, parts_of).parts())
+        else:
+            out += parts_of(prefixes.read(block))
+    return tuple(prefixes.after(p) if isinstance(p, RoundParts) else p for p in out)
 
 
 def expand(e: Expr, known: frozenset[str]) -> Expr:

@@ -6,8 +6,9 @@ it is pointwise, and every access says by its places where it reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from derive.expr import Access, Expr, Letter
 from derive.program import Equation, Tensor
@@ -82,7 +83,68 @@ class Nest:
     scalars: frozenset[Tensor] = frozenset()
 
 
-Step = Gemm | Nest
+@dataclass(frozen=True)
+class View:
+    """``tensor`` is ``source`` at ``place`` of ``axis``; of a vector it keeps an axis of one place.
+
+    Where the place is a pair, it is what stands from one place up to another.
+    """
+
+    tensor: Tensor
+    source: Tensor
+    axis: int
+    place: Expr | tuple[Expr | None, Expr | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """Parts (later: steps) of a round, on views, where its ``condition`` holds."""
+
+    condition: Expr
+    views: tuple[View, ...]
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RoundParts:
+    """``for letter in range(first, last)``, or backwards where ``step`` is -1.
+
+    ``before`` stands before the loop; views of what it filled stand ``after`` it. ``slices`` says of which tensor of
+    the program each slice is a round.
+    """
+
+    letter: Letter
+    step: int
+    range: tuple[Expr, Expr]
+    before: tuple[Rounded, ...]
+    rounds: tuple[Rounded, ...]
+    after: tuple[View, ...]
+    slices: Mapping[Tensor, Tensor]
+
+    @property
+    def blocks(self) -> tuple[Rounded, ...]:
+        """What stands before the loop, then the rounds."""
+        return self.before + self.rounds
+
+    def each(self, function: Callable[[tuple[Any, ...]], Iterable[Any]]) -> RoundParts:
+        """The same with other items."""
+        before, rounds = (
+            tuple(replace(b, items=tuple(function(b.items))) for b in blocks) for blocks in (self.before, self.rounds)
+        )
+        return replace(self, before=before, rounds=rounds)
+
+    @property
+    def sources(self) -> dict[Tensor, Tensor]:
+        """Where a view lies in memory."""
+        return {v.tensor: v.source for b in self.blocks for v in b.views}
+
+
+@dataclass(frozen=True, eq=False)
+class Rounds(RoundParts):
+    """`RoundParts` whose items are steps."""
+
+
+Step = Gemm | Nest | Rounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +193,8 @@ def reads_of(step: Step) -> list[Tensor]:
     """The tensors that a step reads from memory."""
     if isinstance(step, Gemm):
         return [step.left.tensor, step.right.tensor]
+    if isinstance(step, Rounds):
+        return _from_memory(step, reads_of)
     return list(dict.fromkeys(t.access.tensor for t in touches(step.body) if not t.writes))
 
 
@@ -138,11 +202,27 @@ def written_by(step: Step) -> list[Tensor]:
     """The tensors that a step writes."""
     if isinstance(step, Gemm):
         return [step.out.tensor]
+    if isinstance(step, Rounds):
+        return _from_memory(step, written_by)
     return list(dict.fromkeys(w.target.tensor for w in writes_in(step.body)))
+
+
+def scalars_of(step: Step) -> frozenset[Tensor]:
+    """The tensors that live in local variables of a step."""
+    if isinstance(step, Rounds):
+        return frozenset().union(*(scalars_of(inner) for b in step.blocks for inner in b.items))
+    return step.scalars if isinstance(step, Nest) else frozenset()
 
 
 def parts_of(step: Step) -> list[Part]:
     """The parts that a step computes."""
     if isinstance(step, Gemm):
         return [step.part]
+    if isinstance(step, Rounds):
+        return [p for b in step.blocks for inner in b.items for p in parts_of(inner)]
     return list(dict.fromkeys(w.part for w in writes_in(step.body)))
+
+
+def _from_memory(step: Rounds, touched: Callable[[Step], list[Tensor]]) -> list[Tensor]:
+    sources = step.sources
+    return list(dict.fromkeys(sources.get(t, t) for b in step.blocks for inner in b.items for t in touched(inner)))

@@ -239,9 +239,9 @@ def _collect(p: Partial, letters: tuple[Letter, ...], upstream: Expr, shifted: b
     In a recurrence also those on ``shifted`` ones: what round t contributes is read at t, not found by a sum over all.
     """
     places = p.access.places
-    names = [x.hint if isinstance(x, Letter) else "k" for x in places]
-    own = letters_for(p.access.tensor.axes, dict(enumerate(names)))
     rest = [*letters, *p.summed]
+    near = [x if isinstance(x, Letter) else next((y for y in rest if shift(x, y)), None) for x in places]
+    own = letters_for(p.access.tensor.axes, {k: "k" if x is None else x.hint for k, x in enumerate(near)})
     table: dict[Expr, Expr] = {}
     masks: list[Expr] = []
     for place, letter in zip(places, own, strict=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from derive.deltas import bounds, is_place
-from derive.expr import ZERO, Access, Compare, Expr, Mul, Select, add, mul, negate
+from derive.expr import ZERO, Access, Compare, Expr, Mask, Mul, Select, add, mul, negate
 from derive.shapes import never_negative, size
 
 Facts = tuple[Expr, ...]
@@ -43,6 +43,11 @@ def leaving(e: Expr, sizes: Mapping[str, int], facts: Facts = ()) -> Iterator[tu
         yield from leaving(e.mask, sizes, facts)
         yield from leaving(e.chosen, sizes, facts + _facts(e.mask))
         yield from leaving(e.other, sizes, facts + _facts(negate(e.mask)))
+        return
+    if isinstance(e, Mul):
+        held = facts + tuple(f for m in e.args if isinstance(m, Mask) for f in _facts(m))
+        for c in e.args:
+            yield from leaving(c, sizes, facts if isinstance(c, Mask) else held)
         return
     if isinstance(e, Access):
         for axis, (place, extent) in enumerate(zip(e.places, e.tensor.axes, strict=True)):

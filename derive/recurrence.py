@@ -132,24 +132,27 @@ def recurrence(group: Sequence[Equation]) -> Recurrence:
     names = ", ".join(e.out.name for e in group)
     for letter in group[0].letters:
         letters = _aligned(group, within, {group[0].out: letter})
-        if letters is not None:
-            break
-    else:
-        raise GradcError(f"{names}: defined by way of itself, and not along an axis; a recurrence reads itself at t "
-                         "where it defines t+1")  # fmt: skip
-    shifts: dict[tuple[Tensor, Tensor], set[int]] = {}
-    for e in group:
-        for a in within[e.out]:
-            at = next(k for d in group if d.out is a.tensor for k, x in enumerate(d.letters) if x == letters[a.tensor])
-            distance = shift(a.places[at], letters[e.out])
-            assert distance is not None
-            shifts.setdefault((e.out, a.tensor), set()).add(distance)
-    signs = {1 if d > 0 else -1 for ds in shifts.values() for d in ds if d}
-    if len(signs) > 1:
-        raise GradcError(f"{names}: a recurrence along one axis reads both earlier and later places")
-    ordered = _round(group, {pair for pair, ds in shifts.items() if 0 in ds})
-    if ordered is None or not signs:
-        raise GradcError(f"{names}: defined by way of itself at the same place")
+        found = None if letters is None else _along(group, within, letters)
+        if found is not None:
+            return found
+    raise GradcError(
+        f"{names}: defined by way of itself, and not along an axis; a recurrence reads at t, or at one earlier place, "
+        "where it defines t+1"
+    )
+
+
+def _along(
+    group: Sequence[Equation], within: Mapping[Tensor, list[Access]], letters: Mapping[Tensor, Letter]
+) -> Recurrence | None:
+    """The recurrence along these letters; None where places before and after are read, or the same one in a circle."""
+    axis = {e.out: e.letters.index(letters[e.out]) for e in group}
+    distances = {
+        (e.out, a.tensor, shift(a.places[axis[a.tensor]], letters[e.out])) for e in group for a in within[e.out]
+    }
+    signs = {1 if d > 0 else -1 for _, _, d in distances if d}
+    ordered = _round(group, {(a, b) for a, b, d in distances if d == 0})
+    if len(signs) != 1 or ordered is None:
+        return None
     return Recurrence(tuple(ordered), letters, -signs.pop())
 
 

@@ -12,7 +12,9 @@ from fractions import Fraction
 from typing import ClassVar
 
 from codegen.common import numeric
+from codegen.steps import RoundParts, View
 from derive.expr import (
+    ZERO,
     Access,
     Add,
     Call,
@@ -27,6 +29,7 @@ from derive.expr import (
     Num,
     Pow,
     Select,
+    add,
     mul,
     negate,
     split_coefficient,
@@ -97,6 +100,26 @@ class ScalarPrinter:
         """An integer-valued expression: a place, an extent, a count."""
         text, level = self._integer(e)
         return wrapped(text, level, needed)
+
+    def counted(self, loop: RoundParts) -> str:
+        """The rounds of a recurrence, in their order."""
+        first, last = loop.range
+        if loop.step < 0:
+            return f"range({self.integer(add(last, -1))}, {self.integer(add(first, -1))}, -1)"
+        return (
+            f"range({self.integer(last)})" if first == ZERO else f"range({self.integer(first)}, {self.integer(last)})"
+        )
+
+    def cut(self, view: View) -> str:
+        """The brackets that take a slice; a vector keeps its axis, so that the slice can be written to."""
+        place = view.place
+        if not isinstance(place, tuple) and view.source.rank == 1:
+            place = (place, add(place, 1))
+        if isinstance(place, tuple):
+            text = ":".join("" if end is None else self.integer(end, ATOM) for end in place)
+        else:
+            text = self.integer(place)
+        return f"[{':, ' * view.axis}{text}]"
 
     def condition(self, e: Expr, needed: int = CHOICE) -> str:
         """A mask as a condition."""

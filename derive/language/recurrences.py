@@ -109,6 +109,7 @@ class Recurrences:
                 r.sites.append(Site(whole, k, False, p.span))
             ranges.append(r)
         value = self.elab.value(node.value, Scope({r.name: r for r in ranges}))
+        self._as_many_rounds(ranges[axis])
         letters, body = self._written(ranges, value, node)
         start = [s.extent for s in known.letters]
         rest = [s.extent for k, s in enumerate(letters) if k != axis]
@@ -164,6 +165,18 @@ class Recurrences:
         for name, known in self.open.items():
             hint = f"add its other line: {name}[t+1, …] = …"
             raise SourceError(f"{name} starts here and never goes on", known.span, hint=hint)
+
+    def _as_many_rounds(self, t: Range) -> None:
+        """Where only other recurrences say how far t runs, the rounds are theirs: places that start count for none."""
+        rounds = [s for s in t.sites if s.value.tensor in self.elab.ahead and self._recurs(s)]
+        if t.extent is None and rounds and len(rounds) == len(t.sites) and not t.affine:
+            t.extent = add(rounds[0].extent, -1)
+            t.sites = [s for s in t.sites if s not in rounds]
+
+    def _recurs(self, site: Site) -> bool:
+        """Whether a letter stands on the axis along which a tensor recurs."""
+        after = self.elab.ahead[site.value.tensor] if site.value.tensor else None
+        return after is not None and after.ahead is not None and after.ahead[1] == site.axis
 
     # --- letters -------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from derive.contract import NoFormError
 from derive.digits import digits, flat
 from derive.expr import (
     ONE,
+    ZERO,
     Access,
     Add,
     Call,
@@ -27,6 +28,7 @@ from derive.expr import (
     Pow,
     Reduce,
     Select,
+    add,
     mul,
     num,
     power,
@@ -35,7 +37,7 @@ from derive.expr import (
 from derive.lift import without_units
 from derive.notation.style import ATOM, CHAIN, FLIPPED, TIGHT, Piece, Style
 from derive.program import Equation, reads
-from derive.rewrite import factors
+from derive.rewrite import factors, map_children, substitute
 
 
 class IndexPrinter:
@@ -43,8 +45,12 @@ class IndexPrinter:
 
     def __init__(self, style: Style, equation: Equation) -> None:
         self.style = style
-        self.left: Expr = equation.left
-        self.body = equation.body
+        start = start_of(equation)
+        self.left: Expr = ahead(equation.left) if start is None else equation.left
+        self.body = ahead(equation.body)
+        if start is not None:
+            letter, self.body = start
+            self.left = substitute(self.left, {letter: ZERO})
         # Along an axis of literal extent 1 the only place is 0; a position there is left as it is.
         with contextlib.suppress(NoFormError):
             self.left, self.body = without_units(self.left), without_units(self.body)
@@ -163,6 +169,25 @@ def _counted(e: Expr) -> Expr:
     """A place to which several letters count as it is read: (i·b + j)·c + k."""
     letters = digits(e)
     return e if letters is None else flat(letters, (a.extent for a in letters))
+
+
+def start_of(equation: Equation) -> tuple[Letter, Expr] | None:
+    """Where a recurrence starts: the letter that is 0 there, and the start; elsewhere its rounds fill it."""
+    match equation.body:
+        case Select(mask=Compare(op="==", left=left, right=Letter() as letter), chosen=chosen, other=Access() as other):
+            after = other.tensor.ahead
+            if left == ZERO and after is not None and after[0] is equation.out:
+                return letter, chosen
+    return None
+
+
+def ahead(e: Expr) -> Expr:
+    """``e`` with what a round of a recurrence finds written as the tensor that it is found for: H[t+1]."""
+    e = map_children(e, ahead)
+    if isinstance(e, Access) and e.tensor.ahead is not None:
+        whole, axis = e.tensor.ahead
+        return whole.at((*e.places[:axis], add(e.places[axis], 1), *e.places[axis + 1 :]))
+    return e
 
 
 def linked(parts: list[Expr]) -> list[Expr]:

@@ -19,7 +19,7 @@ from derive.notation.shape_line import with_shapes
 from derive.notation.unicode import UnicodeStyle
 from derive.notation.wrapping import wrapped
 from derive.primes import Primes
-from derive.program import Equation, Program, Tensor
+from derive.program import Equation, Program, Tensor, reads
 
 FORMS = ("matrix", "index", "latex", "latex-index", "python")
 
@@ -58,7 +58,10 @@ class Notation:
         if equation not in self._forms:
             # What the author wrote is not to be printed through a derivative that it happens to equal.
             derived = equation.out.kind == "cotangent"
-            found = lift(equation, self.primes if derived else None, diagonals=self.diagonals)
+            rounds = any(
+                t.ahead is not None for t in (equation.out, *reads(equation.body))
+            )  # H[t+1] has its place only
+            found = None if rounds else lift(equation, self.primes if derived else None, diagonals=self.diagonals)
             self._forms[equation] = None if found is None else with_common_numbers(found)
         return self._forms[equation]
 

@@ -13,9 +13,9 @@ from fractions import Fraction
 from codegen.common import repeated
 from codegen.naming import Names
 from codegen.plan import Plan
-from codegen.steps import Gemm, Nest, Node, Operand, Step, Write, writes_in
+from codegen.steps import Gemm, Nest, Node, Operand, Rounded, Rounds, Step, Write, writes_in
 from codegen.targets.scalar import SUM, ScalarPrinter
-from derive.expr import Access, mul, split_coefficient
+from derive.expr import ONE, Access, mul, split_coefficient
 from derive.program import Tensor
 
 FUNCTIONS = {
@@ -38,6 +38,7 @@ class NumbaPrinter(ScalarPrinter):
         self.names, self.dtype = names, dtype
         self.scalars: set[Tensor] = set()
         self.wide: set[Tensor] = set()
+        self.strided: set[Tensor] = set()
         self.best: dict[Tensor, str] = {}
 
     def number(self, value: Fraction) -> str:
@@ -57,11 +58,47 @@ class NumbaPrinter(ScalarPrinter):
     def steps(self, plan: Plan, comment: Callable[[Step], list[str]]) -> Iterator[str]:
         """The statements of all steps, each group under its comment."""
         for step in plan.steps:
-            yield from comment(step)
-            if isinstance(step, Gemm):
-                yield self.product(step)
-            else:
-                yield from self.nest(step)
+            yield from self.step(step, comment)
+
+    def step(self, step: Step, comment: Callable[[Step], list[str]]) -> Iterator[str]:
+        """The statements of one step."""
+        if isinstance(step, Rounds):
+            yield from self.rounds(step, comment)
+            return
+        yield from comment(step)
+        if isinstance(step, Gemm):
+            yield self.product(step)
+        else:
+            yield from self.nest(step)
+
+    def rounds(self, step: Rounds, comment: Callable[[Step], list[str]]) -> Iterator[str]:
+        """The loop of a recurrence."""
+        self.strided |= {v.tensor for b in step.blocks for v in b.views if v.axis}
+        for block in step.before:
+            yield from self.block(block, comment)
+        name = self.names.loop(step.letter.hint)
+        self.letters[step.letter] = name
+        yield ""
+        yield f"for {name} in {self.counted(step)}:"
+        for block in step.rounds:
+            for line in self.block(block, comment):
+                yield f"    {line}" if line else ""
+        self.names.release(name)
+        self.strided |= {v.tensor for v in step.after if v.axis}
+        for view in step.after:
+            yield f"{self.names.tensor(view.tensor)} = {self.names.tensor(view.source)}{self.cut(view)}"
+
+    def block(self, block: Rounded, comment: Callable[[Step], list[str]]) -> Iterator[str]:
+        """What happens in a round, where its condition holds."""
+        indent = ""
+        if block.condition != ONE:
+            yield f"if {self.condition(block.condition)}:"
+            indent = "    "
+        for view in block.views:
+            yield f"{indent}{self.names.tensor(view.tensor)} = {self.names.tensor(view.source)}{self.cut(view)}"
+        for inner in block.items:
+            for line in self.step(inner, comment):
+                yield f"{indent}{line}" if line else ""
 
     def nest(self, nest: Nest) -> Iterator[str]:
         """The loops of one nest."""
@@ -137,6 +174,8 @@ class NumbaPrinter(ScalarPrinter):
     def operand(self, o: Operand) -> str:
         """A matrix or vector: the array, its axes grouped, transposed as needed."""
         text = self.names.tensor(o.tensor)
+        if o.tensor in self.strided:
+            text = f"np.ascontiguousarray({text})"
         if len(o.groups) != o.tensor.rank or any(len(g) != 1 for g in o.groups):
             shape = ", ".join(self.integer(mul(*(s.extent for s in g))) for g in o.groups)
             text = f"{text}.reshape(({shape}{',' if len(o.groups) == 1 else ''}))"

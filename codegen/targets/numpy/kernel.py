@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from codegen.function import Function, Kernel, Setting, Update
 from codegen.noise import next_states, row
-from codegen.steps import Gemm
+from codegen.steps import Gemm, Part, RoundParts
 from codegen.targets.numpy.printer import FUNCTIONS, NumpyPrinter
 from codegen.targets.numpy.update import update_lines
 from codegen.targets.shapes import Shapes
@@ -47,10 +47,12 @@ def kernel(function: Function, setting: Setting) -> Kernel:
     return Kernel(function.name, arguments, tuple(lines), leading)
 
 
-def _reads(item: object) -> list[Tensor]:
+def _reads(item: Part | RoundParts | Gemm) -> list[Tensor]:
+    if isinstance(item, RoundParts):
+        return [item.sources.get(t, t) for b in item.blocks for inner in b.items for t in _reads(inner)]
     if isinstance(item, Gemm):
         return [item.left.tensor, item.right.tensor]
-    return reads(item.body)  # type: ignore[attr-defined]
+    return reads(item.body)
 
 
 def epoch(step: Kernel, function: Function, update: Update, setting: Setting) -> Kernel:

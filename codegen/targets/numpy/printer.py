@@ -6,16 +6,16 @@ letters; an access is transposed and given empty axes so that it broadcasts in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
 
 from codegen.lower import branches
 from codegen.naming import Names
-from codegen.steps import Gemm, Operand, Part, Step
+from codegen.steps import Gemm, Operand, Part, Rounded, RoundParts, Step
 from codegen.targets.scalar import ATOM, NOT, PRODUCT, ScalarPrinter, Text
 from derive.deltas import guards_for
 from derive.digits import digits, span
-from derive.expr import Access, Dim, Expr, Letter, Mask, Num, Reduce, Select, mul
+from derive.expr import ONE, Access, Dim, Expr, Letter, Mask, Num, Reduce, Select, mul
 from derive.program import Tensor
 from derive.rewrite import accesses, factors
 from derive.scatter import Landing, landed, landings, once
@@ -37,10 +37,16 @@ class NumpyPrinter(ScalarPrinter):
         self.frame: tuple[Letter, ...] = ()
         self.guarded = False
         self.inlined: dict[Tensor, str] = {}
+        self.views: dict[Tensor, str] = {}
 
-    def lines(self, order: tuple[Part | Gemm, ...], comment: Callable[[Step | Part], list[str]]) -> Iterator[str]:
+    def lines(
+        self, order: Iterable[Part | RoundParts | Gemm], comment: Callable[[Step | Part], list[str]]
+    ) -> Iterator[str]:
         """The statements, each under its comment."""
         for item in order:
+            if isinstance(item, RoundParts):
+                yield from self.rounds(item, comment)
+                continue
             part = item.part if isinstance(item, Gemm) else item
             out = item.out.tensor if isinstance(item, Gemm) else part.out
             text = self.product(item) if isinstance(item, Gemm) else self.part(part)
@@ -48,7 +54,41 @@ class NumpyPrinter(ScalarPrinter):
                 self.inlined[out] = text
                 continue
             yield from comment(part)
-            yield f"{self.names.tensor(out)} = {text}"
+            yield f"{self.views.get(out) or self.names.tensor(out)} = {text}"
+
+    def rounds(self, loop: RoundParts, comment: Callable[[Step | Part], list[str]]) -> Iterator[str]:
+        """The loop of a recurrence; what is kept for all rounds has its memory before it."""
+        written = {p.origin.out for b in loop.blocks for i in b.items for p in [i.part if isinstance(i, Gemm) else i]}
+        kept = dict.fromkeys(v.source for b in loop.blocks for v in b.views if v.tensor in written)
+        if kept:
+            yield ""
+        for t in kept:
+            shape = "".join(f"{self.integer(a)}, " for a in t.axes).removesuffix(" " if t.rank == 1 else ", ")
+            kind = "np.int64" if t.dtype == "int" else "DTYPE"
+            yield f"{self.names.tensor(t)} = np.empty(({shape}), {kind})"
+        for block in loop.before:
+            yield from self.block(block, comment)
+        name = self.names.loop(loop.letter.hint)
+        self.letters[loop.letter] = name
+        yield ""
+        yield f"for {name} in {self.counted(loop)}:"
+        for block in loop.rounds:
+            for line in self.block(block, comment):
+                yield f"    {line}" if line else ""
+        self.names.release(name)
+        for view in loop.after:
+            yield f"{self.names.tensor(view.tensor)} = {self.names.tensor(view.source)}{self.cut(view)}"
+
+    def block(self, block: Rounded, comment: Callable[[Step | Part], list[str]]) -> Iterator[str]:
+        """What happens in a round, where its condition holds."""
+        indent = ""
+        if block.condition != ONE:
+            yield f"if {self.condition(block.condition)}:"
+            indent = "    "
+        for view in block.views:
+            self.views[view.tensor] = self.inlined[view.tensor] = f"{self.names.tensor(view.source)}{self.cut(view)}"
+        for line in self.lines(block.items, comment):
+            yield f"{indent}{line}" if line else ""
 
     def part(self, part: Part) -> str:
         """The value of one part."""
@@ -144,6 +184,8 @@ class NumpyPrinter(ScalarPrinter):
         if tensor not in self.inlined:
             return self.names.tensor(tensor)
         text = self.inlined[tensor]
+        if tensor in self.views:
+            return text
         return text if text.startswith("np.") and text.endswith(")") else f"({text})"
 
     # how elements look when all of them are meant at once
@@ -181,6 +223,8 @@ class NumpyPrinter(ScalarPrinter):
         return f"[{', '.join(':' if k in present else 'None' for k in range(min(present), rank))}]"
 
     def _integer(self, e: Expr) -> Text:
+        if isinstance(e, Letter) and e in self.letters:
+            return self.letters[e], ATOM
         if isinstance(e, Letter):
             return f"np.arange({self.integer(e.extent)}){self.expansion({self.frame.index(e)})}", ATOM
         if isinstance(e, Select):
@@ -237,5 +281,5 @@ def _plain(e: Expr) -> bool:
         isinstance(e, Access)
         and e.tensor.dtype == "real"
         and bool(e.places)
-        and all(isinstance(p, Letter) for p in e.places)
+        and all(isinstance(p, Letter) and p.extent == a for p, a in zip(e.places, e.tensor.axes, strict=True))
     )

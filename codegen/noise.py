@@ -59,8 +59,8 @@ def next_states(
     """
     vectors = (theta, *(name for s, name in state.items() if s == KEPT))
     slices = {s.tensor: s for s in setting.slices}
-    for state, after in setting.program.updates:
+    for kept, after in setting.program.updates:
         if after in function.outputs:
-            start, size = slices[state].offset, slices[state].size
-            flat = f"{names.tensor(after)}.ravel()" if state.rank > 1 else names.tensor(after)
+            start, size = slices[kept].offset, slices[kept].size
+            flat = f"{names.tensor(after)}.ravel()" if kept.rank > 1 else names.tensor(after)
             yield from (f"{vector}[{start}:{start + size}] = {flat}" for vector in vectors)

@@ -18,6 +18,7 @@ import derive
 from codegen.api import compile
 from codegen.data import Data, names_for
 from derive.errors import GradcError
+from derive.language.rules import KEPT
 from derive.program import Program, Tensor
 
 Array = NDArray[Any]
@@ -53,11 +54,17 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Training:
-    """The outcome: parameters by name, the epochs, and the emitted module that was trained."""
+    """The outcome: parameters by name, the epochs, and the emitted module that was trained.
+
+    Where the model keeps an ``average`` of its parameters, ``averaged`` is what was measured with it: of the samples
+    that were held out, if there are any.
+    """
 
     params: dict[str, Array]
     epochs: tuple[Epoch, ...]
     module: Any
+    average: dict[str, Array] | None = None
+    averaged: Measure | None = None
 
 
 def train(
@@ -104,8 +111,19 @@ def train(
     size = max(1, min(batch_size, kept.count))
     wanted = [program.objective, *(after for _, after in program.updates)]
     given = {name: train_arrays[name] for name in names_for(program, wanted)}
-    module.fit(params, given, epochs=epochs, batch_size=size, seed=seed, on_epoch=measured)
-    return Training({name: np.array(a) for name, a in params.items()}, tuple(done), module)
+    average: dict[str, Array] = {}
+    kept_too = {"average": average} if keeps_average(program) else {}
+    module.fit(params, given, epochs=epochs, batch_size=size, seed=seed, on_epoch=measured, **kept_too)
+    found = {name: np.array(a) for name, a in params.items()}
+    if not kept_too:
+        return Training(found, tuple(done), module)
+    arrays = train_arrays if held_arrays is None else held_arrays
+    return Training(found, tuple(done), module, average, measure(program, module, average, arrays))
+
+
+def keeps_average(program: Program) -> bool:
+    """Whether training keeps an average of the parameters."""
+    return any(KEPT in call.rule.state for call in program.optimizers)
 
 
 def measure(program: Program, module: Any, params: dict[str, Array], arrays: dict[str, Array]) -> Measure:

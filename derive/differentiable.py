@@ -20,6 +20,7 @@ from derive import pipeline
 from derive.errors import GradcError
 from derive.evaluate import evaluate
 from derive.formulas import Formula, Gradient, SymbolicGradient
+from derive.language import tree
 from derive.language.includes import included
 from derive.language.parse import parse as parse_tree
 from derive.notation import Notation, source_line
@@ -169,13 +170,19 @@ class _Form(Differentiable):
 
 
 class ParsedModel(Differentiable):
-    """A model read from text; ``file`` is where the text stands, for what it includes."""
+    """A model read from text; ``file`` is where the text stands, for what it includes.
 
-    def __init__(self, text: str, name: str = "<text>", file: Path | None = None) -> None:
+    ``freeze`` names parameters that are not trained, as a line `freeze W, b` at the end of the text would.
+    """
+
+    def __init__(self, text: str, name: str = "<text>", file: Path | None = None, freeze: Sequence[str] = ()) -> None:
         self.notices: list[str] = []
         syntax = parse_tree(text, name)
         if file is not None:
             syntax = included(syntax, file)
+        if freeze:
+            line = tree.Freeze(tuple(tree.Name(n) for n in freeze))
+            syntax = replace(syntax, statements=(*syntax.statements, line))
         self._program, self._repeated = understood(syntax, self.notices)
 
     @property
@@ -315,19 +322,19 @@ def _named_result(program: Program, found: Tensor, name: str) -> tuple[Program, 
     return kept.with_equations(needed(kept, (result,))), result
 
 
-def parse(text: str, name: str = "<text>") -> ParsedModel:
-    r"""The model that a text denotes.
+def parse(text: str, name: str = "<text>", *, freeze: Sequence[str] = ()) -> ParsedModel:
+    r"""The model that a text denotes; ``freeze`` names parameters that are not trained.
 
     >>> print(parse("dims d\nparam x : [d]\nminimize sum(x^2)").gradient("x")["x"])
     dx = 2 x
 
     Raises SourceError where the text is no model.
     """
-    return ParsedModel(text, name)
+    return ParsedModel(text, name, freeze=freeze)
 
 
-def load(path: str | Path) -> ParsedModel:
-    """The model in a file.
+def load(path: str | Path, *, freeze: Sequence[str] = ()) -> ParsedModel:
+    """The model in a file; ``freeze`` names parameters that are not trained.
 
     Raises GradcError where the file cannot be read, SourceError where it is no model.
     """
@@ -338,4 +345,4 @@ def load(path: str | Path) -> ParsedModel:
         raise GradcError(f"cannot read {file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise GradcError(f"{file} is not UTF-8 text") from None
-    return ParsedModel(text, file.name, file)
+    return ParsedModel(text, file.name, file, freeze)

@@ -183,6 +183,12 @@ class Model(Differentiable):
         names = tuple(name_of(p) for p in parameters)
         self._statements.append(syntax.Optimizer(syntax.CallExpr(made.function, made.arguments + extra), names))
 
+    def freeze(self, *names: Any) -> None:
+        """``freeze W, b``, by names or terms: these parameters are not trained."""
+        if not names:
+            raise GradcError("`freeze` needs at least one name")
+        self._statements.append(syntax.Freeze(tuple(name_of(n) for n in names)))
+
     def output(self, *names: Any) -> None:
         """``output P, Z``, by names or terms."""
         if not names:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Any, ParamSpec, TypeVar
 
 import click
@@ -81,16 +81,16 @@ model_argument = click.argument("model", metavar="MODEL")
 dtype_option = click.option("--dtype", type=click.Choice(["float32", "float64"]), help="The precision.")
 
 
-def load_model(path: str) -> derive.Differentiable:
-    """The model in a file, or on standard input for ``-``."""
+def load_model(path: str, freeze: Sequence[str] = ()) -> derive.Differentiable:
+    """The model in a file, or on standard input for ``-``; ``freeze`` names parameters that are not trained."""
     if path != "-":
-        return derive.load(path)
+        return derive.load(path, freeze=freeze)
     try:
-        return derive.parse(sys.stdin.read(), name="<stdin>")
+        return derive.parse(sys.stdin.read(), name="<stdin>", freeze=freeze)
     except UnicodeDecodeError as e:
         raise GradcError("standard input is not UTF-8 text") from e
 
 
-def load_sized(path: str, sizes: Sizes) -> tuple[derive.Differentiable, dict[str, int]]:
+def load_sized(path: str, sizes: Sizes, freeze: Sequence[str] = ()) -> tuple[derive.Differentiable, dict[str, int]]:
     """The model in a file at the depth that the sizes ask for, and the sizes that are left to set."""
-    return load_model(path).sized(sizes)
+    return load_model(path, freeze).sized(sizes)

@@ -12,7 +12,8 @@ from codegen.flops import operations
 from codegen.sheets import formulas_of, heading, shape_of
 from derive.errors import GradcError
 from derive.evaluate import extent
-from derive.expr import Dim, Expr, num
+from derive.expr import Dim, Expr, Num, num
+from derive.language.literals import literal_text
 from derive.program import OptimizerCall, Program, Tensor
 from derive.rewrite import substitute
 
@@ -56,9 +57,13 @@ def table(program: Program) -> list[str]:
 def _optimizer(call: OptimizerCall) -> str:
     """What trains whom, with its hyperparameters as they are written."""
     written = dict(call.written)
-    numbers = [f"{name} = {written.get(name) or repr(value)}" for name, value in call.arguments]
+    numbers = [f"{name} = {written.get(name) or _decimal(value)}" for name, value in call.arguments]
     whom = f" for {', '.join(call.names)}" if call.names else ""
     return f"{call.name}{whom}: {', '.join(numbers)}"
+
+
+def _decimal(value: Expr) -> str:
+    return (literal_text(value.value) if isinstance(value, Num) else None) or repr(value)
 
 
 def _size(t: Tensor, sizes: dict[str, int]) -> int | None:

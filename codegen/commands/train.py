@@ -11,7 +11,7 @@ import click
 from codegen.commands.common import Sizes, Stopped, load_sized, model_argument, reporting, size_option
 from codegen.commands.training import How, load_data, train, training_options
 from codegen.sheets import formulas_of
-from codegen.train import RunStoppedError
+from codegen.train import RunStoppedError, keeps_average
 from codegen.verify import check as check_gradients
 from derive.errors import GradcError
 
@@ -20,15 +20,29 @@ from derive.errors import GradcError
 @model_argument
 @training_options(required=True)
 @click.option("-o", "--output", metavar="PARAMS.npz", help="Where to save the parameters.")
+@click.option("--average", metavar="PARAMS.npz", help="Where to save the moving average that the model keeps (ema).")
+@click.option("--freeze", multiple=True, metavar="NAME", help="A parameter that is not trained; may be repeated.")
 @click.option("--formulas", is_flag=True, help="Print the derived gradients first.")
 @click.option("--check", is_flag=True, help="Check the gradients numerically first.")
 @size_option
 @reporting
-def command(model: str, output: str | None, formulas: bool, check: bool, sizes: Sizes, **how: Unpack[How]) -> int:
+def command(
+    model: str,
+    output: str | None,
+    average: str | None,
+    freeze: tuple[str, ...],
+    formulas: bool,
+    check: bool,
+    sizes: Sizes,
+    **how: Unpack[How],
+) -> int:
     """Train MODEL on data and save its parameters."""
-    if output is not None and not Path(output).absolute().parent.is_dir():
-        raise GradcError(f"cannot write {output}: its folder is not there")
-    net, left = load_sized(model, sizes)
+    for path in (output, average):
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise GradcError(f"cannot write {path}: its folder is not there")
+    net, left = load_sized(model, sizes, freeze)
+    if average is not None and not keeps_average(net.program):
+        raise GradcError(f"{net.program.name} keeps no average: its optimizer has no ema, as in adam(ema=0.999)")
     found = load_data(net, how, left)
     assert found is not None
     if formulas:
@@ -45,10 +59,15 @@ def command(model: str, output: str | None, formulas: bool, check: bool, sizes: 
         raise Stopped(f"stopped: {e}") from e
     if output is not None:
         outcome.module.save(output, outcome.params)
+    if average is not None:
+        outcome.module.save(average, outcome.average)
     count, seconds = sum(a.size for a in outcome.params.values()), time.perf_counter() - start
     last = outcome.epochs[-1]
     click.echo(f"\n{net.program.name}: {count:,} parameters, {len(outcome.epochs)} epochs in {seconds:.1f} s")
     click.echo(f"train: loss {last.train}" if last.held is None else f"held out: loss {last.held}")
-    if output is not None:
-        click.echo(f"saved {output}")
+    if outcome.averaged is not None:
+        click.echo(f"with the average of the parameters: loss {outcome.averaged}")
+    for path in (output, average):
+        if path is not None:
+            click.echo(f"saved {path}")
     return 0

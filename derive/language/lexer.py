@@ -21,7 +21,8 @@ KEYWORDS |= {"repeat", "block", "return", "end", "if", "else", "in", "not"}
 KINDS = frozenset(("input", "target", "param"))
 REDUCERS = frozenset(("sum", "mean", "max", "min", "prod"))
 # words only where a name follows them
-CONTEXTUAL = {"noise": "KIND", "state": "KIND", "update": "UPDATE", "rule": "RULE", "init": "INIT"}
+CONTEXTUAL = {"noise": "KIND", "state": "KIND", "update": "UPDATE", "freeze": "FREEZE"}
+CONTEXTUAL |= {"rule": "RULE", "init": "INIT"}
 RESERVED = KEYWORDS | KINDS | REDUCERS | {"and", "or"}
 
 WORDS = (

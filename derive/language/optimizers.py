@@ -158,6 +158,19 @@ def _check_bounds(addition: Addition, value: Expr, node: tree.Expr) -> None:
         raise SourceError(f"{addition.name} is {need}, not {value}", node.span)
 
 
+def freeze(node: tree.Freeze, parameters: Sequence[Tensor]) -> None:
+    """``freeze W, b``: these parameters, or all of these families, are not trained."""
+    for n in node.names:
+        found = [t for t in parameters if n.name in (t.name, t.family) and n.index is None]
+        if not found:
+            hint = suggest(n.name, [t.family or t.name for t in parameters])
+            raise SourceError(f"{name_text(n)} is no parameter", n.span or node.span, hint=hint)
+        for t in found:
+            if t.frozen:
+                raise SourceError(f"{n.name} is frozen already", n.span or node.span)
+            t.frozen = True
+
+
 def check_groups(calls: Sequence[tuple[OptimizerCall, tree.Optimizer]], parameters: Iterable[Tensor]) -> None:
     """Each parameter that is trained has one optimizer."""
     if not calls:

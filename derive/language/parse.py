@@ -193,6 +193,9 @@ class _Build:
     def group(self, span: Span | None, *names: Any) -> tuple[Any, ...]:
         return names
 
+    def freeze(self, span: Span | None, *names: Any) -> syntax.Freeze:
+        return syntax.Freeze(names, span=span)
+
     def rule(self, span: Span | None, name: str, parameters: Any, body: Any) -> syntax.Rule:
         return syntax.Rule(str(name), parameters, body, span=span)
 

@@ -26,7 +26,7 @@ from derive.language.families import Loop, full_name
 from derive.language.indices import Range, Scope
 from derive.language.initializers import read_init
 from derive.language.names import Names, check_name, defined_names, line_of, suggest
-from derive.language.optimizers import check_groups, read_optimizer
+from derive.language.optimizers import check_groups, freeze, read_optimizer
 from derive.language.recurrences import Recurrences, is_line
 from derive.language.rules import read_rule
 from derive.language.tensors import Hints, Value, check_numbers, of_tensor
@@ -154,6 +154,8 @@ class _Reader:
             case tree.Minimize(value):
                 self.only_once("minimize", node.span)
                 self.minimize(value, node.span)
+            case tree.Freeze():
+                freeze(node, self.parameters)
             case tree.Rule(name):
                 if name in self.rules:
                     raise SourceError(f"the rule {name} is defined twice", node.span, hint="choose another name")

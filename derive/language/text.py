@@ -107,6 +107,8 @@ def _statement(s: syntax.Statement) -> list[_Piece]:
         case syntax.Optimizer(call=call):
             only = [" for ", *_listed([(n, ATOM, False)] for n in s.names)] if s.names else []
             return ["optimizer ", (call, ATOM, False), *only]
+        case syntax.Freeze(names=names):
+            return ["freeze ", *_listed([(n, ATOM, False)] for n in names)]
         case syntax.Rule(name=name, parameters=parameters):
             return ["rule ", (syntax.CallExpr(name, parameters), ATOM, False)]
         case syntax.Init(name=name, parameters=parameters, value=value):

@@ -293,6 +293,13 @@ class Optimizer(Node):
 
 
 @dataclass(frozen=True)
+class Freeze(Node):
+    """``freeze W, b``."""
+
+    names: tuple[Name, ...]
+
+
+@dataclass(frozen=True)
 class Rule(Node):
     """``rule name(hyperparameters) … end``; a hyperparameter without a default is a bare name."""
 
@@ -357,6 +364,7 @@ Statement = (
     | Update
     | Minimize
     | Optimizer
+    | Freeze
     | Rule
     | Init
     | Output

@@ -9,6 +9,9 @@ import pytest
 
 import derive
 from codegen import cli
+from derive.language import initializers, optimizers
+from derive.library.optimizers import ADDITIONS
+from derive.library.schedules import SCHEDULES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -31,6 +34,23 @@ def test_the_model_of_the_language_page_is_one():
     text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
     model = re.findall(r"```\n(model .*?)```", text, re.DOTALL)[0]
     assert set(derive.parse(model).gradient()) == {"w", "b"}
+
+
+def test_the_model_of_the_training_page_is_one():
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    model = derive.parse(re.findall(r"```\n(model .*?)```", text, re.DOTALL)[0])
+    assert set(model.gradient()) == {"W1", "b1", "W2", "b2"}
+    for lines in re.findall(r"```\n(init .*?)```", text, re.DOTALL):
+        derive.parse(lines)
+    [lines] = re.findall(r"```\n(optimizer .*?)```", text, re.DOTALL)
+    for line in lines.splitlines():
+        derive.parse(f"fn ramp(t) = min(1, t/9)\nparam q\nminimize q^2\n{line}")
+
+
+def test_the_training_page_names_the_catalogues():
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    for name in (*optimizers.catalogue(), *initializers.catalogue(), *SCHEDULES, *ADDITIONS):
+        assert re.search(rf"`[^`]*\b{name}\b[^`]*`", text), name
 
 
 def test_the_readme_lists_the_commands():

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 
 from derive.errors import SourceError
-from derive.expr import Dim, Expr, Num
+from derive.expr import TRAINING, Dim, Expr, Num
 from derive.functions import Parameter, ScalarFunction
 from derive.language import tree
 from derive.language.arguments import bind
@@ -129,7 +129,7 @@ def _hyperparameter(elab: Elaborator, functions: Vocabulary, node: tree.Expr, na
     """A number, an expression in dims and constants, or one in the step and the number of steps."""
     steps = _Stepwise(functions, _schedules())
     elementwise(node, steps)
-    known: dict[str, Expr] = {}
+    known = {k: e for k, e in elab.names.entries.items() if isinstance(e, Expr) and e is not TRAINING}
     for found in sorted(names_in(node)):
         entry = elab.names.get(found)
         if found in STEPS:
@@ -140,9 +140,9 @@ def _hyperparameter(elab: Elaborator, functions: Vocabulary, node: tree.Expr, na
             known[found] = Parameter(found)
         elif isinstance(entry, Value):
             raise SourceError(f"{name} is a number, or an expression in t and T; {found} is a tensor", node.span)
-        elif entry is not None:
-            known[found] = entry
-    value = Elaborator(Names.of(known), steps, elab.dims, catalogue=True).value(node)
+    names = Names.of(known)
+    names.widths = elab.names.widths
+    value = Elaborator(names, steps, elab.dims, catalogue=True).value(node)
     e = in_primitives(element(value))
     if elab.batch is not None and any(x == elab.batch for x in walk(e) if isinstance(x, Dim)):
         raise SourceError(f"{name} is the same for every batch, and {elab.batch.name} is not", node.span)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from derive.errors import GradcError, SourceError, Span
 from derive.expr import Dim, Expr, num
-from derive.program import DimDecl, Equation, Initializer, Program, Property, Tensor
+from derive.program import DimDecl, Equation, Initializer, OptimizerCall, Program, Property, Tensor
 from derive.repeat.members import base_and_offset, layer, plain, split_member
 from derive.repeat.scheme import Item, Repeat, Scheme, transplanted
 
@@ -73,6 +73,7 @@ class Unrolling:
             equations=tuple(equations),
             objective=None if frame.objective is None else self.tensor(frame.objective, none),
             outputs=tuple(self.tensor(t, none) for t in frame.outputs),
+            optimizers=tuple(self._trainer(call) for call in frame.optimizers),
             gradients=tuple((self.tensor(a, none), self.tensor(b, none)) for a, b in frame.gradients),
         )
 
@@ -161,6 +162,9 @@ class Unrolling:
                 init=self._start(t, env),
             )
         return self._members[key]
+
+    def _trainer(self, call: OptimizerCall) -> OptimizerCall:
+        return replace(call, arguments=tuple((name, self.extent(e, {})) for name, e in call.arguments))
 
     def _start(self, t: Tensor, env: Mapping[str, int]) -> Initializer | None:
         if t.init is None or t.init.value is None:

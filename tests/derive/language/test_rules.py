@@ -5,7 +5,7 @@ import pytest
 import derive
 from derive import Model
 from derive.errors import SourceError
-from derive.expr import Num
+from derive.expr import Dim, Num
 from derive.functions import Parameter
 from derive.language.parse import parse
 from derive.language.text import digest, text
@@ -156,6 +156,9 @@ def test_a_group_may_name_a_family():
     lines += "  param b{l} : [h] ~ ones()\n  A{l} = W{l} @ A{l-1} + b{l}\nend\nminimize sum(A{L}^2)\n"
     model = derive.parse(lines + "optimizer sgd() for W\noptimizer adam()\n")
     assert [c.names for c in model.program.optimizers] == [("W",), ()]
+    sized = "dims h = 2, L = 3, k{0..L} = [2, 3, 4, 5]\n"
+    model = derive.parse(lines.replace("dims h = 2, L = 3\n", sized) + "optimizer sgd(lr=t/(L*k{L}))\n")
+    assert dict(model.program.optimizers[0].arguments)["lr"] == Parameter("t") / (3 * Dim("k3"))
     with pytest.raises(SourceError, match="nothing trains b"):
         derive.parse(lines + "optimizer sgd() for W\n")
 

@@ -107,6 +107,11 @@ class Update:
         """What the epoch is given as the number of steps, in the words of `fit`; nothing where nobody reads it."""
         return ["int(epochs) * -(-count // size)"] if self.schedules or self.reads("T") else []
 
+    def heading(self, group: Group) -> list[str]:
+        """The comment above the statements of one optimizer among others."""
+        whom = ", ".join(group.call.names) or "all others"
+        return ["", f"# {group.call.name}, of {whom}"] if len(self.groups) > 1 else []
+
     @property
     def title(self) -> str:
         """The names of the rules."""

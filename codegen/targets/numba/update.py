@@ -36,6 +36,7 @@ def update_lines(
             if name not in known and name not in local:
                 local[name] = printer.names.fresh(name)
         printer.parameters = {**known, **local, **{name: hyper[k] for name, k in group.hyper.items()}}
+        yield from update.heading(group)
         yield from _group(group, state, v, printer)
 
 

@@ -31,6 +31,7 @@ def update_lines(
     known = {"t": v["t"], "T": v["last"], "norm": norm}
     for group in update.groups:
         printer.parameters = {**known, **{name: hyper[k] for name, k in group.hyper.items()}}
+        yield from update.heading(group)
         yield from _group(group, vectors, printer)
 
 

@@ -10,6 +10,7 @@ from derive.library.layers import LAYERS
 SIZES = {"heads": "2", "groups": "2", "width": "3", "pieces": "3", "k": "2", "f": "tanh"}
 PRIMES = (3, 5, 2, 7, 11, 13)
 EXTENTS = {
+    "grouped_conv2d": {"c": 4, "h": 6, "s": 3, "t": 5},
     "conv2d": {"s": 7, "t": 5},
     "batch_norm": {"n": 11},
     "embedding": {"v": 11},
@@ -32,6 +33,8 @@ USES = {
     "attention": ("causal=1",),
     "multi_head_attention": ("causal=1",),
     "layer_norm": ("g=1, b=0",),
+    "batch_norm": ("momentum=0.5",),
+    "dropout": ("p=0.25",),
 }
 # Not constant under normalization.
 GOAL = "sum(sin(2*{0}) + {0}^2)"

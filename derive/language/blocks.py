@@ -23,8 +23,8 @@ from derive.language.definitions import Known, Outside, known_block, layer
 from derive.language.expressions import Elaborator, written
 from derive.language.lexer import MAX_NAME, MAX_NESTING
 from derive.language.names import check_name, line_of, name_text
-from derive.language.patterns import SPARE, Match, dots_in, extent_syntax, letters_of, pattern_letters
-from derive.language.renaming import Renaming, calls_in, letters_in, nodes, rebuilt, same, values_in
+from derive.language.patterns import SPARE, Match, extent_syntax, letters_of, pattern_letters
+from derive.language.renaming import Renaming, calls_in, dots_in, letters_in, nodes, rebuilt, same, values_in
 from derive.library.layers import LAYERS
 from derive.shapes import show_axes
 

@@ -51,7 +51,7 @@ class Functions(Protocol):
 
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod")
-NOT_YET = frozenset(("inv", "det", "logdet", "solve", "dropout", "rnn", "lstm", "gru"))
+NOT_YET = frozenset(("inv", "det", "logdet", "solve"))
 
 
 def call(elab: Elaborator, node: tree.CallExpr, scope: Scope | None) -> Value:

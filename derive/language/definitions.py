@@ -14,8 +14,8 @@ from derive.errors import SourceError, Span
 from derive.language import tree
 from derive.language.names import check_name
 from derive.language.parse import parse
-from derive.language.patterns import dots_in, pattern_letters
-from derive.language.renaming import calls_in
+from derive.language.patterns import pattern_letters
+from derive.language.renaming import calls_in, dots_in
 from derive.library.layers import LAYERS
 
 IsUse = Callable[[tree.CallExpr], bool]

@@ -13,7 +13,7 @@ from derive.errors import SourceError, Span
 from derive.expr import Dim, Expr
 from derive.language import tree
 from derive.language.parse import parse_expression
-from derive.language.renaming import nodes, placed
+from derive.language.renaming import placed
 from derive.language.tensors import Value
 from derive.language.text import expression_text
 from derive.rewrite import walk
@@ -32,13 +32,6 @@ def pattern_letters(block: tree.Block) -> dict[str, Span | None]:
     """
     alone = (a for shape in block.shapes for a in shape or () if isinstance(a, tree.Name) and a.index is None)
     return {a.name: a.span for a in alone if a.name not in block.sizes}
-
-
-def dots_in(node: tree.Node) -> tree.Node | None:
-    """The first `..` of a piece of syntax."""
-    return next(
-        (n for n in nodes(node) if isinstance(n, tree.Dots) or (isinstance(n, tree.Binder) and n.name == "..")), None
-    )
 
 
 @dataclass

@@ -43,12 +43,23 @@ def calls_in(node: tree.Node) -> Iterator[tree.CallExpr]:
     return (part for part in nodes(node) if isinstance(part, tree.CallExpr))
 
 
+def dots_in(node: tree.Node) -> tree.Node | None:
+    """The first `..` of a piece of syntax."""
+    return next(
+        (n for n in nodes(node) if isinstance(n, tree.Dots) or (isinstance(n, tree.Binder) and n.name == "..")), None
+    )
+
+
 def letters_in(node: tree.Node) -> dict[str, None]:
     """The letters that a statement binds: on the left of equations, in reductions, by repetitions."""
     found: dict[str, None] = {}
     for part in nodes(node):
         match part:
-            case tree.Place(tree.Name(letter, None)) | tree.Binder(letter) | tree.Repeat(letter):
+            case (
+                tree.Place(tree.Name(letter, None) | tree.Chain(tree.Name(letter, None)))
+                | tree.Binder(letter)
+                | tree.Repeat(letter)
+            ):
                 found[letter] = None
     return found
 
@@ -77,8 +88,8 @@ class Renaming:
 
     ``paths`` are what the names of blocks within the block begin with. ``letters`` are the bound letters that must be
     called otherwise, ``hidden`` the tensors of the model, which a block does not read unless they are given to it.
-    ``dots`` are the letters that `..` stands for, None where that is not known; ``open_axes`` their extents. Of a block of the catalogue every node
-    stands where the block is used.
+    ``dots`` are the letters that `..` stands for, None where that is not known; ``open_axes`` their extents. Of a block
+    of the catalogue every node stands where the block is used.
     """
 
     def __init__(
@@ -113,11 +124,14 @@ class Renaming:
         """A statement that holds no other, which then is a line of this use."""
         outer, self._use = self._use, None if self.used is None else Use(self.used, silent=self.catalogue)
         if isinstance(node, tree.Assignment | tree.Update) and node.places is not None:
-            node = replace(node, places=self._opened(node.places) or None)  # without a place it is a number
+            opened = self._opened(node.places)
+            if dots_in(node.value) is None:  # nothing on the right says how far they run
+                opened = tuple(self._ranged(p) for p in opened)
+            node = replace(node, places=opened or None)  # without a place it is a number
         if isinstance(node, tree.Declaration) and node.shape is not None and self.dots is not None:
             axes = ([*self.open_axes] if isinstance(a, tree.Dots) else [self.visit(a)] for a in node.shape)
-            shape: tuple[tree.Expr, ...] | None = tuple(a for part in axes for a in part)
-            written = replace(rebuilt(replace(node, shape=None), self.visit), shape=shape, span=self.span(node))
+            made = rebuilt(replace(node, shape=None), self.visit)
+            written: tree.Statement = replace(made, shape=tuple(a for part in axes for a in part), span=self.span(node))
         else:
             written = replace(rebuilt(node, self.visit), span=self.span(node))
         if self._use is not None:
@@ -171,6 +185,13 @@ class Renaming:
         found = self.visit(node)
         self._inside = outer
         return found
+
+    def _ranged(self, place: tree.Place) -> tree.Place:
+        """A letter that `..` stands for, with its extent."""
+        if self.dots is None or place.extent is not None or not isinstance(place.value, tree.Name):
+            return place
+        extents = dict(zip(self.dots, self.open_axes, strict=True))
+        return replace(place, extent=extents.get(place.value.name))
 
     def _opened(self, places: tuple[Any, ...]) -> tuple[Any, ...]:
         """Places or binders with the letters that `..` stands for."""

@@ -6,7 +6,16 @@ mathematics and nothing else. A parameter of a layer is one of the model, and is
 
 from __future__ import annotations
 
-from derive.library.layers import attention, cells, convolution, dense, normalization, pooling
+from derive.library.layers import (
+    attention,
+    cells,
+    convolution,
+    dense,
+    normalization,
+    pooling,
+    regularization,
+    sequences,
+)
 from derive.library.layers.declaration import LayerDecl
 
 __all__ = ["FAMILIES", "LAYERS", "LayerDecl"]
@@ -16,7 +25,9 @@ FAMILIES: dict[str, tuple[LayerDecl, ...]] = {
     "Convolutions": convolution.DECLARED,
     "Pooling": pooling.DECLARED,
     "Normalization": normalization.DECLARED,
+    "Regularization": regularization.DECLARED,
     "Attention": attention.DECLARED,
     "Cells": cells.DECLARED,
+    "Recurrent layers": sequences.DECLARED,
 }
 LAYERS: dict[str, LayerDecl] = {d.name: d for family in FAMILIES.values() for d in family}

@@ -29,17 +29,23 @@ DECLARED = (
         "each vector along the last axis divided by its root mean square, then scaled",
     ),
     LayerDecl(
-        "batch_norm(x : [n, c, ..]; eps = 1e-5)",
+        "batch_norm(x : [n, c, ..]; eps = 1e-5, momentum = 0.1)",
         """
         param g : [c] ~ ones()
         param b : [c] ~ zeros()
+        state running_mean : [c] ~ zeros()
+        state running_var : [c] ~ ones()
         mu[j] = mean[s, ..] x[s, j, ..]
         v[j] = mean[s, ..] (x[s, j, ..] - mu[j])^2
-        H[s, j, ..] = (x[s, j, ..] - mu[j]) / sqrt(v[j] + eps)
+        update running_mean = (1 - momentum)*running_mean + momentum*mu
+        update running_var = (1 - momentum)*running_var + momentum*v
+        H[s, j, ..] = (x[s, j, ..] - mu[j]) / sqrt(v[j] + eps) if training else (
+        x[s, j, ..] - running_mean[j]) / sqrt(running_var[j] + eps)
         y[s, j, ..] = g[j]*H[s, j, ..] + b[j]
         return y
         """,
-        "each channel, the second axis, with mean 0 and variance 1 over the batch and all places",
+        "each channel, the second axis, with mean 0 and variance 1 over the batch and all places; where it is used, "
+        "over what training has seen",
     ),
     LayerDecl(
         "instance_norm(x : [n, c, ..]; eps = 1e-5)",

@@ -199,5 +199,5 @@ def test_a_layer_is_closed(name):
     given = {*known.block.inputs, *known.block.sizes}
     catalogue = {*FUNCTIONS, *derive.functions.PRIMITIVES, *derive.language.calls.TENSOR_FUNCTIONS, *LAYERS, "floor"}
     for s in (*known.block.body, *known.block.defaults):
-        starts = {"zeros", "ones", "normal", "constant"} if hasattr(s, "initializer") else set()
+        starts = {"zeros", "ones", "normal", "constant", "bernoulli"} if hasattr(s, "initializer") else set()
         assert {c.function for c in calls_in(s)} <= given | catalogue | starts

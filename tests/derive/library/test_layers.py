@@ -114,6 +114,36 @@ def highway(p):
     return t * np.tanh(p["x"] @ p["y_W"] + p["y_b"]) + (1 - t) * p["x"]
 
 
+def over_time(p, step, *states):
+    """The states of a recurrent layer, the first of them zero; ``step`` gives the next ones."""
+    states = tuple(np.zeros((p["x"].shape[1], len(p[b]))) for b in states)
+    found = [states[0]]
+    for x in p["x"]:
+        states = step(x, *states)
+        found.append(states[0])
+    return np.stack(found)
+
+
+def gate(p, g, x, h):
+    return x @ p[f"y_W{g}"] + h @ p[f"y_U{g}"] + p[f"y_b{g}"]
+
+
+def lstm_step(p):
+    def step(x, h, c):
+        c = sigmoid(gate(p, "f", x, h)) * c + sigmoid(gate(p, "i", x, h)) * np.tanh(gate(p, "g", x, h))
+        return sigmoid(gate(p, "o", x, h)) * np.tanh(c), c
+
+    return step
+
+
+def gru_step(p):
+    def step(x, h):
+        s, r = sigmoid(gate(p, "s", x, h)), sigmoid(gate(p, "r", x, h))
+        return (s * h + (1 - s) * np.tanh(x @ p["y_Wt"] + (r * h) @ p["y_Ut"] + p["y_bt"]),)
+
+    return step
+
+
 VALUES = {
     "dense": lambda p: p["x"] @ p["y_W"] + p["y_b"],
     "flat_dense": lambda p: np.tensordot(p["x"], p["y_W"], 1) + p["y_b"],
@@ -128,6 +158,12 @@ VALUES = {
     "conv2d": lambda p: along(p["y_b"])(conv(p["x"], p["y_W"])),
     "conv_transpose1d": lambda p: along(p["y_b"])(conv_transpose(p["x"], p["y_W"])),
     "conv_transpose2d": lambda p: along(p["y_b"])(conv_transpose(p["x"], p["y_W"])),
+    "grouped_conv2d": lambda p: along(p["y_b"])(
+        np.concatenate([conv(x, w) for x, w in zip(np.split(p["x"], 2, axis=1), p["y_W"], strict=True)], axis=1)
+    ),
+    "depthwise_conv2d": lambda p: along(p["y_b"])(
+        np.concatenate([conv(p["x"][:, [e]], w[None, None]) for e, w in enumerate(p["y_W"])], axis=1)
+    ),
     "max_pool1d": lambda p: pool(p["x"], np.max, 2, 2, 1),
     "max_pool2d": lambda p: pool(p["x"], np.max, 2, 2, 2),
     "avg_pool1d": lambda p: pool(p["x"], np.mean, 2, 2, 1),
@@ -143,10 +179,17 @@ VALUES = {
         normal(p["x"].reshape(len(p["x"]), 2, 3, -1), (2, 3)).reshape(p["x"].shape) * p["y_g"][:, None]
     ),
     "instance_norm": lambda p: along(p["y_b"])(normal(p["x"], 2) * p["y_g"][:, None]),
+    "dropout": lambda p: p["x"] * p["y_M"] / 0.5,
+    "gaussian_noise": lambda p: p["x"] + p["y_M"],
     "attention": lambda p: attend(p["q"], p["k"], p["v"]),
     "multi_head_attention": lambda p: heads(p["x"] / 4, p),
     "sinusoidal_positions": lambda p: positions(p["x"]),
     "learned_positions": lambda p: p["x"] + p["y_P"],
+    "dropout": lambda p: p["x"] * p["y_M"] / (1 - 0.5),
+    "gaussian_noise": lambda p: p["x"] + p["y_M"],
+    "rnn": lambda p: over_time(p, lambda x, h: (np.tanh(gate(p, "", x, h)),), "y_b"),
+    "lstm": lambda p: over_time(p, lstm_step(p), "y_bi", "y_bf"),
+    "gru": lambda p: over_time(p, gru_step(p), "y_bs"),
     "rnn_cell": lambda p: np.tanh(p["x"] @ p["y_W"] + p["h"] @ p["y_U"] + p["y_b"]),
     "lstm_cell": lstm,
     "gru_cell": gru,
@@ -162,6 +205,7 @@ MORE = {
     ("attention", "causal=1"): lambda p: attend(p["q"], p["k"], p["v"], causal),
     ("multi_head_attention", "causal=1"): lambda p: heads(p["x"] / 4, p, causal),
     ("max_pool2d", "stride=1"): lambda p: pool(p["x"], np.max, 2, 1, 2),
+    ("dropout", "0.2"): lambda p: p["x"] * p["y_M"] / 0.8,
     ("dense", "b=0"): lambda p: p["x"] @ p["y_W"],
 }
 
@@ -188,6 +232,22 @@ def test_a_layer_is_what_numpy_says(name, use):
     wanted = (MORE[name, use] if use else VALUES[name])(values)
     result = found["y_H" if len(layer(name).block.returns) > 1 else "y"]
     np.testing.assert_allclose(result, wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_what_a_layer_is_where_it_is_used():
+    for name in ("dropout", "gaussian_noise"):
+        model = derive.parse(layer_model(name)).inference
+        values = drawn(model)
+        np.testing.assert_array_equal(model.evaluate({"x": values["x"]})["y"], values["x"])
+    model = derive.parse("input x : [7, 3, 5]\ny = batch_norm(x, momentum=0.25)\noutput y")
+    values = drawn(model)
+    values["y_running_var"] = np.abs(values["y_running_var"])
+    used = model.inference.evaluate(values)["y"]
+    mean, var, g = (values[f"y_{k}"][:, None] for k in ("running_mean", "running_var", "g"))
+    np.testing.assert_allclose(used, along(values["y_b"])((values["x"] - mean) / np.sqrt(var + 1e-5) * g))
+    found = model.evaluate(values)
+    for running, moment in (("running_mean", values["x"].mean((0, 2))), ("running_var", values["x"].var((0, 2)))):
+        np.testing.assert_allclose(found[f"y_{running}_next"], 0.75 * values[f"y_{running}"] + 0.25 * moment)
 
 
 # --- gradients as mathematics ---------------------------------------------------------------------------

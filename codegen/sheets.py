@@ -144,7 +144,8 @@ def as_written(equation: Equation, notation: Notation) -> str:
     shown = readable(equation, notation.program)
     hidden = any(t.hidden for t in reads(shown.body))
     line = source_line(equation) if hidden else None
-    if line is None:
+    both = notation.program.inference is not None and line is not None and re.search(r"\btraining\b", line)
+    if line is None or both:  # a line that says both forms is longer than the one that is trained
         return notation.formula(shown)
     name, line = equation.out.name, re.sub(r"\s+", " ", line)
     return line if re.match(rf"{name}\s*(\[|=)", line) else f"{name} = {line.removeprefix('minimize').strip()}"

@@ -34,7 +34,6 @@ USES = {
     "multi_head_attention": ("causal=1",),
     "layer_norm": ("g=1, b=0",),
     "batch_norm": ("momentum=0.5",),
-    "dropout": ("p=0.25",),
 }
 # Not constant under normalization.
 GOAL = "sum(sin(2*{0}) + {0}^2)"

@@ -9,6 +9,7 @@ import pytest
 
 import derive
 from codegen import cli
+from codegen.sheets import formulas_of
 from derive.language import initializers, optimizers
 from derive.library.optimizers import ADDITIONS
 from derive.library.schedules import SCHEDULES
@@ -45,6 +46,14 @@ def test_the_model_of_the_training_page_is_one():
     [lines] = re.findall(r"```\n(optimizer .*?)```", text, re.DOTALL)
     for line in lines.splitlines():
         derive.parse(f"fn ramp(t) = min(1, t/9)\nparam q\nminimize q^2\n{line}")
+
+
+def test_the_model_of_the_page_on_forms_is_one():
+    text = (ROOT / "docs" / "forms.md").read_text(encoding="utf-8")
+    model = derive.parse(re.findall(r"```\n(model .*?)```", text, re.DOTALL)[0])
+    assert set(model.gradient()) == {"W", "V"}
+    shown = re.findall(r"```\n(# after .*?)```", text, re.DOTALL)[0]
+    assert formulas_of(model.gradient()).endswith(shown.rstrip())
 
 
 def test_the_training_page_names_the_catalogues():

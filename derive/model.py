@@ -167,13 +167,13 @@ class Model(Differentiable):
         made = _call(head)
         self._statements.append(syntax.Init(made.function, made.arguments, expression(value)))
 
-    def rule(self, head: Any, **equations: Any) -> None:
+    def rule(self, head: Any, /, **equations: Any) -> None:
         """``rule slow(lr=0.1) … end``: ``m.rule("slow(lr=0.1)", v="v/2 + g", w="w - lr*v")``, in this order."""
         made = _call(head)
         lines = tuple(syntax.Assignment(syntax.Name(plain(k)), None, expression(v)) for k, v in equations.items())
         self._statements.append(syntax.Rule(made.function, made.arguments, lines))
 
-    def optimizer(self, call: Any, *parameters: Any, **arguments: Any) -> None:
+    def optimizer(self, call: Any, /, *parameters: Any, **arguments: Any) -> None:
         """``optimizer adam(lr=0.001) for W, b``: ``m.optimizer("adam", "W", "b", lr=1e-3)``.
 
         Names or terms say for which parameters; ``call`` may hold the arguments too, ``"adam(lr=1e-3)"``.

@@ -61,7 +61,8 @@ def command(
         outcome.module.save(output, outcome.params)
     if average is not None:
         outcome.module.save(average, outcome.average)
-    count, seconds = sum(a.size for a in outcome.params.values()), time.perf_counter() - start
+    count = sum(outcome.params[t.name].size for t in net.program.parameters)
+    seconds = time.perf_counter() - start
     last = outcome.epochs[-1]
     click.echo(f"\n{net.program.name}: {count:,} parameters, {len(outcome.epochs)} epochs in {seconds:.1f} s")
     click.echo(f"train: loss {last.train}" if last.held is None else f"held out: loss {last.held}")

@@ -196,7 +196,7 @@ def _function(
         tuple((t, stands[g]) for t, g in pairs if t.kind == "param"),
         goal,
         tuple(_with_products(parts)),
-        plan(parts, wanted),
+        plan(parts, wanted, sizes),
     )
 
 

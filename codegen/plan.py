@@ -6,9 +6,10 @@ and a place in one workspace for every tensor that needs memory, reused as soon 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
+from codegen.batch import batched
 from codegen.contract import contraction
 from codegen.lower import lower, merge
 from codegen.steps import (
@@ -43,9 +44,12 @@ class Plan:
     shared: Mapping[Tensor, Tensor]
 
 
-def plan(parts: Iterable[Part | RoundParts], results: Iterable[Tensor]) -> Plan:
-    """The plan that computes ``parts`` and leaves ``results`` behind."""
-    kept, steps = frozenset(results), fuse(parts)
+def plan(parts: Iterable[Part | RoundParts], results: Iterable[Tensor], sizes: Mapping[str, int] | None = None) -> Plan:
+    """The plan that computes ``parts`` and leaves ``results`` behind.
+
+    Where ``sizes`` are known, products that are matrix products in every round of a loop become such loops.
+    """
+    kept, steps = frozenset(results), fuse(parts, sizes=sizes)
     return allocate(_localized(steps, kept), kept)
 
 
@@ -64,7 +68,11 @@ def _localized(steps: Sequence[Step], kept: frozenset[Tensor]) -> list[Step]:
     return done
 
 
-def fuse(parts: Iterable[Part | RoundParts], strided: frozenset[Tensor] = frozenset()) -> list[Step]:
+def fuse(
+    parts: Iterable[Part | RoundParts],
+    strided: frozenset[Tensor] = frozenset(),
+    sizes: Mapping[str, int] | None = None,
+) -> list[Step]:
     """Parts in steps; a nest joins an earlier one where everything it reads is there by then.
 
     Into ``strided`` memory, a slice across another axis than the first, no product writes.
@@ -88,10 +96,10 @@ def fuse(parts: Iterable[Part | RoundParts], strided: frozenset[Tensor] = frozen
                 break
         steps.append(Nest(nodes))
 
-    for part in parts:
+    for part in _with_batches(parts, strided, sizes):
         if isinstance(part, RoundParts):
             across = frozenset(v.tensor for b in part.blocks for v in b.views if v.axis)
-            fused = part.each(lambda items, across=across: fuse(items, across))  # type: ignore[misc]
+            fused = part.each(lambda items, across=across: fuse(items, across, sizes))  # type: ignore[misc]
             steps.append(_as_steps(fused))
             continue
         product = contraction(part) if part.out not in strided else None
@@ -102,6 +110,17 @@ def fuse(parts: Iterable[Part | RoundParts], strided: frozenset[Tensor] = frozen
                 place(made)
             steps.append(product[1])
     return steps
+
+
+def _with_batches(
+    parts: Iterable[Part | RoundParts], strided: frozenset[Tensor], sizes: Mapping[str, int] | None
+) -> Iterator[Part | RoundParts]:
+    """The parts, with those that are a matrix product in every round of a loop as that loop."""
+    for part in parts:
+        found = None
+        if isinstance(part, Part) and sizes is not None and part.out not in strided:
+            found = batched(part, sizes)
+        yield from [part] if found is None else found
 
 
 def _as_steps(loop: RoundParts) -> Rounds:

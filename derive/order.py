@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from derive.deltas import guards_for
 from derive.expr import Access, Compare, Expr, Letter, Mask, Reduce, add, mul, sum_over
-from derive.hoist import Namer, reads_letters, split_scale
+from derive.hoist import Namer, ordered_letters, reads_letters, split_scale
 from derive.paths import Path, best_path, volume
 from derive.program import Equation, Program, Tensor
 from derive.recurrence import recurring
@@ -159,16 +159,27 @@ class _Order:
         def whole(p: Path[Letter]) -> Expr:
             return sum_over(self.within(product, free, p.factors), mul(*(groups[k] for k in p.factors)))
 
-        def value(p: Path[Letter]) -> Expr:
+        def value(p: Path[Letter], beside: Sequence[int] = ()) -> Expr:
             if p.known:
                 found = self.namer.find(whole(p))
                 assert found is not None
                 return found
-            e = groups[p.factor] if p.factor is not None else mul(*(value(q) for q in p.pair or ()))
+            if p.pair is None:
+                e = groups[p.factor or 0]
+            else:
+                e = mul(*(value(q, r.factors) for q, r in (p.pair, p.pair[::-1])))
             if not p.summed:
                 return e
             total = sum_over([b for b in product.binders if b in p.summed], e)
-            return total if p is path else self.namer.name(total, "S", out.append)
+            if p is path:
+                return total
+            before = self.namer.around
+            if len(total.letters) > 2:  # as the tensors lie that it is multiplied with, so that memory fits
+                read = (a for g in (*(groups[k] for k in beside), e) for a in accesses(g))
+                self.namer.around = tuple(dict.fromkeys(x for a in read for q in a.places for x in ordered_letters(q)))
+            access = self.namer.name(total, "S", out.append)
+            self.namer.around = before
+            return access
 
         path = best_path(
             product.letters, free, self.extents(product.letters),

@@ -164,7 +164,7 @@ def test_a_long_sum_of_both_signs_keeps_its_digits_in_single_precision(monkeypat
     model = derive.load(Path(__file__).parents[1] / "models" / "conv2d.gc")
     result = verify.check(model, wrt=["W"], target=target)
     assert result.ok, str(result)
-    assert target == "numpy" or result.rows[0].error < 2e-5
+    assert target == "numpy" or result.rows[0].error < 5e-5
 
 
 def test_the_check_is_the_same_every_time():

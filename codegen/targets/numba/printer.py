@@ -73,7 +73,7 @@ class NumbaPrinter(ScalarPrinter):
 
     def rounds(self, step: Rounds, comment: Callable[[Step], list[str]]) -> Iterator[str]:
         """The loop of a recurrence."""
-        self.strided |= {v.tensor for b in step.blocks for v in b.views if v.axis}
+        self.strided |= {v.tensor for b in step.blocks for v in b.views if v.axis or v.source in self.strided}
         for block in step.before:
             yield from self.block(block, comment)
         name = self.names.loop(step.letter.hint)

@@ -22,6 +22,7 @@ from derive.language.declarations import declare_const
 from derive.language.indices import Range, Scope
 from derive.language.names import Names, names_in
 from derive.language.parse import parse
+from derive.language.recurrences import ahead, step_letter
 from derive.language.tensors import Hints, Value, of_tensor
 from derive.language.vocabulary import Vocabulary
 from derive.program import Equation, Program, Tensor
@@ -59,6 +60,7 @@ class Reader:
     def __init__(self, program: Program, cotangents: Iterable[tuple[str, Tensor]]) -> None:
         self.program = program
         self.added: list[Equation] = []
+        self.rounds = {t.ahead[0]: t for t in program.tensors if t.ahead is not None}
         self._derivatives: dict[tuple[Tensor, Tensor], Tensor] = {}
         vocabulary = Vocabulary(program.options)
         dims = list(program.dims)
@@ -152,7 +154,8 @@ class Reader:
         """The letters on the left: names in brackets that are no tensors (a letter may be called like its extent)."""
         items = line.left.items if isinstance(line.left, tree.Index) else ()
         names = dict.fromkeys(i.name for i in items if isinstance(i, tree.Name))
-        return tuple(n for n in names if not isinstance(self.elab.names.get(n), Value))
+        later = [letter.name for i in items if (letter := step_letter(i)) is not None]
+        return tuple(n for n in (*names, *later) if not isinstance(self.elab.names.get(n), Value))
 
     def claim(self, line: Line) -> Claim:
         """What the line says.
@@ -187,7 +190,8 @@ class Reader:
         return self.elab.value(node)
 
     def _indexed(self, line: Line, names: list[str]) -> Claim:
-        ranges = [Range(name, line.left.span) for name in names]
+        steps = self._steps(line)
+        ranges = [Range(name, line.left.span, steps.get(name)) for name in names]
         scope = Scope({r.name: r for r in ranges})
         left, right = self.elab.value(line.left, scope), self.elab.value(line.right, scope)
         axes = tuple(r.resolve(self.elab.sizes) for r in ranges)
@@ -196,7 +200,17 @@ class Reader:
         letters = tuple(hints.named(a, r.name) for a, r in zip(axes, ranges, strict=True))
         for r, letter in zip(ranges, letters, strict=True):
             r.letter = letter
-        return Claim(line, axes, axes, letters, letters, left.build((), hints), right.build((), hints))
+        built = (ahead(v.build((), hints), self.rounds) for v in (left, right))
+        return Claim(line, axes, axes, letters, letters, *built)
+
+    def _steps(self, line: Line) -> dict[str, Expr]:
+        """How far t runs where the left side is a recurrence at t+1."""
+        left = line.left
+        whole = self.elab.names.get(left.operand.name) if isinstance(left, tree.Index) and isinstance(left.operand, tree.Name) else None
+        if not isinstance(left, tree.Index) or not isinstance(whole, Value) or whole.tensor not in self.rounds:
+            return {}
+        steps = {k: letter for k, i in enumerate(left.items) if (letter := step_letter(i)) is not None}
+        return {letter.name: add(whole.axes[k], -1) for k, letter in steps.items() if k < whole.rank}
 
     def _derivative(self, u: Value, x: Tensor) -> Tensor:
         if u.tensor is None:

@@ -29,9 +29,9 @@ from derive.shapes import never_negative, show_axes
 _UNKNOWN = Dim("?")
 
 
-def step_letter(place: tree.Place) -> tree.Name | None:
+def step_letter(place: tree.Node) -> tree.Name | None:
     """``t`` of a place ``t+1``."""
-    match place.value:
+    match place:
         case tree.Chain(tree.Name(index=None) as letter, (("+", tree.Number(value)),)) if value == 1:
             return letter
     return None
@@ -94,7 +94,7 @@ class Recurrences:
                 f"{name} starts along axis {known.axis}{line_of(known.span)}, and here another axis is stepped along",
                 node.span,
             )
-        letter = step_letter(places[axis])
+        letter = step_letter(places[axis].value)
         if letter is None:
             raise SourceError(
                 f"the second line of the recurrence {name} defines the place t+1",

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from derive.errors import GradcError
 from derive.evaluate import evaluate, evaluate_expr, extent, find_sizes, run
-from derive.expr import Call, Expr, Letter
+from derive.expr import Call, Expr, Letter, add
 from derive.form_values import evaluate_form
 from derive.forms import Form, Prime, walk
 from derive.pipeline import Derivation
 from derive.points import Point, points, smallest_sizes
 from derive.program import Equation, Tensor, reads
+from derive.recurrence import recurring
 from derive.steps.edges import Edge
 from derive.steps.step import RowColumn, Side, Slice, Step, StepError, Written
 
@@ -56,17 +57,22 @@ class Bench:
 
     def partial(self, equations: Iterable[Equation], out: Tensor, wrt: Tensor) -> Array:
         """∂out/∂wrt along the given equations, everything else held fixed."""
-        acting, moved = [], {wrt}
-        for e in equations:
-            if e.out is not wrt and moved & set(reads(e.body)):
-                acting.append(e)
-                moved.add(e.out)
-        x = np.asarray(self.arrays[wrt], dtype=complex)
+        given, source = list(equations), wrt
+        if wrt in recurring(given):  # what a round changes acts on later rounds, too
+            source = Tensor("", wrt.axes)
+            given = [e.with_body(add(e.body, source.at(e.letters))) if e.out is wrt else e for e in given]
+            self.arrays[source] = np.zeros(self.arrays[wrt].shape)
+        moved, before = {source}, 0
+        while before < len(moved):
+            before = len(moved)
+            moved.update(e.out for e in given if not moved.isdisjoint(reads(e.body)))
+        acting = [e for e in given if e.out in moved and e.out is not source]
+        x = np.asarray(self.arrays[source], dtype=complex)
         shape = tuple(extent(a, self.sizes) for a in out.axes)
         found = np.zeros(shape + x.shape)
         for place in np.ndindex(x.shape):
-            arrays = {**self.arrays, wrt: x.copy()}
-            arrays[wrt][place] += 1j * _TINY
+            arrays = {**self.arrays, source: x.copy()}
+            arrays[source][place] += 1j * _TINY
             run(acting, arrays, self.sizes)
             found[(..., *place)] = np.imag(arrays[out]) / _TINY
         return found

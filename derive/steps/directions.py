@@ -97,7 +97,7 @@ class _Back(Story):
             return Part(over, upstream, upstream, outer)
         bar = self.bars[edge.out.out].out
         places = (*self.extra, *outer)
-        return Part(over, self.above[bar].at(places), bar.at(places), outer)
+        return Part(over, self.above.get(bar, bar).at(places), bar.at(places), outer)
 
     def meaning(self) -> tuple[Reason, ...]:
         if self.known_seed:
@@ -109,6 +109,8 @@ class _Back(Story):
         frame = self.frame(letters)
         if frame is None or any(p.edge.out.out is self.root or len(p.edge.outer) > 1 for p in parts):
             return
+        if any(self.bars[p.edge.out.out].out not in self.shown for p in parts):
+            return  # in a recurrence some are told later
         row, col = frame
         chain = [self.link(p, row, col) for p in parts]
         t = bar.out.primal

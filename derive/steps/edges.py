@@ -187,7 +187,7 @@ def diagonal(e: Expr, edge: Edge) -> dict[Letter, Letter]:
     for m in deltas_of(e):
         pair = [a for a in m.children if isinstance(a, Letter)]
         for f, j in (pair, pair[::-1]):
-            if f in edge.outer and j in edge.inner and f not in found.values():
+            if f in edge.outer and j in edge.inner and f.extent == j.extent and f not in found.values():
                 found.setdefault(j, f)
     return found
 
@@ -199,7 +199,10 @@ def split_deltas(e: Expr, edge: Edge) -> list[Compare]:
     return [
         m
         for m in found
-        if m not in whole and {m.left, m.right} & set(edge.outer) and {m.left, m.right} & set(edge.inner)
+        if m not in whole
+        and {m.left, m.right} & set(edge.outer)
+        and {m.left, m.right} & set(edge.inner)
+        and len({x.extent for x in m.children if isinstance(x, Letter)}) == 1
     ]
 
 

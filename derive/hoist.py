@@ -53,7 +53,8 @@ class Namer:
     """
 
     def __init__(self, program: Program) -> None:
-        self.taken = {t.name for t in program.tensors}
+        self.taken = {t.name for t in program.tensors} | {d.name for d in program.dims}
+        self.taken |= {program.batch.name} if program.batch is not None else set()
         self.known: dict[Expr, tuple[Tensor, tuple[int, ...]]] = {}
         self.around: tuple[Letter, ...] = ()
 

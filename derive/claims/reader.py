@@ -14,7 +14,7 @@ from derive.claims.elaborate import Formulas
 from derive.claims.line import Line, bound_in, nodes_of
 from derive.claims.slopes import Slopes
 from derive.errors import GradcError, SourceError
-from derive.expr import ONE, ZERO, Dim, Expr, Letter
+from derive.expr import ONE, ZERO, Dim, Expr, Letter, add
 from derive.inner import derivative_of
 from derive.language import tree
 from derive.language.calls import TENSOR_FUNCTIONS
@@ -139,7 +139,12 @@ class Reader:
         """What a definition says, ``E = exp(x)`` or ``E[i] = exp(x[i])``."""
         if not isinstance(line.left, tree.Index):
             return replace(self.elab.value(line.right), text=line.name)
-        ranges = [Range(i.name, line.left.span) for i in line.left.items if isinstance(i, tree.Name)]
+        named = self.hidden.get(line.name) if self.rounds else None
+        known = (
+            named.axes if named is not None and named.rank == len(line.left.items) else (None,) * len(line.left.items)
+        )
+        pairs = zip(line.left.items, known, strict=True)
+        ranges = [Range(i.name, line.left.span, axis) for i, axis in pairs if isinstance(i, tree.Name)]
         right = self.elab.value(line.right, Scope({r.name: r for r in ranges}))
         axes = tuple(r.resolve(self.elab.sizes) for r in ranges)
 
@@ -175,7 +180,8 @@ class Reader:
         letters = tuple(hints.fresh(a) for a in left.axes)
         places = _places(letters, right)
         other = letters if places is not None else tuple(hints.fresh(a) for a in right.axes)
-        built = left.build(letters, hints), right.build(other if places is None else places, hints)
+        sides = left.build(letters, hints), right.build(other if places is None else places, hints)
+        built = (ahead(e, self.rounds) for e in sides)
         return Claim(line, left.axes, right.axes, letters, other, *built)
 
     def _fitting(self, node: tree.Expr, axes: tuple[Expr, ...]) -> Value:
@@ -204,13 +210,16 @@ class Reader:
         return Claim(line, axes, axes, letters, letters, *built)
 
     def _steps(self, line: Line) -> dict[str, Expr]:
-        """How far t runs where the left side is a recurrence at t+1."""
+        """How far the letters on the left of a recurrence run, which reads one place less than there is."""
         left = line.left
-        whole = self.elab.names.get(left.operand.name) if isinstance(left, tree.Index) and isinstance(left.operand, tree.Name) else None
-        if not isinstance(left, tree.Index) or not isinstance(whole, Value) or whole.tensor not in self.rounds:
+        if not self.rounds or not isinstance(left, tree.Index) or not isinstance(left.operand, tree.Name):
             return {}
-        steps = {k: letter for k, i in enumerate(left.items) if (letter := step_letter(i)) is not None}
-        return {letter.name: add(whole.axes[k], -1) for k, letter in steps.items() if k < whole.rank}
+        whole = self.elab.names.get(left.operand.name)
+        if not isinstance(whole, Value) or whole.rank != len(left.items):
+            return {}
+        found = {i.name: axis for i, axis in zip(left.items, whole.axes, strict=True) if isinstance(i, tree.Name)}
+        steps = ((step_letter(i), axis) for i, axis in zip(left.items, whole.axes, strict=True))
+        return found | {letter.name: add(axis, -1) for letter, axis in steps if letter is not None}
 
     def _derivative(self, u: Value, x: Tensor) -> Tensor:
         if u.tensor is None:

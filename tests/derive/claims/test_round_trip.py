@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[3]
 # is no formula of the language, and is refused (not refuted).
 SHIFTED = {"conv1d", "conv2d", "conv_dilated", "differences", "padded_edge", "padded_zero", "pool_max", "reversed"}
 SHIFTED |= {"flatten", "reshape", "kron_vec", "triangles"}
+# What is derived of a recurrence holds up to its last place, by a mask; its lines agree by number and are not refuted.
+SHIFTED |= {"filter", "gru", "lstm", "rnn"}
 # Layers that are repeated are printed once, for a layer l, and formulas for an l are not read yet.
 FILES = [
     path

@@ -262,7 +262,7 @@ class Loop:
         if t in self.loop.letters and t not in self.history:
             if t not in self.own:
                 self.own[t] = t.like(axes=rest, kind="value", properties=())
-                self.slices[self.own[t]] = t
+                self.slices[self.own[t]] = self.loop.origin.get(t, t)
             return self.own[t]
         key = (t, axis, place)
         if key not in self.views:

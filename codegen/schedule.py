@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from codegen.recompute import recomputed
 from codegen.rounds import Loop, Prefixes, filled_in_place
 from codegen.steps import Part, RoundParts
 from derive.expr import Access, Add, Call, Expr, Letter, Reduce, add, fresh_like, mul, reduce_
@@ -31,6 +32,8 @@ def schedule(
 
     kept = frozenset(wanted)
     order = blocks(needed(program, kept))
+    if dict(program.options).get("residuals") == "recompute":
+        order = recomputed(order, kept)
     found = filled_in_place(order, kept)
     prefixes = Prefixes(found)
     out: list[Part | RoundParts] = []

@@ -8,7 +8,7 @@ from what reads what, in a program as it was read and in its derivative, which r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from derive.errors import GradcError
 from derive.expr import Access, Expr, Letter, Num, add, mul
@@ -22,12 +22,14 @@ class Recurrence:
     """Equations that are computed together, one place after another.
 
     ``equations`` stand in the order of one round, ``letters`` says for each tensor which letter of its equation runs
-    along the axis; ``step`` is 1 where later places read earlier ones, -1 where it is the other way.
+    along the axis; ``step`` is 1 where later places read earlier ones, -1 where it is the other way. ``origin``
+    says of a copy what it is a copy of.
     """
 
     equations: tuple[Equation, ...]
     letters: Mapping[Tensor, Letter]
     step: int
+    origin: Mapping[Tensor, Tensor] = field(default_factory=dict)
 
     @property
     def extent(self) -> Expr:

@@ -59,4 +59,6 @@ INLINE = frozenset({"identity", "sqrt"})
 VARIANTS: dict[tuple[str, str], ScalarDecl | None] = {
     ("relu_at_0", "0"): None,
     ("relu_at_0", "1"): ScalarDecl("relu", "z", "max(z, 0)", r"\operatorname{relu}"),
+    ("residuals", "keep"): None,  # of a recurrence: what its rounds found is there when it runs backwards,
+    ("residuals", "recompute"): None,  # or found again from its states
 }

@@ -11,13 +11,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from derive.cost import Cost, cost
-from derive.expr import Access, Compare, Expr, Letter
+from derive.expr import Access, Compare, Expr, Letter, Reduce, add, mul
 from derive.extract import extract
 from derive.facts import Facts
-from derive.hoist import is_scale, split_scale
+from derive.hoist import Namer, is_scale, split_scale
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
-from derive.rewrite import factors, map_children, rename_binders, substitute, walk
+from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
 
 ROUNDS = 4
 MAX_NODES = 3000
@@ -85,7 +85,7 @@ def simplify(program: Program, given: Program) -> tuple[Program, Report]:
     forward = given.equations
     backward = [e for e in program.equations if e not in set(forward)]
     work = _Work(given)
-    backward = [e.with_body(work.improve(e.body, e.out)) for e in backward]
+    backward = _shared([e.with_body(work.improve(e.body, e.out)) for e in backward], program)
     wanted = {bar for _, bar in program.gradients}
     for _ in range(ROUNDS):
         count = len(backward)
@@ -93,6 +93,28 @@ def simplify(program: Program, given: Program) -> tuple[Program, Report]:
         if len(backward) == count:
             break
     return program.with_equations([*forward, *backward]), work.report
+
+
+def _shared(backward: list[Equation], program: Program) -> list[Equation]:
+    """What two cotangents have in common is read from the first: equal right sides, and sums over one."""
+    namer = Namer(program)
+    out = []
+
+    def found(e: Expr) -> Expr:
+        return (namer.find(e) if e.letters and not isinstance(e, (Access, Letter)) else None) or e
+
+    for equation in backward:
+        parts = [split_scale(t) for t in terms(equation.body)]
+        sums = [(c, replaced(r, found(r.body)) if isinstance(r, Reduce) and r.op == "sum" else r) for c, r in parts]
+        shared = equation.with_body(found(add(*(mul(c, r) for c, r in sums))))
+        namer.remember(equation)
+        out.append(shared)
+    return out
+
+
+def replaced(r: Reduce, body: Expr) -> Expr:
+    """The same reduction of something else."""
+    return r if body == r.body else Reduce(r.op, r.binders, body)
 
 
 def _inline_round(backward: list[Equation], wanted: set[Tensor], work: _Work) -> list[Equation]:

@@ -145,7 +145,8 @@ class Recurrences:
 
     def complete(self, letters: tuple[Letter, ...], body: Expr, span: Span | None) -> Expr:
         """The body of an equation in the words of what rounds find; refuse a tensor that is not whole yet."""
-        if self.open and any(n == _UNKNOWN for e in (*(x.extent for x in letters), body) for n in walk(e)):
+        used = [*letters, *(x for x in walk(body) if isinstance(x, Letter))]
+        if self.open and any(n == _UNKNOWN for e in (body, *(x.extent for x in used)) for n in walk(e)):
             found = next(k for k in self.open.values() if k.tensor in reads(body))
             name = found.tensor.name
             why = f"{name} is a recurrence, and is whole after the line that says {name}[t+1, …] = …"

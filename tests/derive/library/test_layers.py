@@ -185,8 +185,6 @@ VALUES = {
     "multi_head_attention": lambda p: heads(p["x"] / 4, p),
     "sinusoidal_positions": lambda p: positions(p["x"]),
     "learned_positions": lambda p: p["x"] + p["y_P"],
-    "dropout": lambda p: p["x"] * p["y_M"] / (1 - 0.5),
-    "gaussian_noise": lambda p: p["x"] + p["y_M"],
     "rnn": lambda p: over_time(p, lambda x, h: (np.tanh(gate(p, "", x, h)),), "y_b"),
     "lstm": lambda p: over_time(p, lstm_step(p), "y_bi", "y_bf"),
     "gru": lambda p: over_time(p, gru_step(p), "y_bs"),

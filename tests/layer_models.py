@@ -16,6 +16,8 @@ EXTENTS = {
     "embedding": {"v": 11},
     "transformer_block": {"d": 2},
     "group_norm": {"c": 6},
+    "lstm": {"t": 2, "d": 3},
+    "gru": {"t": 2, "d": 3},
     "multi_head_attention": {"d": 6},
 }
 OPEN = {"instance_norm": 7}  # the axis in the place of `..`

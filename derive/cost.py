@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 from functools import total_ordering
 
+from derive.digits import digits
 from derive.expr import MINUS_ONE, Access, Add, Call, Const, Dim, Expr, Letter, Mask, Mul, Num, Pow, Reduce, Select
 from derive.rewrite import factors
 from derive.scalar import operations
-from derive.scatter import landed
+from derive.scatter import landed, landings
 
 DEGREES = 12
 
@@ -71,7 +72,8 @@ def cost(*expressions: Expr) -> Cost:
             return
         seen.add(e)
         if isinstance(e, Reduce):
-            e = landed(e)
+            if all(digits(place) is not None for _, _, place in landings(e, e.letters)):
+                e = landed(e)  # several axes become one: each term is written where it belongs
             _reduction(e, charge)
             for f in factors(e.body):
                 visit(f)

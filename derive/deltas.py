@@ -19,6 +19,7 @@ from derive.expr import (
     Letter,
     Mul,
     Num,
+    Pow,
     add,
     compare,
     fresh,
@@ -199,7 +200,10 @@ def decided(e: Compare) -> Expr:
 def is_polynomial(e: Expr) -> bool:
     """Whether ``e`` is a polynomial in letters and extents with whole coefficients."""
     return all(
-        isinstance(n, (Add, Mul, Letter, Dim)) or (isinstance(n, Num) and n.value.denominator == 1) for n in walk(e)
+        isinstance(n, (Add, Mul, Letter, Dim))
+        or (isinstance(n, Num) and n.value.denominator == 1)
+        or (isinstance(n, Pow) and isinstance(n.base, Dim) and isinstance(n.exponent, Num) and n.exponent.value > 0)
+        for n in walk(e)
     )
 
 

@@ -38,6 +38,7 @@ from derive.expr import (
 )
 from derive.rational import cancel, has_sum_below
 from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
+from derive.shapes import polynomial
 
 MAX_TERMS = 60
 
@@ -99,7 +100,7 @@ class Normalizer:
     def _normal(self, e: Expr) -> Expr:
         match e:
             case Access():
-                own = Access(e.tensor, self.knowledge.places(e))
+                own = Access(e.tensor, tuple(polynomial(p) for p in self.knowledge.places(e)))
                 other = self.knowledge.access(own)
                 return own if other is None else self(other)
             case Add():

@@ -49,12 +49,12 @@ def small_sizes(program: Program, given: Mapping[str, int], primes: bool = True)
         p for p in itertools.count(2) if p not in taken and not (primes and any(p % q == 0 for q in range(2, p)))
     )
     chosen = {**dict(zip(free, numbers, strict=False)), **given}
-    if not _fits(program, chosen):
+    if not fits(program, chosen):
         chosen.update({d.name: d.default for d in dims if d.default is not None and d.name not in given})
     return {name: chosen[name] for name in [d.name for d in dims] + batch}
 
 
-def _fits(program: Program, sizes: Mapping[str, int]) -> bool:
+def fits(program: Program, sizes: Mapping[str, int]) -> bool:
     """Whether every extent is positive at these sizes and every access stays inside."""
     known = {**sizes}
     for d in program.dims:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import floor
 
-from derive.expr import ONE, Add, Dim, Expr, Mul, Num, Pow, add, mul, num, power, split_coefficient
+from derive.expr import ONE, Add, Dim, Expr, Mul, Num, Pow, add, mul, num, power, split_coefficient, split_power
 from derive.program import DimDecl, Program
 from derive.rewrite import terms, walk
 
@@ -47,20 +47,48 @@ def _product(a: Expr, b: Expr) -> Expr:
 def whole_steps(room: Expr, step: Expr) -> Expr | None:
     """``room / step`` rounded down, where that is a polynomial for every extent.
 
-    >>> n = Dim("n"); whole_steps(2 * n + 3, num(2)), whole_steps(n, num(2))
-    (n + 1, None)
+    >>> n, m = Dim("n"), Dim("m"); whole_steps(2 * n + 3, num(2)), whole_steps(n, num(2)), whole_steps(n * m + n, n)
+    (n + 1, None, m + 1)
     """
     if not isinstance(step, Num):
-        return None
+        return divided(room, step)
     parts = []
     for t in terms(room):
-        divided = mul(t, step**-1)
-        if isinstance(divided, Num):
-            divided = num(floor(divided.value))
-        elif split_coefficient(divided)[0].denominator != 1:
+        share = mul(t, step**-1)
+        if isinstance(share, Num):
+            share = num(floor(share.value))
+        elif split_coefficient(share)[0].denominator != 1:
             return None
-        parts.append(divided)
+        parts.append(share)
     return add(*parts)
+
+
+def divided(e: Expr, by: Expr) -> Expr | None:
+    """The polynomial q with ``q · by = e``; None where there is none.
+
+    >>> n, k = Dim("n"), Dim("k"); divided(n * (n - k + 1), n - k + 1), divided(n, k)
+    (n, None)
+    """
+    names = sorted({x.name for x in (*walk(e), *walk(by)) if isinstance(x, Dim)})
+    head = max(terms(polynomial(by)), key=lambda t: _degrees(t, names))
+    rest, quotient = polynomial(e), polynomial(num(0))
+    while rest != num(0):
+        step = mul(max(terms(rest), key=lambda t: _degrees(t, names)), power(head, -1))
+        if min(_degrees(step, names), default=0) < 0 or _coefficient(step).denominator != 1:
+            return None
+        quotient = add(quotient, step)
+        rest = polynomial(add(rest, mul(-1, step, by)))
+    return quotient
+
+
+def _degrees(term: Expr, names: Iterable[str]) -> tuple[Fraction, ...]:
+    """The exponents of a monomial, in the order of the names."""
+    found = dict.fromkeys(names, Fraction(0))
+    for f in term.args if isinstance(term, Mul) else (term,):
+        base, exponent = split_power(f)
+        if isinstance(base, Dim) and isinstance(exponent, Num):
+            found[base.name] = exponent.value
+    return tuple(found.values())
 
 
 def size(extent: Expr, sizes: Mapping[str, int]) -> Fraction | None:

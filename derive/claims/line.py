@@ -120,7 +120,12 @@ def _positions(node: Any) -> Any:
     marks = [m for b in new.binders if (m := POSITION.fullmatch(b.name))]
     if len(marks) < len(new.binders):
         return new
-    return tree.Reduction(marks[0][1], tuple(tree.Binder(m[2]) for m in marks), new.body, span=new.span)
+    return tree.Reduction(
+        marks[0][1],
+        tuple(tree.Binder(m[2], b.extent) for m, b in zip(marks, new.binders, strict=True)),
+        new.body,
+        span=new.span,
+    )
 
 
 def _equals(text: str) -> int | None:

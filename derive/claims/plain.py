@@ -66,6 +66,7 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
 def _reduction(match: re.Match[str]) -> str:
     """``sum[n]`` for Σ_n; ``max[argmax__d]`` for argmax_d, of which the grammar knows nothing."""
     op, letters = match[1], match[2] or match[3]
+    letters = re.sub(r"(?<=[\w)])\s+(?=[\w(])", "*", letters).replace("<", ":")  # how far a letter runs: p<2 k
     if op.startswith("arg"):
         return f"{op.removeprefix('arg')}[{','.join(f'{op}__{a.strip()}' for a in letters.split(','))}]"
     return f"{'sum' if op == 'Σ' else op}[{letters}]"

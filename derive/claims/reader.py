@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from derive.claims.elaborate import Formulas
 from derive.claims.line import Line, bound_in, nodes_of
 from derive.claims.slopes import Slopes
-from derive.errors import GradcError, SourceError
-from derive.expr import ONE, ZERO, Dim, Expr, Letter, add
+from derive.errors import GradcError, PlaceError, SourceError
+from derive.expr import ONE, ZERO, Dim, Expr, Letter, Mask, Select, add
 from derive.inner import derivative_of
 from derive.language import tree
 from derive.language.calls import TENSOR_FUNCTIONS
@@ -26,6 +26,7 @@ from derive.language.recurrences import ahead, step_letter
 from derive.language.tensors import Hints, Value, of_tensor
 from derive.language.vocabulary import Vocabulary
 from derive.program import Equation, Program, Tensor
+from derive.ranges import leaving
 from derive.repeat.members import base_and_offset, split_member
 from derive.rewrite import walk
 
@@ -139,13 +140,13 @@ class Reader:
         """What a definition says, ``E = exp(x)`` or ``E[i] = exp(x[i])``."""
         if not isinstance(line.left, tree.Index):
             return replace(self.elab.value(line.right), text=line.name)
-        named = self.hidden.get(line.name) if self.rounds else None
+        named = self.hidden.get(line.name) if self.rounds or self.elab.formula else None
         known = (
             named.axes if named is not None and named.rank == len(line.left.items) else (None,) * len(line.left.items)
         )
         pairs = zip(line.left.items, known, strict=True)
         ranges = [Range(i.name, line.left.span, axis) for i, axis in pairs if isinstance(i, tree.Name)]
-        right = self.elab.value(line.right, Scope({r.name: r for r in ranges}))
+        right = self.elab.value(line.right, self._scope(ranges))
         axes = tuple(r.resolve(self.elab.sizes) for r in ranges)
 
         def build(places: tuple[Expr, ...], hints: Hints) -> Expr:
@@ -154,6 +155,9 @@ class Reader:
             return right.build((), hints)
 
         return Value(axes, build, text=line.name)
+
+    def _scope(self, ranges: Iterable[Range]) -> Scope:
+        return Scope({r.name: r for r in ranges}, guarded=self.elab.formula)
 
     def letters(self, line: Line) -> tuple[str, ...]:
         """The letters on the left: names in brackets that are no tensors (a letter may be called like its extent)."""
@@ -167,6 +171,22 @@ class Reader:
 
         Raises SourceError where it cannot be read.
         """
+        try:
+            return self._read(line)
+        except SourceError as error:  # what is printed may read places under masks that keep them inside
+            sizes = self.elab.sizes if isinstance(error, PlaceError) else {}
+            self.elab.formula = True
+            with contextlib.suppress(SourceError):
+                claim = self._read(line)
+                sides = (claim.left, claim.right)
+                masked = any(isinstance(n, (Mask, Select)) for side in sides for n in walk(side))
+                if masked and not any(True for side in sides for _ in leaving(side, sizes)):
+                    return claim
+            raise
+        finally:
+            self.elab.formula = False
+
+    def _read(self, line: Line) -> Claim:
         with self._names_of(line):
             if isinstance(line.left, tree.Index):
                 return self._indexed(line, list(self.letters(line)))
@@ -198,7 +218,7 @@ class Reader:
     def _indexed(self, line: Line, names: list[str]) -> Claim:
         steps = self._steps(line)
         ranges = [Range(name, line.left.span, steps.get(name)) for name in names]
-        scope = Scope({r.name: r for r in ranges})
+        scope = self._scope(ranges)
         left, right = self.elab.value(line.left, scope), self.elab.value(line.right, scope)
         axes = tuple(r.resolve(self.elab.sizes) for r in ranges)
         used, self.elab.letters = self.elab.letters, set()

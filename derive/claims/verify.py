@@ -26,7 +26,7 @@ from derive.evaluate import run
 from derive.expr import Access
 from derive.language import tree
 from derive.notation import Notation
-from derive.points import points, small_sizes
+from derive.points import fits, points, small_sizes
 from derive.prepare import prepare
 from derive.program import Program, Property, Tensor
 
@@ -83,7 +83,8 @@ def _sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
     larger = {k: v for k, v in smallest.items() if k in given or v > _MOST}
     primes = (p for p in count(3, 2) if all(p % q for q in range(3, p)) and p not in larger.values())
     ordered = sorted((v, k) for k, v in smallest.items() if k not in larger)
-    return small_sizes(program, {**larger, **{k: p for (_, k), p in zip(ordered, primes, strict=False)}})
+    chosen = small_sizes(program, {**larger, **{k: p for (_, k), p in zip(ordered, primes, strict=False)}})
+    return chosen if fits(program, chosen) else smallest
 
 
 def _truth(program: Program, lines: list[Line]) -> Truth:

@@ -75,6 +75,7 @@ class Elaborator:
         self.growing: dict[Tensor, tuple[int, list[tuple[Range, Span | None]]]] = {}  # recurrences without an end yet
         self.ahead: dict[Tensor, Tensor] = {}  # what each round of a recurrence finds
         self.differentiate: Callable[[Value, Tensor], Tensor] | None = None  # d(u, x); the reader knows how
+        self.formula = False  # what was printed: its masks keep its places inside
         self.named: Callable[[Value], Value] | None = None  # a value as an equation of its own; the reader knows how
 
     def among(self, names: Mapping[str, Value | Expr]) -> Elaborator:
@@ -243,7 +244,7 @@ class Elaborator:
             for b in node.binders
         ]
         self.letters.update(r.name for r in ranges)
-        body = self.value(node.body, (scope or Scope({})).inside(*ranges))
+        body = self.value(node.body, (scope or Scope({}, guarded=self.formula)).inside(*ranges))
         for r in ranges:
             check_used(r)
         if scope is None:  # else a letter around this one may still get its range from what follows

@@ -37,7 +37,7 @@ from derive.expr import (
 from derive.lift import without_units
 from derive.notation.style import ATOM, CHAIN, FLIPPED, TIGHT, Piece, Style
 from derive.program import Equation, reads
-from derive.rewrite import factors, map_children, substitute
+from derive.rewrite import accesses, factors, map_children, substitute
 
 
 class IndexPrinter:
@@ -88,9 +88,16 @@ class IndexPrinter:
             case Select():
                 return style.cases(self.condition(e.mask), self.piece(e.chosen).text, self.piece(e.other).text)
             case Reduce():
-                sign = style.operator(e.op, [style.word(self.letters[b]) for b in e.binders])
+                sign = style.operator(e.op, [self.binder(b, e.body) for b in e.binders])
                 return Piece(f"{sign} {style.wrap(self.piece(e.body), CHAIN)}", CHAIN)
         raise TypeError(f"no notation for {type(e).__name__}")
+
+    def binder(self, b: Letter, body: Expr) -> str:
+        """A bound letter; with how far it runs, ``p<3``, where it does not stand alone on the axis that says so."""
+        word = self.style.word(self.letters[b])
+        sites = [a for s in accesses(body) for p, a in zip(s.places, s.tensor.axes, strict=True) if p == b]
+        known = bool(sites) and all(a == b.extent for a in sites)
+        return word if known else f"{word}<{self.piece(b.extent).text}"
 
     def signed(self, e: Expr) -> tuple[bool, Piece]:
         coefficient, _ = split_coefficient(e)

@@ -58,7 +58,7 @@ class UnicodeStyle(Style):
         sign = _SIGNS.get(name, name)
         if not below:
             return sign
-        return f"{sign}_{below[0]}" if len(below) == 1 else f"{sign}_{{{','.join(below)}}}"
+        return f"{sign}_{below[0]}" if len(below) == 1 and "<" not in below[0] else f"{sign}_{{{','.join(below)}}}"
 
     def parens(self, text: str) -> str:
         return f"({text})"

@@ -82,7 +82,7 @@ def test_a_convolution_is_a_correlation_with_the_flipped_kernel() -> None:
 def test_a_strided_convolutions_gradient_visits_only_what_is_there() -> None:
     text = "dims n = 11, k = 3, m = 5\nparam x : [n]\nparam w : [k]\ny[i:m] = sum[p] x[2*i+p] * w[p]\n"
     model = derive.parse(text + "minimize sum(sin(y))\n")
-    assert model.gradient("x")["x"].index == "dx[n′] = Σ_{p,i} 1[n′ = p + 2 i] dy[i] w[p]"
+    assert model.gradient("x")["x"].index == "dx[n′] = Σ_{p,i} 1[n′ = 2 i + p] dy[i] w[p]"
 
 
 @pytest.mark.parametrize("place", ["i+p", "2*i+p", "i+2*p", "2*i+p-1 | 0", "i+p-1 | edge", "n-1-i"])

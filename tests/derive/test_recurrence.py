@@ -1,4 +1,4 @@
-"""Recurrences: found from what reads what, evaluated round by round, differentiated by the one rule, printed as written."""
+"""Recurrences: found from what reads what, evaluated round by round, differentiated by the one rule."""
 
 import re
 

@@ -28,6 +28,7 @@ from derive.hoist import hoist
 from derive.notation import formulas
 from derive.pipeline import Derivation
 from derive.program import Program, Tensor
+from derive.repeat.layer_formulas import layer_formulas
 from derive.sizes import check_sizes
 
 _TEMPLATES = Path(__file__).parent / "targets"
@@ -45,10 +46,13 @@ def source(
 ) -> str:
     """The source text of the module of a model; see `build`.
 
-    ``sizes`` may concern its depth too (`L=5`, or a list for a family of dims). What repeats is derived once for all
-    depths, and its formulas are written out for this one.
+    ``sizes`` may concern its depth too (`L=5`, or a list for a family of dims). Layers that are alike become one loop;
+    of others, what repeats is derived once for all depths, and its formulas are written out for this one.
     """
     net, left = model.sized(sizes or {})
+    stack = None if net.repeated is None or wrt else net.repeated.stacked
+    if stack is not None:
+        return build(stack, dtype=dtype, target=target, sizes=left)
     derivation = None
     if net.repeated is not None and net.program.objective is not None and (wrt or net.program.trained):
         derivation = net.gradient(*(wrt or ())).derivation
@@ -71,21 +75,27 @@ def build(
     """
     check_sizes(program, known_sizes(program, sizes or {}))  # before the work of deriving
     other = None if program.inference is None else pipeline.forward(program.inference)
-    inference = None if other is None else (hoist(other), dict(formulas(other)))
+    inference = None if other is None else (hoist(other), _texts(other))
     if program.gradients:
-        shown = dict(formulas(program))
+        shown = _texts(program)
         return render(program, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
     variables = program.trained if wrt is None else tuple(_variable(program, name) for name in wrt)
     if program.objective is None or not variables:
         value = pipeline.forward(program)
-        shown = dict(formulas(value))
+        shown = _texts(value)
         return render(value, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
     derivation = derivation or pipeline.gradient(program, variables)
-    shown, exact = dict(formulas(derivation.stable)), dict(formulas(derivation.formulas))
+    shown, exact = _texts(derivation.stable), _texts(derivation.formulas)
     for t, text in shown.items():  # a stable form that nobody would recognize is shown as what it stands for
         if len(text) > _READABLE and len(exact.get(t, text)) < len(text):
             shown[t] = f"{exact[t]}, in a stable form"
     return render(derivation.stable, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
+
+
+def _texts(program: Program) -> dict[Tensor, str]:
+    """The formula of every equation; in a stack of layers that of any one layer."""
+    layers = any(t.layers is not None for t in program.tensors)
+    return layer_formulas(program) if layers else dict(formulas(program))
 
 
 def _variable(program: Program, name: str) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 from codegen.contract import contraction
 from codegen.function import Function, Setting, Slice
 from codegen.interface import calls, promises
+from codegen.members import entry, key, offset, rounds, single
 from codegen.naming import names_of
 from codegen.noise import drawn
 from codegen.plan import plan
@@ -20,6 +21,7 @@ from codegen.schedule import copies, schedule
 from codegen.steps import Gemm, Part, RoundParts, Step, parts_of
 from codegen.targets import Target
 from codegen.targets.shapes import Shapes
+from codegen.targets.text import quoted
 from codegen.updates import update_of
 from derive.errors import GradcError
 from derive.evaluate import extent
@@ -49,13 +51,13 @@ def context(
     missing = [t for t in program.parameters if any(program.batch in _dims(a) for a in t.axes)]
     if missing:
         raise GradcError(f"parameter {missing[0].name} has the batch axis {program.batch}")
-    slices, offset = [], 0
+    slices, total = [], 0
     for t in (*program.parameters, *program.states):
         size = 1
         for axis in t.axes:
             size *= extent(axis, sizes)
-        slices.append(Slice(t, offset, size))
-        offset += size
+        slices.append(Slice(t, total, size))
+        total += size
     setting = Setting(program, dtype, names, extents, sizes, tuple(slices), _Comments(program, formulas))
     functions = _functions(program, target, sizes, inference[0] if inference else None)
     other = setting if inference is None else _other(setting, *inference)
@@ -82,7 +84,9 @@ def context(
             for t in program.declared
             if t.kind == "const"
         ],
-        "slices": [(s.tensor.name, shapes.tuple(s.tensor), shapes.axes(s.tensor), s.offset) for s in slices],
+        "shapes": [entry(s.tensor, shapes.tuple(single(s.tensor))) for s in slices],
+        "offsets": [entry(s.tensor, offset(s.tensor, s.offset, s.size)) for s in slices],
+        "axes": [entry(s.tensor, quoted(shapes.axes(single(s.tensor)))) for s in slices],
         "total": setting.total,
         "inputs": [
             (t.name, t.dtype, shapes.axes(t), shown[t], _batch_axis(t, program), list(promises(t, program, shapes)))
@@ -96,7 +100,10 @@ def context(
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
         "update": update,
         "draws": any(distribution(program, s.tensor)[0] != "constant" for s in slices),
-        "starts": [(s.tensor.name, drawn(s.tensor, program, shapes)) for s in slices],
+        "starts": [
+            (key(s.tensor), rounds(s.tensor) if s.tensor.layers else None, _drawn(s.tensor, program, shapes))
+            for s in slices
+        ],
         "states": [t.name for t in program.states],
         "noise": [(t.name, setting.batch or "_", drawn(t, program, shapes)) for t in inputs if t.kind == "noise"],
     }
@@ -128,15 +135,17 @@ class _Comments:
             return ["", f"# {', '.join(t.name for t in origins)}, from the parts above"]
         lines = []
         for t in new:
-            text = self.formulas.get(t) or formula(origins[t], self.formulas)
-            lines.append(f"# {' '.join(text.split())}{_line(origins[t])}")
+            known = self.formulas.get(t)
+            text = formula(origins[t], self.formulas) if known is None else " ".join(known.split())
+            if text:  # what only hands a layer on has none
+                lines.append(f"# {text}{_line(origins[t])}")
         return ["", *lines]
 
 
 def formula(equation: Equation, formulas: Mapping[Tensor, str]) -> str:
     """The formula of an equation as it is shown above its statements."""
-    text = formulas.get(equation.out) or f"{equation.left!r} = {equation.body!r}"
-    return " ".join(text.split())
+    text = formulas.get(equation.out)
+    return " ".join((f"{equation.left!r} = {equation.body!r}" if text is None else text).split())
 
 
 def _line(equation: Equation) -> str:
@@ -236,6 +245,10 @@ def _dims(e: Expr) -> set[Expr]:
     return {e} if not e.children else set().union(*(_dims(c) for c in e.children))
 
 
+def _drawn(t: Tensor, program: Program, shapes: Shapes) -> str:
+    return drawn(t, program, shapes, shape=shapes.tuple(single(t)))
+
+
 def _batch_axis(t: Tensor, program: Program) -> int | None:
     return t.axes.index(program.batch) if program.batch in t.axes else None
 
@@ -256,9 +269,10 @@ def _docstring(
     if program.text:
         lines += ["", "The model:", "", *("    " + line for line in program.text.strip().splitlines())]
     if program.equations:
-        lines += ["", "What is computed:", "", *("    " + formula(e, formulas) for e in program.equations)]
+        computed = (formula(e, formulas) for e in program.equations)
+        lines += ["", "What is computed:", "", *("    " + text for text in computed if text)]
     if inference is not None:
         trained, (used, others) = [formula(e, formulas) for e in program.equations], inference
-        different = [text for e in used.equations if (text := formula(e, others)) not in trained]
+        different = [text for e in used.equations if (text := formula(e, others)) and text not in trained]
         lines += ["", "What is computed otherwise when it is not trained:", "", *("    " + text for text in different)]
     return "\n".join(line.rstrip() for line in lines).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from codegen.function import Function, Kernel, Setting
+from codegen.members import listed
 from codegen.targets.shapes import Shapes
 from codegen.targets.text import quoted
 from derive.errors import GradcError
@@ -76,9 +77,9 @@ def calls(
             out["loss"] = {"takes": f"params, /, *, training=True, {seed}**inputs", "says": says, "lines": lines}
         else:
             grad = ["grad = np.zeros(_TOTAL, DTYPE)"] if f.gradients else []
-            covered = [t.name for t, _ in f.gradients]
-            whole = {t.name for t in program.trained} <= set(covered)
-            some = "" if len(covered) == len(setting.slices) else f", {quoted(covered)}"
+            covered = [t for t, _ in f.gradients]
+            whole = set(program.trained) <= set(covered)
+            some = "" if len(covered) == len(setting.slices) else f", {listed(covered)}"
             pieces = [f"**_views(grad{some})"] if f.gradients else []
             pieces += [f"**dict(zip({quoted(names)}, results))"] if names else []
             tail = [f"value = {call}", f"return float(value), {{{', '.join(pieces)}}}"]

@@ -207,7 +207,7 @@ def allocate(steps: list[Step], kept: frozenset[Tensor]) -> Plan:
     for k, step in enumerate(steps):
         scalars = scalars_of(step)
         for t in written_by(step):
-            if t in places or t in kept or t in scalars:
+            if t in places or t in kept or t in scalars or t in lies_in:
                 continue
             under = _overwritable(t, step, k, places, last) if isinstance(step, Nest) else None
             slot = (t.dtype, mul(*t.axes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from codegen.joined import joined
 from codegen.recompute import recomputed
 from codegen.rounds import Loop, Prefixes, filled_in_place
 from codegen.steps import Part, RoundParts
@@ -32,8 +33,8 @@ def schedule(
 
     kept = frozenset(wanted)
     order = blocks(needed(program, kept))
-    if dict(program.options).get("residuals") == "recompute":
-        order = recomputed(order, kept)
+    again = dict(program.options).get("residuals") == "recompute"
+    order = recomputed(order, kept) if again else joined(order)
     found = filled_in_place(order, kept)
     prefixes = Prefixes(found)
     out: list[Part | RoundParts] = []

@@ -203,7 +203,8 @@ def written_by(step: Step) -> list[Tensor]:
     if isinstance(step, Gemm):
         return [step.out.tensor]
     if isinstance(step, Rounds):
-        return _from_memory(step, written_by)
+        filled = _from_memory(step, written_by)
+        return [*filled, *(v.tensor for v in step.after if v.source in filled)]
     return list(dict.fromkeys(w.target.tensor for w in writes_in(step.body)))
 
 

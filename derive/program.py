@@ -56,6 +56,7 @@ class Tensor:
     entries of a const, nested lists. ``bounds`` are a parameter's. ``hidden`` tensors were named by gradc, not by the
     user. ``range`` is the extent below which the entries of an integer
     tensor stay, where that is known. A member of a family has the ``family``'s name and the ``index`` of its layer.
+    A stack of members has them along its first axis; ``layers`` are the number of the first one and how many there are.
     A ``frozen`` parameter is not trained.
     What a round of a recurrence finds is ``ahead`` of another tensor: its values one place later along that axis.
     """
@@ -75,6 +76,7 @@ class Tensor:
     latex: str | None = None
     family: str | None = None
     index: Expr | None = None
+    layers: tuple[int, int] | None = None
     frozen: bool = False
     ahead: tuple[Tensor, int] | None = field(default=None, repr=False)
     number: int = field(default_factory=lambda: next(_numbers))

@@ -63,15 +63,16 @@ def fans(program: Program, tensor: Tensor) -> tuple[Expr, Expr]:
     """Fan-in: the product of the axes that the parameter's first use sums over; fan-out: that of the others.
 
     So ``X @ W`` (W is [d, h]) and ``W @ X`` (W is [h, d]) both have fan-in d. A parameter that is not summed
-    over in part falls back to its first and last axis.
+    over in part falls back to its first and last axis. The axis along which layers are stacked counts for neither.
     """
+    axes = range(0 if tensor.layers is None else 1, tensor.rank)
     for equation in program.equations:
         summed = _summed_axes(equation.body, tensor, ())
-        if summed is not None and (len(summed) < tensor.rank or tensor.rank == 1):
-            inside = [a for k, a in enumerate(tensor.axes) if k in summed]
-            outside = [a for k, a in enumerate(tensor.axes) if k not in summed]
+        if summed is not None and (len(summed) < len(axes) or len(axes) == 1):
+            inside = [tensor.axes[k] for k in axes if k in summed]
+            outside = [tensor.axes[k] for k in axes if k not in summed]
             return mul(*inside), mul(*outside)
-    return (tensor.axes[0], tensor.axes[-1]) if tensor.axes else (ONE, ONE)
+    return (tensor.axes[axes[0]], tensor.axes[-1]) if axes else (ONE, ONE)
 
 
 def _summed_axes(e: Expr, tensor: Tensor, around: tuple[tuple[Letter, ...], ...]) -> set[int] | None:

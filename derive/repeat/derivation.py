@@ -19,6 +19,7 @@ from derive.program import Program, Tensor
 from derive.repeat.induction import Induction, induct
 from derive.repeat.rounds import NoInductionError, Outline, outline
 from derive.repeat.scheme import Scheme, over
+from derive.repeat.stacked import stacked
 from derive.repeat.unroll import Sizes, Unrolling
 from derive.training import formed, trained_scheme
 
@@ -32,7 +33,8 @@ class Repeated:
 
     def __init__(self, scheme: Scheme, sizes: Sizes | None = None) -> None:
         self.scheme = scheme
-        self.unrolling = Unrolling(scheme, sizes or {})
+        self.sizes = sizes or {}
+        self.unrolling = Unrolling(scheme, self.sizes)
         self.program = formed(self.unrolling.program(scheme))
         self.why_not: str | None = None
 
@@ -40,6 +42,11 @@ class Repeated:
     def outline(self) -> Outline:
         """The parts of the scheme, prepared."""
         return outline(trained_scheme(self.scheme))
+
+    @cached_property
+    def stacked(self) -> Program | None:
+        """The program with layers that are alike as places of one tensor, if there are such."""
+        return stacked(self.scheme, self.sizes)
 
     def gradient(self, wrt: Iterable[Tensor]) -> tuple[Derivation, Induction | None]:
         """The gradient by tensors of the program; with the induction behind it, if there is one."""

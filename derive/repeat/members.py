@@ -69,7 +69,7 @@ def moved(e: Expr, table: Mapping[str, Expr]) -> Expr:
     return e if not e.children else e.rebuild(tuple(moved(c, table) for c in e.children))
 
 
-def plain(family: str, layer: int) -> str:
+def plain(family: str, layer: int | str) -> str:
     """The name of a member once its layer is a number, for code and for people's dictionaries.
 
     >>> plain("W", 2), plain("W1", 2)

@@ -235,13 +235,14 @@ class NumpyPrinter(ScalarPrinter):
         if isinstance(e, Dim):
             return self.integer(e), ATOM
         if isinstance(e, Mask):
-            return f"{self.condition(e, ATOM)}.astype(DTYPE)", ATOM
+            rounds = bool(e.letters) and e.letters <= self.letters.keys()  # a number of Python's
+            return f"DTYPE.type({self.condition(e)})" if rounds else f"{self.condition(e, ATOM)}.astype(DTYPE)", ATOM
         if isinstance(e, Access) and " @ " in self.inlined.get(e.tensor, "") and e.places == self.frame:
             return self.inlined[e.tensor], PRODUCT
         return super()._real(e)
 
     def converted(self, text: str) -> str:
-        return f"{text}.astype(DTYPE)"
+        return f"DTYPE.type({text})" if text in self.letters.values() else f"{text}.astype(DTYPE)"
 
     def choice(self, condition: Expr, chosen: Expr, other: Expr) -> Text:
         before, self.guarded = self.guarded, True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from derive.errors import GradcError
 from derive.expr import (
     Access,
     Add,
@@ -28,6 +29,7 @@ from derive.expr import (
 from derive.functions import PRIMITIVES, Parameter
 from derive.hoist import split_scale
 from derive.program import Equation, Program, Tensor
+from derive.recurrence import recurring
 from derive.rewrite import terms, walk
 
 STAGES = ("read", "prepared", "raw", "simplified", "stable")
@@ -63,12 +65,21 @@ def check(program: Program, stage: str) -> None:
     for t in program.tensors:
         for axis in t.axes:
             _check_extent(axis, dims, t.name)
+    rounds = _rounds(program)
     for equation in program.equations:
-        _check_equation(equation, known, dims)
+        _check_equation(equation, known | rounds.get(equation.out, set()), dims)
         if stage in LINEAR:
             _check_linear(equation)
         known.add(equation.out)
     _check_results(program, known)
+
+
+def _rounds(program: Program) -> dict[Tensor, set[Tensor]]:
+    """The tensors of a recurrence, which read each other at other places, and all of them."""
+    try:
+        return {t: set(loop.letters) for t, loop in recurring(program.equations).items()}
+    except GradcError:
+        return {}
 
 
 def _require(condition: bool, where: object, problem: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derive.errors import NotSupportedYet, SourceError
+from derive.errors import SourceError
 from derive.evaluate import evaluate
 from derive.expr import Dim, Num
 from derive.language.parse import parse
@@ -140,15 +140,9 @@ def test_refused(line):
     assert caught.value.span.line == 10
 
 
-@pytest.mark.parametrize(
-    ("line", "construct"),
-    [
-        ("H[0] = a", "recurrence"),
-        ("H[i+1] = w[i]", "recurrence"),
-    ],
-)
-def test_not_supported_yet(line, construct):
-    with pytest.raises(NotSupportedYet, match=construct):
+@pytest.mark.parametrize("line", ["H[0] = a", "H[i+1] = w[i]"])
+def test_one_line_of_a_recurrence_alone_is_refused(line):
+    with pytest.raises(SourceError, match=r"never goes on|starts at place 0"):
         read(parse(HEAD + line))
 
 

@@ -57,12 +57,12 @@ What is computed:
     S_7[i,x,j] = Σ_h dS_4[i,x,h] 1[i < s] Ug[j,h]
     S_8[i,x,j] = Σ_h 1[i < s] (dS_2[i,x,h] Uz[j,h] + dS_3[i,x,h] Ur[j,h])
     dH[i,x,j] = 1[i < s] (S_8[i,x,j] + dH_next[i,x,j] Z[i,x,j] + R[i,x,j] S_7[i,x,j])
-    dWz[k,j] = Σ_{x,i} 1[k = t[i,x]] dZ[i,x,j] Z[i,x,j] (1 − Z[i,x,j])
-    dWr[k,j] = Σ_{x,i} 1[k = t[i,x]] dR[i,x,j] R[i,x,j] (1 − R[i,x,j])
+    dWz[k,j] = Σ_{i,x} 1[k = t[i,x]] dZ[i,x,j] (Z[i,x,j] − Z[i,x,j]²)
+    dWr[k,j] = Σ_{i,x} 1[k = t[i,x]] dR[i,x,j] (R[i,x,j] − R[i,x,j]²)
     dWg[k,j] = Σ_{x,i} 1[k = t[i,x]] dG[i,x,j] (1 − G[i,x,j]²)
-    dUz[k,j] = Σ_{x,i} H[i,x,k] dS_2[i,x,j]
-    dUr[k,j] = Σ_{x,i} H[i,x,k] dS_3[i,x,j]
-    dUg[k,j] = Σ_{x,i} H[i,x,k] R[i,x,k] dS_4[i,x,j]
+    dUz[k,j] = Σ_{x,i<s} H[i,x,k] dS_2[i,x,j]
+    dUr[k,j] = Σ_{x,i<s} H[i,x,k] dS_3[i,x,j]
+    dUg[k,j] = Σ_{x,i<s} H[i,x,k] R[i,x,k] dS_4[i,x,j]
 """
 
 import math
@@ -544,20 +544,20 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     S = work[17024 * n : 20096 * n].reshape((s, n, c))
     E = work[20096 * n : 23168 * n].reshape((s, n, c))
     dS = S  # written over it
-    dUg_left = work[23168 * n : 27264 * n].reshape((h, s, n))
-    dH = work[27264 * n : 31488 * n].reshape((1 + s, n, h))
+    dH = work[23168 * n : 27392 * n].reshape((1 + s, n, h))
     dH_next_sum = work[4224 * n : 4352 * n].reshape((n, h))
     dH_next_2 = work[8448 * n : 8576 * n].reshape((n, h))
-    dG = work[31488 * n : 35584 * n].reshape((s, n, h))
-    dS_4 = work[35584 * n : 39680 * n].reshape((s, n, h))
+    dG = work[27392 * n : 31488 * n].reshape((s, n, h))
+    dS_4 = work[31488 * n : 35584 * n].reshape((s, n, h))
     S_6_2 = work[12672 * n : 12800 * n].reshape((n, h))
-    dR = work[39680 * n : 43776 * n].reshape((s, n, h))
-    dS_3 = work[43776 * n : 47872 * n].reshape((s, n, h))
-    dZ = work[47872 * n : 51968 * n].reshape((s, n, h))
-    dS_2 = work[51968 * n : 56064 * n].reshape((s, n, h))
+    dR = work[35584 * n : 39680 * n].reshape((s, n, h))
+    dS_3 = work[39680 * n : 43776 * n].reshape((s, n, h))
+    dZ = work[43776 * n : 47872 * n].reshape((s, n, h))
+    dS_2 = work[47872 * n : 51968 * n].reshape((s, n, h))
     S_7_2 = work[12800 * n : 12928 * n].reshape((n, h))
-    S_8_sum = work[56064 * n : 56192 * n].reshape((n, h))
-    S_8_sum_2 = work[56192 * n : 56320 * n].reshape((n, h))
+    S_8_sum = work[51968 * n : 52096 * n].reshape((n, h))
+    S_8_sum_2 = work[52096 * n : 52224 * n].reshape((n, h))
+    dUg_left = work[52224 * n : 56320 * n].reshape((h, s, n))
     H_start = H[0]
 
     # H[0,x,j] = 0    (line 18: H[0, x:n, j:h] = 0)
@@ -617,7 +617,6 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     # P[s,n,c] = E[s,n,c]/S_5[s,n]    (line 25: P = softmax(S, axis=2))
     # loss = −(1/(n s)) Σ_{s,n,c′} 1[c′ = y[s,n]] (S[s,n,c′] − lse[s,n])    (line 26: minimize cross_entropy(y, P))
     # dS[s,n,k] = (P[s,n,k] − 1[k = y[s,n]])/(n s)
-    # dUg[k,j] = Σ_{x,i} H[i,x,k] R[i,x,k] dS_4[i,x,j]
     loss_sum = 0.0
     for i in range(s):
         for x in range(n):
@@ -634,8 +633,6 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 P = E[i, x, j] / S_5
                 loss_sum += S[i, x, j] - lse if j == y[i, x] else 0.0
                 dS[i, x, j] = (P + (-1.0 if j == y[i, x] else 0.0)) / (n * s)
-            for k in range(h):
-                dUg_left[k, i, x] = R[i, x, k] * H_before[i, x, k]
     loss = -loss_sum / (n * s)
 
     # dV[k,a] = Σ_{x,i} H[i + 1,x,k] dS[i,x,a]
@@ -710,29 +707,35 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 S_8_2 = S_8_sum[x, j] + S_8_sum_2[x, j]
                 dH_i[x, j] = S_8_2 + dH_next_2[x, j] * Z_i_2[x, j] + R_i_2[x, j] * S_7_2[x, j]
 
-    # dWz[k,j] = Σ_{x,i} 1[k = t[i,x]] dZ[i,x,j] Z[i,x,j] (1 − Z[i,x,j])
-    # dWr[k,j] = Σ_{x,i} 1[k = t[i,x]] dR[i,x,j] R[i,x,j] (1 − R[i,x,j])
-    # dWg[k,j] = Σ_{x,i} 1[k = t[i,x]] dG[i,x,j] (1 − G[i,x,j]²)
+    # dWz[k,j] = Σ_{i,x} 1[k = t[i,x]] dZ[i,x,j] (Z[i,x,j] − Z[i,x,j]²)
+    # dWr[k,j] = Σ_{i,x} 1[k = t[i,x]] dR[i,x,j] (R[i,x,j] − R[i,x,j]²)
+    # dUg[k,j] = Σ_{x,i<s} H[i,x,k] R[i,x,k] dS_4[i,x,j]
     for k in range(c):
         for j in range(h):
             dWz[k, j] = 0.0
     for k in range(c):
         for j in range(h):
             dWr[k, j] = 0.0
+    for i in range(s):
+        for x in range(n):
+            for j in range(h):
+                dWz[t[i, x], j] += dZ[i, x, j] * (Z[i, x, j] - Z[i, x, j] ** 2)
+                dWr[t[i, x], j] += dR[i, x, j] * (R[i, x, j] - R[i, x, j] ** 2)
+                dUg_left[j, i, x] = R[i, x, j] * H_before[i, x, j]
+
+    # dWg[k,j] = Σ_{x,i} 1[k = t[i,x]] dG[i,x,j] (1 − G[i,x,j]²)
     for k in range(c):
         for j in range(h):
             dWg[k, j] = 0.0
     for x in range(n):
         for i in range(s):
             for j in range(h):
-                dWz[t[i, x], j] += Z[i, x, j] * dZ[i, x, j] * (1.0 - Z[i, x, j])
-                dWr[t[i, x], j] += R[i, x, j] * dR[i, x, j] * (1.0 - R[i, x, j])
                 dWg[t[i, x], j] += dG[i, x, j] * (1.0 - G[i, x, j] ** 2)
 
-    # dUz[k,j] = Σ_{x,i} H[i,x,k] dS_2[i,x,j]
+    # dUz[k,j] = Σ_{x,i<s} H[i,x,k] dS_2[i,x,j]
     np.dot(H_before.reshape((n * s, h)).T, dS_2.reshape((n * s, h)), dUz)
 
-    # dUr[k,j] = Σ_{x,i} H[i,x,k] dS_3[i,x,j]
+    # dUr[k,j] = Σ_{x,i<s} H[i,x,k] dS_3[i,x,j]
     np.dot(H_before.reshape((n * s, h)).T, dS_3.reshape((n * s, h)), dUr)
 
     # dUg, from the parts above

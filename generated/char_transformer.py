@@ -44,8 +44,8 @@ What is computed:
 
     X0[x,i,k] = E[t[x,i],k] + R[i,k]
     S_1[x,i] = Σ_m X0[x,i,m]²
-    s1 = √(S_1/d + 1/100000)
-    N1[x,i,k] = (X0[x,i,k] g1[k])/s1[x,i]
+    s_2_1 = √(S_1/d + 1/100000)
+    N1[x,i,k] = (X0[x,i,k] g1[k])/s_2_1[x,i]
     Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]
     K1[x,i,a,b] = Σ_k N1[x,i,k] Wk1[k,a,b]
     V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]
@@ -58,14 +58,14 @@ What is computed:
     C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]
     Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]
     S_4_1[x,i] = Σ_m Y1[x,i,m]²
-    s_2_1 = √(S_4_1/d + 1/100000)
-    M1[x,i,k] = (Y1[x,i,k] r1[k])/s_2_1[x,i]
+    s_3_1 = √(S_4_1/d + 1/100000)
+    M1[x,i,k] = (Y1[x,i,k] r1[k])/s_3_1[x,i]
     S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
     F1[x,i,k] = relu(S_5_1[x,i,k] + b1[k])
     X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]
     S_2[x,i] = Σ_m X1[x,i,m]²
-    s2 = √(S_2/d + 1/100000)
-    N2[x,i,k] = (X1[x,i,k] g2[k])/s2[x,i]
+    s_2_2 = √(S_2/d + 1/100000)
+    N2[x,i,k] = (X1[x,i,k] g2[k])/s_2_2[x,i]
     Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]
     K2[x,i,a,b] = Σ_k N2[x,i,k] Wk2[k,a,b]
     V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]
@@ -78,8 +78,8 @@ What is computed:
     C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]
     Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]
     S_4_2[x,i] = Σ_m Y2[x,i,m]²
-    s_2_2 = √(S_4_2/d + 1/100000)
-    M2[x,i,k] = (Y2[x,i,k] r2[k])/s_2_2[x,i]
+    s_3_2 = √(S_4_2/d + 1/100000)
+    M2[x,i,k] = (Y2[x,i,k] r2[k])/s_3_2[x,i]
     S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
     F2[x,i,k] = relu(S_5_2[x,i,k] + b2[k])
     X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]
@@ -98,8 +98,8 @@ What is computed:
     dS_5_2[x,i,k] = dF2[x,i,k] 1[S_5_2[x,i,k] + b2[k] > 0]
     dM2[x,i,m] = Σ_k dS_5_2[x,i,k] U2[m,k]
     S[x,i] = Σ_k dM2[x,i,k] M2[x,i,k]
-    dS_4_2 = −(S ⊘ s_2_2∘²)/(2 d)
-    dY2[x,i,k] = dX2[x,i,k] + 2 dS_4_2[x,i] Y2[x,i,k] + (dM2[x,i,k] r2[k])/s_2_2[x,i]
+    dS_4_2 = −(S ⊘ s_3_2∘²)/(2 d)
+    dY2[x,i,k] = dX2[x,i,k] + 2 dS_4_2[x,i] Y2[x,i,k] + (dM2[x,i,k] r2[k])/s_3_2[x,i]
     dC2[x,i,a,b] = Σ_k dY2[x,i,k] Wo2[a,b,k]
     dP2[x,a,i,j] = Σ_b dC2[x,i,a,b] V2[x,j,a,b]
     S_3[n,h,s] = Σ_k dP2[n,h,s,k] P2[n,h,s,k]
@@ -110,14 +110,14 @@ What is computed:
     dQ2[x,i,a,b] = Σ_j dS_2_2[x,a,i,j] K2[x,j,a,b]
     dN2[x,i,k] = Σ_{b,a} (dQ2[x,i,a,b] Wq2[k,a,b] + dK2[x,i,a,b] Wk2[k,a,b] + dV2[x,i,a,b] Wv2[k,a,b])
     S_4[x,i] = Σ_k dN2[x,i,k] N2[x,i,k]
-    dS_2 = −(S_4 ⊘ s2∘²)/(2 d)
-    dX1[x,i,k] = dY2[x,i,k] + 2 dS_2[x,i] X1[x,i,k] + (dN2[x,i,k] g2[k])/s2[x,i]
+    dS_2 = −(S_4 ⊘ s_2_2∘²)/(2 d)
+    dX1[x,i,k] = dY2[x,i,k] + 2 dS_2[x,i] X1[x,i,k] + (dN2[x,i,k] g2[k])/s_2_2[x,i]
     dF1[x,i,m] = Σ_k dX1[x,i,k] D1[m,k]
     dS_5_1[x,i,k] = dF1[x,i,k] 1[S_5_1[x,i,k] + b1[k] > 0]
     dM1[x,i,m] = Σ_k dS_5_1[x,i,k] U1[m,k]
     S_5[x,i] = Σ_k dM1[x,i,k] M1[x,i,k]
-    dS_4_1 = −(S_5 ⊘ s_2_1∘²)/(2 d)
-    dY1[x,i,k] = dX1[x,i,k] + 2 dS_4_1[x,i] Y1[x,i,k] + (dM1[x,i,k] r1[k])/s_2_1[x,i]
+    dS_4_1 = −(S_5 ⊘ s_3_1∘²)/(2 d)
+    dY1[x,i,k] = dX1[x,i,k] + 2 dS_4_1[x,i] Y1[x,i,k] + (dM1[x,i,k] r1[k])/s_3_1[x,i]
     dC1[x,i,a,b] = Σ_k dY1[x,i,k] Wo1[a,b,k]
     dP1[x,a,i,j] = Σ_b dC1[x,i,a,b] V1[x,j,a,b]
     S_7[n,h,s] = Σ_k dP1[n,h,s,k] P1[n,h,s,k]
@@ -128,26 +128,26 @@ What is computed:
     dQ1[x,i,a,b] = Σ_j dS_2_1[x,a,i,j] K1[x,j,a,b]
     dN1[x,i,k] = Σ_{b,a} (dQ1[x,i,a,b] Wq1[k,a,b] + dK1[x,i,a,b] Wk1[k,a,b] + dV1[x,i,a,b] Wv1[k,a,b])
     S_8[x,i] = Σ_k dN1[x,i,k] N1[x,i,k]
-    dS_1 = −(S_8 ⊘ s1∘²)/(2 d)
+    dS_1 = −(S_8 ⊘ s_2_1∘²)/(2 d)
     dD1[m,k] = Σ_{x,i} F1[x,i,m] dX1[x,i,k]
     db1[k] = Σ_{x,i} dF1[x,i,k] 1[S_5_1[x,i,k] + b1[k] > 0]
     dU1[m,k] = Σ_{x,i} M1[x,i,m] dS_5_1[x,i,k]
-    dr1[k] = Σ_{x,i} ((dM1[x,i,k] Y1[x,i,k])/s_2_1[x,i])
+    dr1[k] = Σ_{x,i} ((dM1[x,i,k] Y1[x,i,k])/s_3_1[x,i])
     dWo1[a,b,k] = Σ_{x,i} C1[x,i,a,b] dY1[x,i,k]
     dWv1[k,a,b] = Σ_{x,i} N1[x,i,k] dV1[x,i,a,b]
     dWk1[k,a,b] = Σ_{x,i} N1[x,i,k] dK1[x,i,a,b]
     dWq1[k,a,b] = Σ_{x,i} N1[x,i,k] dQ1[x,i,a,b]
-    dg1[k] = Σ_{x,i} ((dN1[x,i,k] X0[x,i,k])/s1[x,i])
+    dg1[k] = Σ_{x,i} ((dN1[x,i,k] X0[x,i,k])/s_2_1[x,i])
     dD2[m,k] = Σ_{x,i} F2[x,i,m] dX2[x,i,k]
     db2[k] = Σ_{x,i} dF2[x,i,k] 1[S_5_2[x,i,k] + b2[k] > 0]
     dU2[m,k] = Σ_{x,i} M2[x,i,m] dS_5_2[x,i,k]
-    dr2[k] = Σ_{x,i} ((dM2[x,i,k] Y2[x,i,k])/s_2_2[x,i])
+    dr2[k] = Σ_{x,i} ((dM2[x,i,k] Y2[x,i,k])/s_3_2[x,i])
     dWo2[a,b,k] = Σ_{x,i} C2[x,i,a,b] dY2[x,i,k]
     dWv2[k,a,b] = Σ_{x,i} N2[x,i,k] dV2[x,i,a,b]
     dWk2[k,a,b] = Σ_{x,i} N2[x,i,k] dK2[x,i,a,b]
     dWq2[k,a,b] = Σ_{x,i} N2[x,i,k] dQ2[x,i,a,b]
-    dg2[k] = Σ_{x,i} ((dN2[x,i,k] X1[x,i,k])/s2[x,i])
-    dX0[x,i,k] = dY1[x,i,k] + 2 dS_1[x,i] X0[x,i,k] + (dN1[x,i,k] g1[k])/s1[x,i]
+    dg2[k] = Σ_{x,i} ((dN2[x,i,k] X1[x,i,k])/s_2_2[x,i])
+    dX0[x,i,k] = dY1[x,i,k] + 2 dS_1[x,i] X0[x,i,k] + (dN1[x,i,k] g1[k])/s_2_1[x,i]
     dE[k,d] = Σ_{x,i} 1[k = t[x,i]] dX0[x,i,d]
     dR[i,k] = Σ_x dX0[x,i,k]
 """
@@ -310,7 +310,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 97408 * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92800 * n), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -319,7 +319,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 97408 * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92800 * n), *arrays)
     return float(value), grad
 
 
@@ -356,7 +356,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 97408 * size), order, random, steps, size, bool(shuffle),
+            float(_epoch(theta, grad, _workspace(DTYPE, 92800 * size), order, random, steps, size, bool(shuffle),
             *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps), int(epochs) * -(-count // size)))
         )
         _copy_back(theta, params)
@@ -518,9 +518,12 @@ def _forward(n, theta, work, t, G):
     Q1 = work[3072 * n : 4608 * n].reshape((n, s, h, e))
     K1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     V1 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
-    S1 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
-    E_2_1 = S1  # written over it
-    C1 = Q1  # written over it
+    S_2_1 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
+    S1 = S_2_1  # written over it
+    E_2_1 = S_2_1  # written over it
+    P1 = S_2_1  # written over it
+    C1_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
+    C1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     Y1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     Y1 = X0  # written over it
     M1 = Y1_sum  # written over it
@@ -532,9 +535,12 @@ def _forward(n, theta, work, t, G):
     Q2 = work[3072 * n : 4608 * n].reshape((n, s, h, e))
     K2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     V2 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
-    S2 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
-    E_2_2 = S2  # written over it
-    C2 = Q2  # written over it
+    S_2_2 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
+    S2 = S_2_2  # written over it
+    E_2_2 = S_2_2  # written over it
+    P2 = S_2_2  # written over it
+    C2_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
+    C2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     Y2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     Y2 = X1  # written over it
     M2 = Y2_sum  # written over it
@@ -552,17 +558,17 @@ def _forward(n, theta, work, t, G):
                 X0[x, i, k] = E[t[x, i], k] + R[i, k]
 
     # S_1[x,i] = Σ_m X0[x,i,m]²
-    # s1 = √(S_1/d + 1/100000)
-    # N1[x,i,k] = (X0[x,i,k] g1[k])/s1[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
+    # s_2_1 = √(S_1/d + 1/100000)
+    # N1[x,i,k] = (X0[x,i,k] g1[k])/s_2_1[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
             S_1 = 0.0
             for m in range(d):
                 S_1 += X0[x, i, m] ** 2
-            s1 = math.sqrt(S_1 / d + 1e-05)
+            s_2_1 = math.sqrt(S_1 / d + 1e-05)
             for k in range(d):
-                N1[x, i, k] = X0[x, i, k] * g1[k] / s1
+                N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     np.dot(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)))
@@ -573,43 +579,67 @@ def _forward(n, theta, work, t, G):
     # V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
     np.dot(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)))
 
-    # S_2_1[x,a,i,j] = Σ_b Q1[x,i,a,b] K1[x,j,a,b]
+    for x in range(n):
+        Q1_x = Q1[x]
+        K1_x = K1[x]
+        S_2_1_x = S_2_1[x]
+
+        for a in range(h):
+            Q1_x_a = Q1_x[:, a]
+            K1_x_a = K1_x[:, a]
+            S_2_1_x_a = S_2_1_x[a]
+
+            # S_2_1[x,a,i,j] = Σ_b Q1[x,i,a,b] K1[x,j,a,b]
+            np.dot(np.ascontiguousarray(Q1_x_a), np.ascontiguousarray(K1_x_a).T, S_2_1_x_a)
+
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M[n,h,s] = max_j S1[n,h,s,j]
     # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
     # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
     # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
-    # C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] * V{l}[x, j, a,
-    #   b])
     for x in range(n):
         for a in range(h):
             for i in range(s):
                 M = -math.inf
                 for j in range(s):
-                    S_2_1 = 0.0
-                    for b in range(e):
-                        S_2_1 += Q1[x, i, a, b] * K1[x, j, a, b]
-                    S1[x, a, i, j] = S_2_1 / math.sqrt(e) if j <= i else -10000.0
+                    S1[x, a, i, j] = S_2_1[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
                     M = max(M, S1[x, a, i, j])
                 S_3_1 = 0.0
                 for j in range(s):
                     E_2_1[x, a, i, j] = math.exp(S1[x, a, i, j] - M)
                     S_3_1 += E_2_1[x, a, i, j]
-                for b in range(e):
-                    C1[x, i, a, b] = 0.0
                 for k in range(s):
-                    P1 = E_2_1[x, a, i, k] / S_3_1
-                    for b in range(e):
-                        C1[x, i, a, b] += V1[x, k, a, b] * P1
+                    P1[x, a, i, k] = E_2_1[x, a, i, k] / S_3_1
+
+    for x in range(n):
+        V1_x = V1[x]
+        P1_x = P1[x]
+        C1_rounds_x = C1_rounds[x]
+
+        for a in range(h):
+            V1_x_a = V1_x[:, a]
+            P1_x_a = P1_x[a]
+            C1_rounds_x_a = C1_rounds_x[a]
+
+            # C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
+            #   V{l}[x, j, a, b])
+            np.dot(P1_x_a, np.ascontiguousarray(V1_x_a), C1_rounds_x_a)
+
+    # C1, from the parts above
+    for x in range(n):
+        for i in range(s):
+            for a in range(h):
+                for b in range(e):
+                    C1[x, i, a, b] = C1_rounds[x, a, i, b]
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
     np.dot(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1_sum.reshape((n * s, d)))
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
-    # s_2_1 = √(S_4_1/d + 1/100000)
-    # M1[x,i,k] = (Y1[x,i,k] r1[k])/s_2_1[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
+    # s_3_1 = √(S_4_1/d + 1/100000)
+    # M1[x,i,k] = (Y1[x,i,k] r1[k])/s_3_1[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
@@ -617,9 +647,9 @@ def _forward(n, theta, work, t, G):
             for k in range(d):
                 Y1[x, i, k] = X0[x, i, k] + Y1_sum[x, i, k]
                 S_4_1 += Y1[x, i, k] ** 2
-            s_2_1 = math.sqrt(S_4_1 / d + 1e-05)
+            s_3_1 = math.sqrt(S_4_1 / d + 1e-05)
             for k in range(d):
-                M1[x, i, k] = Y1[x, i, k] * r1[k] / s_2_1
+                M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
     np.dot(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)))
@@ -637,8 +667,8 @@ def _forward(n, theta, work, t, G):
     np.dot(F1.reshape((n * s, f)), D1, X1_sum.reshape((n * s, d)))
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
-    # s2 = √(S_2/d + 1/100000)
-    # N2[x,i,k] = (X1[x,i,k] g2[k])/s2[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
+    # s_2_2 = √(S_2/d + 1/100000)
+    # N2[x,i,k] = (X1[x,i,k] g2[k])/s_2_2[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
@@ -646,9 +676,9 @@ def _forward(n, theta, work, t, G):
             for k in range(d):
                 X1[x, i, k] = Y1[x, i, k] + X1_sum[x, i, k]
                 S_2 += X1[x, i, k] ** 2
-            s2 = math.sqrt(S_2 / d + 1e-05)
+            s_2_2 = math.sqrt(S_2 / d + 1e-05)
             for k in range(d):
-                N2[x, i, k] = X1[x, i, k] * g2[k] / s2
+                N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     np.dot(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)))
@@ -659,43 +689,67 @@ def _forward(n, theta, work, t, G):
     # V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
     np.dot(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)))
 
-    # S_2_2[x,a,i,j] = Σ_b Q2[x,i,a,b] K2[x,j,a,b]
+    for x in range(n):
+        Q2_x = Q2[x]
+        K2_x = K2[x]
+        S_2_2_x = S_2_2[x]
+
+        for a in range(h):
+            Q2_x_a = Q2_x[:, a]
+            K2_x_a = K2_x[:, a]
+            S_2_2_x_a = S_2_2_x[a]
+
+            # S_2_2[x,a,i,j] = Σ_b Q2[x,i,a,b] K2[x,j,a,b]
+            np.dot(np.ascontiguousarray(Q2_x_a), np.ascontiguousarray(K2_x_a).T, S_2_2_x_a)
+
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M_2[n,h,s] = max_j S2[n,h,s,j]
     # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
     # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
     # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
-    # C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] * V{l}[x, j, a,
-    #   b])
     for x in range(n):
         for a in range(h):
             for i in range(s):
                 M_2 = -math.inf
                 for j in range(s):
-                    S_2_2 = 0.0
-                    for b in range(e):
-                        S_2_2 += Q2[x, i, a, b] * K2[x, j, a, b]
-                    S2[x, a, i, j] = S_2_2 / math.sqrt(e) if j <= i else -10000.0
+                    S2[x, a, i, j] = S_2_2[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
                     M_2 = max(M_2, S2[x, a, i, j])
                 S_3_2 = 0.0
                 for j in range(s):
                     E_2_2[x, a, i, j] = math.exp(S2[x, a, i, j] - M_2)
                     S_3_2 += E_2_2[x, a, i, j]
-                for b in range(e):
-                    C2[x, i, a, b] = 0.0
                 for k in range(s):
-                    P2 = E_2_2[x, a, i, k] / S_3_2
-                    for b in range(e):
-                        C2[x, i, a, b] += V2[x, k, a, b] * P2
+                    P2[x, a, i, k] = E_2_2[x, a, i, k] / S_3_2
+
+    for x in range(n):
+        V2_x = V2[x]
+        P2_x = P2[x]
+        C2_rounds_x = C2_rounds[x]
+
+        for a in range(h):
+            V2_x_a = V2_x[:, a]
+            P2_x_a = P2_x[a]
+            C2_rounds_x_a = C2_rounds_x[a]
+
+            # C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
+            #   V{l}[x, j, a, b])
+            np.dot(P2_x_a, np.ascontiguousarray(V2_x_a), C2_rounds_x_a)
+
+    # C2, from the parts above
+    for x in range(n):
+        for i in range(s):
+            for a in range(h):
+                for b in range(e):
+                    C2[x, i, a, b] = C2_rounds[x, a, i, b]
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
     np.dot(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2_sum.reshape((n * s, d)))
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
-    # s_2_2 = √(S_4_2/d + 1/100000)
-    # M2[x,i,k] = (Y2[x,i,k] r2[k])/s_2_2[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
+    # s_3_2 = √(S_4_2/d + 1/100000)
+    # M2[x,i,k] = (Y2[x,i,k] r2[k])/s_3_2[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
@@ -703,9 +757,9 @@ def _forward(n, theta, work, t, G):
             for k in range(d):
                 Y2[x, i, k] = X1[x, i, k] + Y2_sum[x, i, k]
                 S_4_2 += Y2[x, i, k] ** 2
-            s_2_2 = math.sqrt(S_4_2 / d + 1e-05)
+            s_3_2 = math.sqrt(S_4_2 / d + 1e-05)
             for k in range(d):
-                M2[x, i, k] = Y2[x, i, k] * r2[k] / s_2_2
+                M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
     np.dot(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)))
@@ -778,9 +832,12 @@ def _loss(n, theta, work, t, y):
     Q1 = work[3072 * n : 4608 * n].reshape((n, s, h, e))
     K1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     V1 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
-    S1 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
-    E_2_1 = S1  # written over it
-    C1 = Q1  # written over it
+    S_2_1 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
+    S1 = S_2_1  # written over it
+    E_2_1 = S_2_1  # written over it
+    P1 = S_2_1  # written over it
+    C1_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
+    C1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     Y1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     Y1 = X0  # written over it
     M1 = Y1_sum  # written over it
@@ -792,9 +849,12 @@ def _loss(n, theta, work, t, y):
     Q2 = work[3072 * n : 4608 * n].reshape((n, s, h, e))
     K2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     V2 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
-    S2 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
-    E_2_2 = S2  # written over it
-    C2 = Q2  # written over it
+    S_2_2 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
+    S2 = S_2_2  # written over it
+    E_2_2 = S_2_2  # written over it
+    P2 = S_2_2  # written over it
+    C2_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
+    C2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     Y2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     Y2 = X1  # written over it
     M2 = Y2_sum  # written over it
@@ -811,17 +871,17 @@ def _loss(n, theta, work, t, y):
                 X0[x, i, k] = E[t[x, i], k] + R[i, k]
 
     # S_1[x,i] = Σ_m X0[x,i,m]²
-    # s1 = √(S_1/d + 1/100000)
-    # N1[x,i,k] = (X0[x,i,k] g1[k])/s1[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
+    # s_2_1 = √(S_1/d + 1/100000)
+    # N1[x,i,k] = (X0[x,i,k] g1[k])/s_2_1[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
             S_1 = 0.0
             for m in range(d):
                 S_1 += X0[x, i, m] ** 2
-            s1 = math.sqrt(S_1 / d + 1e-05)
+            s_2_1 = math.sqrt(S_1 / d + 1e-05)
             for k in range(d):
-                N1[x, i, k] = X0[x, i, k] * g1[k] / s1
+                N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     np.dot(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)))
@@ -832,43 +892,67 @@ def _loss(n, theta, work, t, y):
     # V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
     np.dot(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)))
 
-    # S_2_1[x,a,i,j] = Σ_b Q1[x,i,a,b] K1[x,j,a,b]
+    for x in range(n):
+        Q1_x = Q1[x]
+        K1_x = K1[x]
+        S_2_1_x = S_2_1[x]
+
+        for a in range(h):
+            Q1_x_a = Q1_x[:, a]
+            K1_x_a = K1_x[:, a]
+            S_2_1_x_a = S_2_1_x[a]
+
+            # S_2_1[x,a,i,j] = Σ_b Q1[x,i,a,b] K1[x,j,a,b]
+            np.dot(np.ascontiguousarray(Q1_x_a), np.ascontiguousarray(K1_x_a).T, S_2_1_x_a)
+
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M[n,h,s] = max_j S1[n,h,s,j]
     # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
     # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
     # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
-    # C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] * V{l}[x, j, a,
-    #   b])
     for x in range(n):
         for a in range(h):
             for i in range(s):
                 M = -math.inf
                 for j in range(s):
-                    S_2_1 = 0.0
-                    for b in range(e):
-                        S_2_1 += Q1[x, i, a, b] * K1[x, j, a, b]
-                    S1[x, a, i, j] = S_2_1 / math.sqrt(e) if j <= i else -10000.0
+                    S1[x, a, i, j] = S_2_1[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
                     M = max(M, S1[x, a, i, j])
                 S_3_1 = 0.0
                 for j in range(s):
                     E_2_1[x, a, i, j] = math.exp(S1[x, a, i, j] - M)
                     S_3_1 += E_2_1[x, a, i, j]
-                for b in range(e):
-                    C1[x, i, a, b] = 0.0
                 for k in range(s):
-                    P1 = E_2_1[x, a, i, k] / S_3_1
-                    for b in range(e):
-                        C1[x, i, a, b] += V1[x, k, a, b] * P1
+                    P1[x, a, i, k] = E_2_1[x, a, i, k] / S_3_1
+
+    for x in range(n):
+        V1_x = V1[x]
+        P1_x = P1[x]
+        C1_rounds_x = C1_rounds[x]
+
+        for a in range(h):
+            V1_x_a = V1_x[:, a]
+            P1_x_a = P1_x[a]
+            C1_rounds_x_a = C1_rounds_x[a]
+
+            # C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
+            #   V{l}[x, j, a, b])
+            np.dot(P1_x_a, np.ascontiguousarray(V1_x_a), C1_rounds_x_a)
+
+    # C1, from the parts above
+    for x in range(n):
+        for i in range(s):
+            for a in range(h):
+                for b in range(e):
+                    C1[x, i, a, b] = C1_rounds[x, a, i, b]
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
     np.dot(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1_sum.reshape((n * s, d)))
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
-    # s_2_1 = √(S_4_1/d + 1/100000)
-    # M1[x,i,k] = (Y1[x,i,k] r1[k])/s_2_1[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
+    # s_3_1 = √(S_4_1/d + 1/100000)
+    # M1[x,i,k] = (Y1[x,i,k] r1[k])/s_3_1[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
@@ -876,9 +960,9 @@ def _loss(n, theta, work, t, y):
             for k in range(d):
                 Y1[x, i, k] = X0[x, i, k] + Y1_sum[x, i, k]
                 S_4_1 += Y1[x, i, k] ** 2
-            s_2_1 = math.sqrt(S_4_1 / d + 1e-05)
+            s_3_1 = math.sqrt(S_4_1 / d + 1e-05)
             for k in range(d):
-                M1[x, i, k] = Y1[x, i, k] * r1[k] / s_2_1
+                M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
     np.dot(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)))
@@ -896,8 +980,8 @@ def _loss(n, theta, work, t, y):
     np.dot(F1.reshape((n * s, f)), D1, X1_sum.reshape((n * s, d)))
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
-    # s2 = √(S_2/d + 1/100000)
-    # N2[x,i,k] = (X1[x,i,k] g2[k])/s2[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
+    # s_2_2 = √(S_2/d + 1/100000)
+    # N2[x,i,k] = (X1[x,i,k] g2[k])/s_2_2[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
@@ -905,9 +989,9 @@ def _loss(n, theta, work, t, y):
             for k in range(d):
                 X1[x, i, k] = Y1[x, i, k] + X1_sum[x, i, k]
                 S_2 += X1[x, i, k] ** 2
-            s2 = math.sqrt(S_2 / d + 1e-05)
+            s_2_2 = math.sqrt(S_2 / d + 1e-05)
             for k in range(d):
-                N2[x, i, k] = X1[x, i, k] * g2[k] / s2
+                N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     np.dot(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)))
@@ -918,43 +1002,67 @@ def _loss(n, theta, work, t, y):
     # V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
     np.dot(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)))
 
-    # S_2_2[x,a,i,j] = Σ_b Q2[x,i,a,b] K2[x,j,a,b]
+    for x in range(n):
+        Q2_x = Q2[x]
+        K2_x = K2[x]
+        S_2_2_x = S_2_2[x]
+
+        for a in range(h):
+            Q2_x_a = Q2_x[:, a]
+            K2_x_a = K2_x[:, a]
+            S_2_2_x_a = S_2_2_x[a]
+
+            # S_2_2[x,a,i,j] = Σ_b Q2[x,i,a,b] K2[x,j,a,b]
+            np.dot(np.ascontiguousarray(Q2_x_a), np.ascontiguousarray(K2_x_a).T, S_2_2_x_a)
+
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M_2[n,h,s] = max_j S2[n,h,s,j]
     # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
     # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
     # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
-    # C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] * V{l}[x, j, a,
-    #   b])
     for x in range(n):
         for a in range(h):
             for i in range(s):
                 M_2 = -math.inf
                 for j in range(s):
-                    S_2_2 = 0.0
-                    for b in range(e):
-                        S_2_2 += Q2[x, i, a, b] * K2[x, j, a, b]
-                    S2[x, a, i, j] = S_2_2 / math.sqrt(e) if j <= i else -10000.0
+                    S2[x, a, i, j] = S_2_2[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
                     M_2 = max(M_2, S2[x, a, i, j])
                 S_3_2 = 0.0
                 for j in range(s):
                     E_2_2[x, a, i, j] = math.exp(S2[x, a, i, j] - M_2)
                     S_3_2 += E_2_2[x, a, i, j]
-                for b in range(e):
-                    C2[x, i, a, b] = 0.0
                 for k in range(s):
-                    P2 = E_2_2[x, a, i, k] / S_3_2
-                    for b in range(e):
-                        C2[x, i, a, b] += V2[x, k, a, b] * P2
+                    P2[x, a, i, k] = E_2_2[x, a, i, k] / S_3_2
+
+    for x in range(n):
+        V2_x = V2[x]
+        P2_x = P2[x]
+        C2_rounds_x = C2_rounds[x]
+
+        for a in range(h):
+            V2_x_a = V2_x[:, a]
+            P2_x_a = P2_x[a]
+            C2_rounds_x_a = C2_rounds_x[a]
+
+            # C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
+            #   V{l}[x, j, a, b])
+            np.dot(P2_x_a, np.ascontiguousarray(V2_x_a), C2_rounds_x_a)
+
+    # C2, from the parts above
+    for x in range(n):
+        for i in range(s):
+            for a in range(h):
+                for b in range(e):
+                    C2[x, i, a, b] = C2_rounds[x, a, i, b]
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
     np.dot(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2_sum.reshape((n * s, d)))
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
-    # s_2_2 = √(S_4_2/d + 1/100000)
-    # M2[x,i,k] = (Y2[x,i,k] r2[k])/s_2_2[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
+    # s_3_2 = √(S_4_2/d + 1/100000)
+    # M2[x,i,k] = (Y2[x,i,k] r2[k])/s_3_2[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
@@ -962,9 +1070,9 @@ def _loss(n, theta, work, t, y):
             for k in range(d):
                 Y2[x, i, k] = X1[x, i, k] + Y2_sum[x, i, k]
                 S_4_2 += Y2[x, i, k] ** 2
-            s_2_2 = math.sqrt(S_4_2 / d + 1e-05)
+            s_3_2 = math.sqrt(S_4_2 / d + 1e-05)
             for k in range(d):
-                M2[x, i, k] = Y2[x, i, k] * r2[k] / s_2_2
+                M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
     np.dot(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)))
@@ -1060,65 +1168,77 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     dW = grad[49600:54208].reshape((d, c))
     do = grad[54208:54304]
     X0 = work[0 : 1536 * n].reshape((n, s, d))
-    s1 = work[1536 * n : 1568 * n].reshape((n, s))
+    s_2_1 = work[1536 * n : 1568 * n].reshape((n, s))
     N1 = work[1568 * n : 3104 * n].reshape((n, s, d))
     Q1 = work[3104 * n : 4640 * n].reshape((n, s, h, e))
     K1 = work[4640 * n : 6176 * n].reshape((n, s, h, e))
     V1 = work[6176 * n : 7712 * n].reshape((n, s, h, e))
-    S1 = work[7712 * n : 11808 * n].reshape((n, h, s, s))
-    E_2_1 = S1  # written over it
-    C1 = work[11808 * n : 13344 * n].reshape((n, s, h, e))
-    P1 = S1  # written over it
-    Y1 = work[13344 * n : 14880 * n].reshape((n, s, d))
-    s_2_1 = work[14880 * n : 14912 * n].reshape((n, s))
-    M1 = work[14912 * n : 16448 * n].reshape((n, s, d))
-    S_5_1 = work[16448 * n : 20544 * n].reshape((n, s, f))
-    F1 = work[20544 * n : 24640 * n].reshape((n, s, f))
-    X1 = work[24640 * n : 26176 * n].reshape((n, s, d))
-    s2 = work[26176 * n : 26208 * n].reshape((n, s))
-    N2 = work[26208 * n : 27744 * n].reshape((n, s, d))
-    Q2 = work[27744 * n : 29280 * n].reshape((n, s, h, e))
+    S_2_1 = work[7712 * n : 11808 * n].reshape((n, h, s, s))
+    S1 = S_2_1  # written over it
+    E_2_1 = S_2_1  # written over it
+    P1 = S_2_1  # written over it
+    C1_rounds = work[11808 * n : 13344 * n].reshape((n, h, s, e))
+    C1 = work[13344 * n : 14880 * n].reshape((n, s, h, e))
+    Y1 = work[14880 * n : 16416 * n].reshape((n, s, d))
+    s_3_1 = work[16416 * n : 16448 * n].reshape((n, s))
+    M1 = work[16448 * n : 17984 * n].reshape((n, s, d))
+    S_5_1 = work[17984 * n : 22080 * n].reshape((n, s, f))
+    F1 = work[22080 * n : 26176 * n].reshape((n, s, f))
+    X1 = work[26176 * n : 27712 * n].reshape((n, s, d))
+    s_2_2 = work[27712 * n : 27744 * n].reshape((n, s))
+    N2 = work[27744 * n : 29280 * n].reshape((n, s, d))
+    Q2 = work[11808 * n : 13344 * n].reshape((n, s, h, e))
     K2 = work[29280 * n : 30816 * n].reshape((n, s, h, e))
     V2 = work[30816 * n : 32352 * n].reshape((n, s, h, e))
-    S2 = work[32352 * n : 36448 * n].reshape((n, h, s, s))
-    E_2_2 = S2  # written over it
-    C2 = work[36448 * n : 37984 * n].reshape((n, s, h, e))
-    P2 = S2  # written over it
-    Y2 = work[37984 * n : 39520 * n].reshape((n, s, d))
-    s_2_2 = work[39520 * n : 39552 * n].reshape((n, s))
-    M2 = work[39552 * n : 41088 * n].reshape((n, s, d))
-    S_5_2 = work[41088 * n : 45184 * n].reshape((n, s, f))
-    F2 = work[45184 * n : 49280 * n].reshape((n, s, f))
-    X2 = work[49280 * n : 50816 * n].reshape((n, s, d))
-    Z = work[50816 * n : 53888 * n].reshape((n, s, c))
-    E_3 = work[53888 * n : 56960 * n].reshape((n, s, c))
+    S_2_2 = work[32352 * n : 36448 * n].reshape((n, h, s, s))
+    S2 = S_2_2  # written over it
+    E_2_2 = S_2_2  # written over it
+    P2 = S_2_2  # written over it
+    C2_rounds = work[36448 * n : 37984 * n].reshape((n, h, s, e))
+    C2 = work[37984 * n : 39520 * n].reshape((n, s, h, e))
+    Y2 = work[39520 * n : 41056 * n].reshape((n, s, d))
+    s_3_2 = work[41056 * n : 41088 * n].reshape((n, s))
+    M2 = work[41088 * n : 42624 * n].reshape((n, s, d))
+    S_5_2 = work[42624 * n : 46720 * n].reshape((n, s, f))
+    F2 = work[46720 * n : 50816 * n].reshape((n, s, f))
+    X2 = work[50816 * n : 52352 * n].reshape((n, s, d))
+    Z = work[52352 * n : 55424 * n].reshape((n, s, c))
+    E_3 = work[55424 * n : 58496 * n].reshape((n, s, c))
     dZ = Z  # written over it
-    dX2 = work[49280 * n : 50816 * n].reshape((n, s, d))
-    dF2 = work[56960 * n : 61056 * n].reshape((n, s, f))
-    dS_5_2 = work[61056 * n : 65152 * n].reshape((n, s, f))
-    dM2 = work[65152 * n : 66688 * n].reshape((n, s, d))
-    dY2 = work[66688 * n : 68224 * n].reshape((n, s, d))
-    dC2 = work[68224 * n : 69760 * n].reshape((n, s, h, e))
-    dV2 = work[69760 * n : 71296 * n].reshape((n, s, h, e))
-    dK2 = work[71296 * n : 72832 * n].reshape((n, s, h, e))
-    dP2 = work[72832 * n : 76928 * n].reshape((n, h, s, s))
-    dQ2 = work[76928 * n : 78464 * n].reshape((n, s, h, e))
-    dN2 = work[78464 * n : 80000 * n].reshape((n, s, d))
-    dN2_sum = work[80000 * n : 81536 * n].reshape((n, s, d))
-    dN2_sum_2 = work[81536 * n : 83072 * n].reshape((n, s, d))
+    dX2 = work[50816 * n : 52352 * n].reshape((n, s, d))
+    dF2 = work[58496 * n : 62592 * n].reshape((n, s, f))
+    dS_5_2 = work[62592 * n : 66688 * n].reshape((n, s, f))
+    dM2 = work[66688 * n : 68224 * n].reshape((n, s, d))
+    dY2 = work[68224 * n : 69760 * n].reshape((n, s, d))
+    dC2 = work[36448 * n : 37984 * n].reshape((n, s, h, e))
+    dP2 = work[69760 * n : 73856 * n].reshape((n, h, s, s))
+    dS_2_2 = dP2  # written over it
+    dV2_rounds = work[30816 * n : 32352 * n].reshape((n, h, s, e))
+    dV2 = work[36448 * n : 37984 * n].reshape((n, s, h, e))
+    dK2_rounds = work[30816 * n : 32352 * n].reshape((n, h, s, e))
+    dK2 = work[11808 * n : 13344 * n].reshape((n, s, h, e))
+    dQ2_rounds = work[30816 * n : 32352 * n].reshape((n, h, s, e))
+    dQ2 = work[29280 * n : 30816 * n].reshape((n, s, h, e))
+    dN2 = work[73856 * n : 75392 * n].reshape((n, s, d))
+    dN2_sum = work[75392 * n : 76928 * n].reshape((n, s, d))
+    dN2_sum_2 = work[76928 * n : 78464 * n].reshape((n, s, d))
     dX1 = dN2_sum  # written over it
-    dF1 = work[83072 * n : 87168 * n].reshape((n, s, f))
-    dS_5_1 = work[87168 * n : 91264 * n].reshape((n, s, f))
-    dM1 = work[81536 * n : 83072 * n].reshape((n, s, d))
-    dY1 = work[91264 * n : 92800 * n].reshape((n, s, d))
-    dC1 = work[27744 * n : 29280 * n].reshape((n, s, h, e))
-    dV1 = work[29280 * n : 30816 * n].reshape((n, s, h, e))
-    dK1 = work[30816 * n : 32352 * n].reshape((n, s, h, e))
+    dF1 = work[78464 * n : 82560 * n].reshape((n, s, f))
+    dS_5_1 = work[82560 * n : 86656 * n].reshape((n, s, f))
+    dM1 = work[76928 * n : 78464 * n].reshape((n, s, d))
+    dY1 = work[86656 * n : 88192 * n].reshape((n, s, d))
+    dC1 = work[30816 * n : 32352 * n].reshape((n, s, h, e))
     dP1 = work[32352 * n : 36448 * n].reshape((n, h, s, s))
-    dQ1 = work[68224 * n : 69760 * n].reshape((n, s, h, e))
-    dN1 = work[92800 * n : 94336 * n].reshape((n, s, d))
-    dN1_sum = work[94336 * n : 95872 * n].reshape((n, s, d))
-    dN1_sum_2 = work[95872 * n : 97408 * n].reshape((n, s, d))
+    dS_2_1 = dP1  # written over it
+    dV1_rounds = work[6176 * n : 7712 * n].reshape((n, h, s, e))
+    dV1 = work[30816 * n : 32352 * n].reshape((n, s, h, e))
+    dK1_rounds = work[6176 * n : 7712 * n].reshape((n, h, s, e))
+    dK1 = work[3104 * n : 4640 * n].reshape((n, s, h, e))
+    dQ1_rounds = work[6176 * n : 7712 * n].reshape((n, h, s, e))
+    dQ1 = work[4640 * n : 6176 * n].reshape((n, s, h, e))
+    dN1 = work[88192 * n : 89728 * n].reshape((n, s, d))
+    dN1_sum = work[89728 * n : 91264 * n].reshape((n, s, d))
+    dN1_sum_2 = work[91264 * n : 92800 * n].reshape((n, s, d))
     dX0 = X0  # written over it
 
     # X0[x,i,k] = E[t[x,i],k] + R[i,k]    (line 11: X{0}[x, i, k] = E[t[x, i], k] + R[i, k])
@@ -1128,17 +1248,17 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 X0[x, i, k] = E[t[x, i], k] + R[i, k]
 
     # S_1[x,i] = Σ_m X0[x,i,m]²
-    # s1 = √(S_1/d + 1/100000)
-    # N1[x,i,k] = (X0[x,i,k] g1[k])/s1[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
+    # s_2_1 = √(S_1/d + 1/100000)
+    # N1[x,i,k] = (X0[x,i,k] g1[k])/s_2_1[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
             S_1 = 0.0
             for m in range(d):
                 S_1 += X0[x, i, m] ** 2
-            s1[x, i] = math.sqrt(S_1 / d + 1e-05)
+            s_2_1[x, i] = math.sqrt(S_1 / d + 1e-05)
             for k in range(d):
-                N1[x, i, k] = X0[x, i, k] * g1[k] / s1[x, i]
+                N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1[x, i]
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     np.dot(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)))
@@ -1149,43 +1269,67 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     # V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
     np.dot(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)))
 
-    # S_2_1[x,a,i,j] = Σ_b Q1[x,i,a,b] K1[x,j,a,b]
+    for x in range(n):
+        Q1_x = Q1[x]
+        K1_x = K1[x]
+        S_2_1_x = S_2_1[x]
+
+        for a in range(h):
+            Q1_x_a = Q1_x[:, a]
+            K1_x_a = K1_x[:, a]
+            S_2_1_x_a = S_2_1_x[a]
+
+            # S_2_1[x,a,i,j] = Σ_b Q1[x,i,a,b] K1[x,j,a,b]
+            np.dot(np.ascontiguousarray(Q1_x_a), np.ascontiguousarray(K1_x_a).T, S_2_1_x_a)
+
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M[n,h,s] = max_j S1[n,h,s,j]
     # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
     # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
     # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
-    # C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] * V{l}[x, j, a,
-    #   b])
     for x in range(n):
         for a in range(h):
             for i in range(s):
                 M = -math.inf
                 for j in range(s):
-                    S_2_1 = 0.0
-                    for b in range(e):
-                        S_2_1 += Q1[x, i, a, b] * K1[x, j, a, b]
-                    S1[x, a, i, j] = S_2_1 / math.sqrt(e) if j <= i else -10000.0
+                    S1[x, a, i, j] = S_2_1[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
                     M = max(M, S1[x, a, i, j])
                 S_3_1 = 0.0
                 for j in range(s):
                     E_2_1[x, a, i, j] = math.exp(S1[x, a, i, j] - M)
                     S_3_1 += E_2_1[x, a, i, j]
-                for b in range(e):
-                    C1[x, i, a, b] = 0.0
                 for k in range(s):
                     P1[x, a, i, k] = E_2_1[x, a, i, k] / S_3_1
-                    for b in range(e):
-                        C1[x, i, a, b] += V1[x, k, a, b] * P1[x, a, i, k]
+
+    for x in range(n):
+        V1_x = V1[x]
+        P1_x = P1[x]
+        C1_rounds_x = C1_rounds[x]
+
+        for a in range(h):
+            V1_x_a = V1_x[:, a]
+            P1_x_a = P1_x[a]
+            C1_rounds_x_a = C1_rounds_x[a]
+
+            # C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
+            #   V{l}[x, j, a, b])
+            np.dot(P1_x_a, np.ascontiguousarray(V1_x_a), C1_rounds_x_a)
+
+    # C1, from the parts above
+    for x in range(n):
+        for i in range(s):
+            for a in range(h):
+                for b in range(e):
+                    C1[x, i, a, b] = C1_rounds[x, a, i, b]
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
     np.dot(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1.reshape((n * s, d)))
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
-    # s_2_1 = √(S_4_1/d + 1/100000)
-    # M1[x,i,k] = (Y1[x,i,k] r1[k])/s_2_1[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
+    # s_3_1 = √(S_4_1/d + 1/100000)
+    # M1[x,i,k] = (Y1[x,i,k] r1[k])/s_3_1[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
@@ -1193,9 +1337,9 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             for k in range(d):
                 Y1[x, i, k] = X0[x, i, k] + Y1[x, i, k]
                 S_4_1 += Y1[x, i, k] ** 2
-            s_2_1[x, i] = math.sqrt(S_4_1 / d + 1e-05)
+            s_3_1[x, i] = math.sqrt(S_4_1 / d + 1e-05)
             for k in range(d):
-                M1[x, i, k] = Y1[x, i, k] * r1[k] / s_2_1[x, i]
+                M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1[x, i]
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
     np.dot(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)))
@@ -1213,8 +1357,8 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     np.dot(F1.reshape((n * s, f)), D1, X1.reshape((n * s, d)))
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
-    # s2 = √(S_2/d + 1/100000)
-    # N2[x,i,k] = (X1[x,i,k] g2[k])/s2[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
+    # s_2_2 = √(S_2/d + 1/100000)
+    # N2[x,i,k] = (X1[x,i,k] g2[k])/s_2_2[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
@@ -1222,9 +1366,9 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             for k in range(d):
                 X1[x, i, k] = Y1[x, i, k] + X1[x, i, k]
                 S_2 += X1[x, i, k] ** 2
-            s2[x, i] = math.sqrt(S_2 / d + 1e-05)
+            s_2_2[x, i] = math.sqrt(S_2 / d + 1e-05)
             for k in range(d):
-                N2[x, i, k] = X1[x, i, k] * g2[k] / s2[x, i]
+                N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2[x, i]
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     np.dot(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)))
@@ -1235,43 +1379,67 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     # V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
     np.dot(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)))
 
-    # S_2_2[x,a,i,j] = Σ_b Q2[x,i,a,b] K2[x,j,a,b]
+    for x in range(n):
+        Q2_x = Q2[x]
+        K2_x = K2[x]
+        S_2_2_x = S_2_2[x]
+
+        for a in range(h):
+            Q2_x_a = Q2_x[:, a]
+            K2_x_a = K2_x[:, a]
+            S_2_2_x_a = S_2_2_x[a]
+
+            # S_2_2[x,a,i,j] = Σ_b Q2[x,i,a,b] K2[x,j,a,b]
+            np.dot(np.ascontiguousarray(Q2_x_a), np.ascontiguousarray(K2_x_a).T, S_2_2_x_a)
+
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M_2[n,h,s] = max_j S2[n,h,s,j]
     # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
     # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
     # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
-    # C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] * V{l}[x, j, a,
-    #   b])
     for x in range(n):
         for a in range(h):
             for i in range(s):
                 M_2 = -math.inf
                 for j in range(s):
-                    S_2_2 = 0.0
-                    for b in range(e):
-                        S_2_2 += Q2[x, i, a, b] * K2[x, j, a, b]
-                    S2[x, a, i, j] = S_2_2 / math.sqrt(e) if j <= i else -10000.0
+                    S2[x, a, i, j] = S_2_2[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
                     M_2 = max(M_2, S2[x, a, i, j])
                 S_3_2 = 0.0
                 for j in range(s):
                     E_2_2[x, a, i, j] = math.exp(S2[x, a, i, j] - M_2)
                     S_3_2 += E_2_2[x, a, i, j]
-                for b in range(e):
-                    C2[x, i, a, b] = 0.0
                 for k in range(s):
                     P2[x, a, i, k] = E_2_2[x, a, i, k] / S_3_2
-                    for b in range(e):
-                        C2[x, i, a, b] += V2[x, k, a, b] * P2[x, a, i, k]
+
+    for x in range(n):
+        V2_x = V2[x]
+        P2_x = P2[x]
+        C2_rounds_x = C2_rounds[x]
+
+        for a in range(h):
+            V2_x_a = V2_x[:, a]
+            P2_x_a = P2_x[a]
+            C2_rounds_x_a = C2_rounds_x[a]
+
+            # C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
+            #   V{l}[x, j, a, b])
+            np.dot(P2_x_a, np.ascontiguousarray(V2_x_a), C2_rounds_x_a)
+
+    # C2, from the parts above
+    for x in range(n):
+        for i in range(s):
+            for a in range(h):
+                for b in range(e):
+                    C2[x, i, a, b] = C2_rounds[x, a, i, b]
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
     np.dot(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2.reshape((n * s, d)))
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
-    # s_2_2 = √(S_4_2/d + 1/100000)
-    # M2[x,i,k] = (Y2[x,i,k] r2[k])/s_2_2[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
+    # s_3_2 = √(S_4_2/d + 1/100000)
+    # M2[x,i,k] = (Y2[x,i,k] r2[k])/s_3_2[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
@@ -1279,9 +1447,9 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             for k in range(d):
                 Y2[x, i, k] = X1[x, i, k] + Y2[x, i, k]
                 S_4_2 += Y2[x, i, k] ** 2
-            s_2_2[x, i] = math.sqrt(S_4_2 / d + 1e-05)
+            s_3_2[x, i] = math.sqrt(S_4_2 / d + 1e-05)
             for k in range(d):
-                M2[x, i, k] = Y2[x, i, k] * r2[k] / s_2_2[x, i]
+                M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2[x, i]
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
     np.dot(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)))
@@ -1355,52 +1523,105 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     np.dot(dS_5_2.reshape((n * s, f)), U2.T, dM2.reshape((n * s, d)))
 
     # S[x,i] = Σ_k dM2[x,i,k] M2[x,i,k]
-    # dS_4_2 = −(S ⊘ s_2_2∘²)/(2 d)
-    # dY2[x,i,k] = dX2[x,i,k] + 2 dS_4_2[x,i] Y2[x,i,k] + (dM2[x,i,k] r2[k])/s_2_2[x,i]
+    # dS_4_2 = −(S ⊘ s_3_2∘²)/(2 d)
+    # dY2[x,i,k] = dX2[x,i,k] + 2 dS_4_2[x,i] Y2[x,i,k] + (dM2[x,i,k] r2[k])/s_3_2[x,i]
     for x in range(n):
         for i in range(s):
             S = 0.0
             for k in range(d):
                 S += M2[x, i, k] * dM2[x, i, k]
-            dS_4_2 = -S / (2.0 * d * s_2_2[x, i] ** 2)
+            dS_4_2 = -S / (2.0 * d * s_3_2[x, i] ** 2)
             for k in range(d):
-                dY2[x, i, k] = dX2[x, i, k] + 2.0 * Y2[x, i, k] * dS_4_2 + r2[k] * dM2[x, i, k] / s_2_2[x, i]
+                dY2[x, i, k] = dX2[x, i, k] + 2.0 * Y2[x, i, k] * dS_4_2 + r2[k] * dM2[x, i, k] / s_3_2[x, i]
 
     # dC2[x,i,a,b] = Σ_k dY2[x,i,k] Wo2[a,b,k]
     np.dot(dY2.reshape((n * s, d)), Wo2.reshape((e * h, d)).T, dC2.reshape((n * s, e * h)))
 
-    # dP2[x,a,i,j] = Σ_b dC2[x,i,a,b] V2[x,j,a,b]
+    for x in range(n):
+        V2_x_2 = V2[x]
+        dC2_x = dC2[x]
+        dP2_x = dP2[x]
+
+        for a in range(h):
+            V2_x_a_2 = V2_x_2[:, a]
+            dC2_x_a = dC2_x[:, a]
+            dP2_x_a = dP2_x[a]
+
+            # dP2[x,a,i,j] = Σ_b dC2[x,i,a,b] V2[x,j,a,b]
+            np.dot(np.ascontiguousarray(dC2_x_a), np.ascontiguousarray(V2_x_a_2).T, dP2_x_a)
+
     # S_3[n,h,s] = Σ_k dP2[n,h,s,k] P2[n,h,s,k]
     # dS2[n,h,s,j] = P2[n,h,s,j] (dP2[n,h,s,j] − S_3[n,h,s])
     # dS_2_2[x,a,i,j] = (1/√e) dS2[x,a,i,j] 1[j ≤ i]
-    # dV2[x,j,a,b] = Σ_i dC2[x,i,a,b] P2[x,a,i,j]
-    # dK2[x,j,a,b] = Σ_i dS_2_2[x,a,i,j] Q2[x,i,a,b]
-    # dQ2[x,i,a,b] = Σ_j dS_2_2[x,a,i,j] K2[x,j,a,b]
-    for x in range(n):
-        for a in range(h):
-            for j in range(s):
-                for b in range(e):
-                    dV2[x, j, a, b] = 0.0
-            for j in range(s):
-                for b in range(e):
-                    dK2[x, j, a, b] = 0.0
-            for i in range(s):
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
                 S_3 = 0.0
-                for j in range(s):
-                    dP2_2 = 0.0
-                    for b in range(e):
-                        dP2_2 += V2[x, j, a, b] * dC2[x, i, a, b]
-                    dP2[x, a, i, j] = dP2_2
-                    S_3 += P2[x, a, i, j] * dP2[x, a, i, j]
+                for l in range(s):
+                    S_3 += P2[i, j, k, l] * dP2[i, j, k, l]
+                for l in range(s):
+                    dS2 = P2[i, j, k, l] * (dP2[i, j, k, l] - S_3)
+                    dS_2_2[i, j, k, l] = dS2 / math.sqrt(e) if l <= k else 0.0
+
+    for x in range(n):
+        P2_x_2 = P2[x]
+        dC2_x_2 = dC2[x]
+        dV2_rounds_x = dV2_rounds[x]
+
+        for a in range(h):
+            P2_x_a_2 = P2_x_2[a]
+            dC2_x_a_2 = dC2_x_2[:, a]
+            dV2_rounds_x_a = dV2_rounds_x[a]
+
+            # dV2[x,j,a,b] = Σ_i dC2[x,i,a,b] P2[x,a,i,j]
+            np.dot(P2_x_a_2.T, np.ascontiguousarray(dC2_x_a_2), dV2_rounds_x_a)
+
+    # dV2, from the parts above
+    for x in range(n):
+        for j in range(s):
+            for a in range(h):
                 for b in range(e):
-                    dQ2[x, i, a, b] = 0.0
-                for j in range(s):
-                    dS2 = P2[x, a, i, j] * (dP2[x, a, i, j] - S_3)
-                    dS_2_2 = dS2 / math.sqrt(e) if j <= i else 0.0
-                    for b in range(e):
-                        dV2[x, j, a, b] += P2[x, a, i, j] * dC2[x, i, a, b]
-                        dK2[x, j, a, b] += Q2[x, i, a, b] * dS_2_2
-                        dQ2[x, i, a, b] += K2[x, j, a, b] * dS_2_2
+                    dV2[x, j, a, b] = dV2_rounds[x, a, j, b]
+
+    for x in range(n):
+        Q2_x_2 = Q2[x]
+        dS_2_2_x = dS_2_2[x]
+        dK2_rounds_x = dK2_rounds[x]
+
+        for a in range(h):
+            Q2_x_a_2 = Q2_x_2[:, a]
+            dS_2_2_x_a = dS_2_2_x[a]
+            dK2_rounds_x_a = dK2_rounds_x[a]
+
+            # dK2[x,j,a,b] = Σ_i dS_2_2[x,a,i,j] Q2[x,i,a,b]
+            np.dot(dS_2_2_x_a.T, np.ascontiguousarray(Q2_x_a_2), dK2_rounds_x_a)
+
+    # dK2, from the parts above
+    for x in range(n):
+        for j in range(s):
+            for a in range(h):
+                for b in range(e):
+                    dK2[x, j, a, b] = dK2_rounds[x, a, j, b]
+
+    for x in range(n):
+        K2_x_2 = K2[x]
+        dS_2_2_x_2 = dS_2_2[x]
+        dQ2_rounds_x = dQ2_rounds[x]
+
+        for a in range(h):
+            K2_x_a_2 = K2_x_2[:, a]
+            dS_2_2_x_a_2 = dS_2_2_x_2[a]
+            dQ2_rounds_x_a = dQ2_rounds_x[a]
+
+            # dQ2[x,i,a,b] = Σ_j dS_2_2[x,a,i,j] K2[x,j,a,b]
+            np.dot(dS_2_2_x_a_2, np.ascontiguousarray(K2_x_a_2), dQ2_rounds_x_a)
+
+    # dQ2, from the parts above
+    for x in range(n):
+        for i in range(s):
+            for a in range(h):
+                for b in range(e):
+                    dQ2[x, i, a, b] = dQ2_rounds[x, a, i, b]
 
     # dN2[x,i,k] = Σ_{b,a} (dQ2[x,i,a,b] Wq2[k,a,b] + dK2[x,i,a,b] Wk2[k,a,b] + dV2[x,i,a,b] Wv2[k,a,b])
     np.dot(dQ2.reshape((n * s, e * h)), Wq2.reshape((d, e * h)).T, dN2.reshape((n * s, d)))
@@ -1412,17 +1633,17 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     np.dot(dV2.reshape((n * s, e * h)), Wv2.reshape((d, e * h)).T, dN2_sum_2.reshape((n * s, d)))
 
     # S_4[x,i] = Σ_k dN2[x,i,k] N2[x,i,k]
-    # dS_2 = −(S_4 ⊘ s2∘²)/(2 d)
-    # dX1[x,i,k] = dY2[x,i,k] + 2 dS_2[x,i] X1[x,i,k] + (dN2[x,i,k] g2[k])/s2[x,i]
+    # dS_2 = −(S_4 ⊘ s_2_2∘²)/(2 d)
+    # dX1[x,i,k] = dY2[x,i,k] + 2 dS_2[x,i] X1[x,i,k] + (dN2[x,i,k] g2[k])/s_2_2[x,i]
     for x in range(n):
         for i in range(s):
             S_4 = 0.0
             for k in range(d):
                 dN2[x, i, k] = dN2[x, i, k] + dN2_sum[x, i, k] + dN2_sum_2[x, i, k]
                 S_4 += N2[x, i, k] * dN2[x, i, k]
-            dS_2 = -S_4 / (2.0 * d * s2[x, i] ** 2)
+            dS_2 = -S_4 / (2.0 * d * s_2_2[x, i] ** 2)
             for k in range(d):
-                dX1[x, i, k] = dY2[x, i, k] + 2.0 * X1[x, i, k] * dS_2 + g2[k] * dN2[x, i, k] / s2[x, i]
+                dX1[x, i, k] = dY2[x, i, k] + 2.0 * X1[x, i, k] * dS_2 + g2[k] * dN2[x, i, k] / s_2_2[x, i]
 
     # dF1[x,i,m] = Σ_k dX1[x,i,k] D1[m,k]
     np.dot(dX1.reshape((n * s, d)), D1.T, dF1.reshape((n * s, f)))
@@ -1437,52 +1658,105 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     np.dot(dS_5_1.reshape((n * s, f)), U1.T, dM1.reshape((n * s, d)))
 
     # S_5[x,i] = Σ_k dM1[x,i,k] M1[x,i,k]
-    # dS_4_1 = −(S_5 ⊘ s_2_1∘²)/(2 d)
-    # dY1[x,i,k] = dX1[x,i,k] + 2 dS_4_1[x,i] Y1[x,i,k] + (dM1[x,i,k] r1[k])/s_2_1[x,i]
+    # dS_4_1 = −(S_5 ⊘ s_3_1∘²)/(2 d)
+    # dY1[x,i,k] = dX1[x,i,k] + 2 dS_4_1[x,i] Y1[x,i,k] + (dM1[x,i,k] r1[k])/s_3_1[x,i]
     for x in range(n):
         for i in range(s):
             S_5 = 0.0
             for k in range(d):
                 S_5 += M1[x, i, k] * dM1[x, i, k]
-            dS_4_1 = -S_5 / (2.0 * d * s_2_1[x, i] ** 2)
+            dS_4_1 = -S_5 / (2.0 * d * s_3_1[x, i] ** 2)
             for k in range(d):
-                dY1[x, i, k] = dX1[x, i, k] + 2.0 * Y1[x, i, k] * dS_4_1 + r1[k] * dM1[x, i, k] / s_2_1[x, i]
+                dY1[x, i, k] = dX1[x, i, k] + 2.0 * Y1[x, i, k] * dS_4_1 + r1[k] * dM1[x, i, k] / s_3_1[x, i]
 
     # dC1[x,i,a,b] = Σ_k dY1[x,i,k] Wo1[a,b,k]
     np.dot(dY1.reshape((n * s, d)), Wo1.reshape((e * h, d)).T, dC1.reshape((n * s, e * h)))
 
-    # dP1[x,a,i,j] = Σ_b dC1[x,i,a,b] V1[x,j,a,b]
+    for x in range(n):
+        V1_x_2 = V1[x]
+        dC1_x = dC1[x]
+        dP1_x = dP1[x]
+
+        for a in range(h):
+            V1_x_a_2 = V1_x_2[:, a]
+            dC1_x_a = dC1_x[:, a]
+            dP1_x_a = dP1_x[a]
+
+            # dP1[x,a,i,j] = Σ_b dC1[x,i,a,b] V1[x,j,a,b]
+            np.dot(np.ascontiguousarray(dC1_x_a), np.ascontiguousarray(V1_x_a_2).T, dP1_x_a)
+
     # S_7[n,h,s] = Σ_k dP1[n,h,s,k] P1[n,h,s,k]
     # dS1[n,h,s,j] = P1[n,h,s,j] (dP1[n,h,s,j] − S_7[n,h,s])
     # dS_2_1[x,a,i,j] = (1/√e) dS1[x,a,i,j] 1[j ≤ i]
-    # dV1[x,j,a,b] = Σ_i dC1[x,i,a,b] P1[x,a,i,j]
-    # dK1[x,j,a,b] = Σ_i dS_2_1[x,a,i,j] Q1[x,i,a,b]
-    # dQ1[x,i,a,b] = Σ_j dS_2_1[x,a,i,j] K1[x,j,a,b]
-    for x in range(n):
-        for a in range(h):
-            for j in range(s):
-                for b in range(e):
-                    dV1[x, j, a, b] = 0.0
-            for j in range(s):
-                for b in range(e):
-                    dK1[x, j, a, b] = 0.0
-            for i in range(s):
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
                 S_7 = 0.0
-                for j in range(s):
-                    dP1_2 = 0.0
-                    for b in range(e):
-                        dP1_2 += V1[x, j, a, b] * dC1[x, i, a, b]
-                    dP1[x, a, i, j] = dP1_2
-                    S_7 += P1[x, a, i, j] * dP1[x, a, i, j]
+                for l in range(s):
+                    S_7 += P1[i, j, k, l] * dP1[i, j, k, l]
+                for l in range(s):
+                    dS1 = P1[i, j, k, l] * (dP1[i, j, k, l] - S_7)
+                    dS_2_1[i, j, k, l] = dS1 / math.sqrt(e) if l <= k else 0.0
+
+    for x in range(n):
+        P1_x_2 = P1[x]
+        dC1_x_2 = dC1[x]
+        dV1_rounds_x = dV1_rounds[x]
+
+        for a in range(h):
+            P1_x_a_2 = P1_x_2[a]
+            dC1_x_a_2 = dC1_x_2[:, a]
+            dV1_rounds_x_a = dV1_rounds_x[a]
+
+            # dV1[x,j,a,b] = Σ_i dC1[x,i,a,b] P1[x,a,i,j]
+            np.dot(P1_x_a_2.T, np.ascontiguousarray(dC1_x_a_2), dV1_rounds_x_a)
+
+    # dV1, from the parts above
+    for x in range(n):
+        for j in range(s):
+            for a in range(h):
                 for b in range(e):
-                    dQ1[x, i, a, b] = 0.0
-                for j in range(s):
-                    dS1 = P1[x, a, i, j] * (dP1[x, a, i, j] - S_7)
-                    dS_2_1 = dS1 / math.sqrt(e) if j <= i else 0.0
-                    for b in range(e):
-                        dV1[x, j, a, b] += P1[x, a, i, j] * dC1[x, i, a, b]
-                        dK1[x, j, a, b] += Q1[x, i, a, b] * dS_2_1
-                        dQ1[x, i, a, b] += K1[x, j, a, b] * dS_2_1
+                    dV1[x, j, a, b] = dV1_rounds[x, a, j, b]
+
+    for x in range(n):
+        Q1_x_2 = Q1[x]
+        dS_2_1_x = dS_2_1[x]
+        dK1_rounds_x = dK1_rounds[x]
+
+        for a in range(h):
+            Q1_x_a_2 = Q1_x_2[:, a]
+            dS_2_1_x_a = dS_2_1_x[a]
+            dK1_rounds_x_a = dK1_rounds_x[a]
+
+            # dK1[x,j,a,b] = Σ_i dS_2_1[x,a,i,j] Q1[x,i,a,b]
+            np.dot(dS_2_1_x_a.T, np.ascontiguousarray(Q1_x_a_2), dK1_rounds_x_a)
+
+    # dK1, from the parts above
+    for x in range(n):
+        for j in range(s):
+            for a in range(h):
+                for b in range(e):
+                    dK1[x, j, a, b] = dK1_rounds[x, a, j, b]
+
+    for x in range(n):
+        K1_x_2 = K1[x]
+        dS_2_1_x_2 = dS_2_1[x]
+        dQ1_rounds_x = dQ1_rounds[x]
+
+        for a in range(h):
+            K1_x_a_2 = K1_x_2[:, a]
+            dS_2_1_x_a_2 = dS_2_1_x_2[a]
+            dQ1_rounds_x_a = dQ1_rounds_x[a]
+
+            # dQ1[x,i,a,b] = Σ_j dS_2_1[x,a,i,j] K1[x,j,a,b]
+            np.dot(dS_2_1_x_a_2, np.ascontiguousarray(K1_x_a_2), dQ1_rounds_x_a)
+
+    # dQ1, from the parts above
+    for x in range(n):
+        for i in range(s):
+            for a in range(h):
+                for b in range(e):
+                    dQ1[x, i, a, b] = dQ1_rounds[x, a, i, b]
 
     # dN1[x,i,k] = Σ_{b,a} (dQ1[x,i,a,b] Wq1[k,a,b] + dK1[x,i,a,b] Wk1[k,a,b] + dV1[x,i,a,b] Wv1[k,a,b])
     np.dot(dQ1.reshape((n * s, e * h)), Wq1.reshape((d, e * h)).T, dN1.reshape((n * s, d)))
@@ -1494,14 +1768,14 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     np.dot(dV1.reshape((n * s, e * h)), Wv1.reshape((d, e * h)).T, dN1_sum_2.reshape((n * s, d)))
 
     # S_8[x,i] = Σ_k dN1[x,i,k] N1[x,i,k]
-    # dS_1 = −(S_8 ⊘ s1∘²)/(2 d)
+    # dS_1 = −(S_8 ⊘ s_2_1∘²)/(2 d)
     # db1[k] = Σ_{x,i} dF1[x,i,k] 1[S_5_1[x,i,k] + b1[k] > 0]
-    # dr1[k] = Σ_{x,i} ((dM1[x,i,k] Y1[x,i,k])/s_2_1[x,i])
-    # dg1[k] = Σ_{x,i} ((dN1[x,i,k] X0[x,i,k])/s1[x,i])
+    # dr1[k] = Σ_{x,i} ((dM1[x,i,k] Y1[x,i,k])/s_3_1[x,i])
+    # dg1[k] = Σ_{x,i} ((dN1[x,i,k] X0[x,i,k])/s_2_1[x,i])
     # db2[k] = Σ_{x,i} dF2[x,i,k] 1[S_5_2[x,i,k] + b2[k] > 0]
-    # dr2[k] = Σ_{x,i} ((dM2[x,i,k] Y2[x,i,k])/s_2_2[x,i])
-    # dg2[k] = Σ_{x,i} ((dN2[x,i,k] X1[x,i,k])/s2[x,i])
-    # dX0[x,i,k] = dY1[x,i,k] + 2 dS_1[x,i] X0[x,i,k] + (dN1[x,i,k] g1[k])/s1[x,i]
+    # dr2[k] = Σ_{x,i} ((dM2[x,i,k] Y2[x,i,k])/s_3_2[x,i])
+    # dg2[k] = Σ_{x,i} ((dN2[x,i,k] X1[x,i,k])/s_2_2[x,i])
+    # dX0[x,i,k] = dY1[x,i,k] + 2 dS_1[x,i] X0[x,i,k] + (dN1[x,i,k] g1[k])/s_2_1[x,i]
     # dE[k,d] = Σ_{x,i} 1[k = t[x,i]] dX0[x,i,d]
     for k in range(f):
         db1[k] = 0.0
@@ -1524,16 +1798,16 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             for k in range(d):
                 dN1[x, i, k] = dN1[x, i, k] + dN1_sum[x, i, k] + dN1_sum_2[x, i, k]
                 S_8 += N1[x, i, k] * dN1[x, i, k]
-                dr1[k] += Y1[x, i, k] * dM1[x, i, k] / s_2_1[x, i]
-                dg1[k] += X0[x, i, k] * dN1[x, i, k] / s1[x, i]
-                dr2[k] += Y2[x, i, k] * dM2[x, i, k] / s_2_2[x, i]
-                dg2[k] += X1[x, i, k] * dN2[x, i, k] / s2[x, i]
-            dS_1 = -S_8 / (2.0 * d * s1[x, i] ** 2)
+                dr1[k] += Y1[x, i, k] * dM1[x, i, k] / s_3_1[x, i]
+                dg1[k] += X0[x, i, k] * dN1[x, i, k] / s_2_1[x, i]
+                dr2[k] += Y2[x, i, k] * dM2[x, i, k] / s_3_2[x, i]
+                dg2[k] += X1[x, i, k] * dN2[x, i, k] / s_2_2[x, i]
+            dS_1 = -S_8 / (2.0 * d * s_2_1[x, i] ** 2)
             for k in range(f):
                 db1[k] += dF1[x, i, k] if S_5_1[x, i, k] + b1[k] > 0.0 else 0.0
                 db2[k] += dF2[x, i, k] if S_5_2[x, i, k] + b2[k] > 0.0 else 0.0
             for k in range(d):
-                dX0[x, i, k] = dY1[x, i, k] + 2.0 * X0[x, i, k] * dS_1 + g1[k] * dN1[x, i, k] / s1[x, i]
+                dX0[x, i, k] = dY1[x, i, k] + 2.0 * X0[x, i, k] * dS_1 + g1[k] * dN1[x, i, k] / s_2_1[x, i]
                 dE[t[x, i], k] += dX0[x, i, k]
 
     # dD1[m,k] = Σ_{x,i} F1[x,i,m] dX1[x,i,k]

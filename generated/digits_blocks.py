@@ -28,15 +28,10 @@ The model:
 What is computed:
 
     A0 = X U
-    A_Z1 = A0 A_W1 + A_b1
-    T1 = tanh(A_Z1)
-    A1 = A0 + T1
-    A_Z2 = A1 A_W2 + A_b2
-    T2 = tanh(A_Z2)
-    A2 = A1 + T2
-    A_Z3 = A2 A_W3 + A_b3
-    T3 = tanh(A_Z3)
-    A3 = A2 + T3
+    A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ
+    Tˡ = tanh(A_Zˡ)
+    Aˡ = Aˡ⁻¹ + Tˡ
+    A3 = A³
     S = A3 V
     M = max(S, axis=1)
     E = exp(S − M 1ᵀ)
@@ -47,19 +42,12 @@ What is computed:
     dS = (P − Y)/m
     dV = A3ᵀ dS
     dA3 = dS Vᵀ
-    dA_Z3 = dA3 ⊙ (1 − T3∘²)
-    dA2 = dA_Z3 A_W3ᵀ + dA3
-    dA_Z2 = dA2 ⊙ (1 − T2∘²)
-    dA1 = dA_Z2 A_W2ᵀ + dA2
-    dA_Z1 = dA1 ⊙ (1 − T1∘²)
-    dA_W1 = A0ᵀ dA_Z1
-    dA_b1 = 1ᵀ dA_Z1
-    dA_W2 = A1ᵀ dA_Z2
-    dA_b2 = 1ᵀ dA_Z2
-    dA_W3 = A2ᵀ dA_Z3
-    dA_b3 = 1ᵀ dA_Z3
-    dA0 = dA_Z1 A_W1ᵀ + dA1
-    dU = Xᵀ dA0
+    dA_Zˡ = dAˡ ⊙ (1 − (Tˡ)∘²)
+    S_3ˡ = dA_Zˡ (A_Wˡ)ᵀ
+    dAˡ = dAˡ⁺¹ + S_3ˡ⁺¹
+    dA_Wˡ = (Aˡ⁻¹)ᵀ dA_Zˡ
+    dA_bˡ = 1ᵀ dA_Zˡ
+    dU = Xᵀ dA⁰
 """
 
 import math
@@ -76,34 +64,22 @@ c = 10
 DIMS = {"d": d, "h": h, "c": c}
 PARAMS = {
     "U": (d, h),
-    "A_W1": (h, h),
-    "A_b1": (h,),
-    "A_W2": (h, h),
-    "A_b2": (h,),
-    "A_W3": (h, h),
-    "A_b3": (h,),
+    **{f"A_W{_layer}": (h, h) for _layer in range(1, 4)},
+    **{f"A_b{_layer}": (h,) for _layer in range(1, 4)},
     "V": (h, c),
 }
 _OFFSETS = {  # where they stand in the flat vector
     "U": 0,
-    "A_W1": 1536,
-    "A_b1": 2112,
-    "A_W2": 2136,
-    "A_b2": 2712,
-    "A_W3": 2736,
-    "A_b3": 3312,
+    **{f"A_W{_layer}": 960 + 576 * _layer for _layer in range(1, 4)},
+    **{f"A_b{_layer}": 3240 + 24 * _layer for _layer in range(1, 4)},
     "V": 3336,
 }
 _TOTAL = 3576
 _BATCH = "m"
 _AXES = {  # in the model's words
     "U": "[d, h]",
-    "A_W1": "[h, h]",
-    "A_b1": "[h]",
-    "A_W2": "[h, h]",
-    "A_b2": "[h]",
-    "A_W3": "[h, h]",
-    "A_b3": "[h]",
+    **{f"A_W{_layer}": "[h, h]" for _layer in range(1, 4)},
+    **{f"A_b{_layer}": "[h]" for _layer in range(1, 4)},
     "V": "[h, c]",
     "X": "[m, d]",
     "Y": "[m, c]",
@@ -127,12 +103,10 @@ def init_params(seed=0):
     rng = np.random.default_rng(seed)
     params = _views(np.zeros(_TOTAL, DTYPE))
     params["U"][...] = rng.normal(0.0, math.sqrt(2.0 / d), (d, h))
-    params["A_W1"][...] = rng.normal(0.0, math.sqrt(2.0 / h), (h, h))
-    params["A_b1"][...] = np.full((h,), 0.0)
-    params["A_W2"][...] = rng.normal(0.0, math.sqrt(2.0 / h), (h, h))
-    params["A_b2"][...] = np.full((h,), 0.0)
-    params["A_W3"][...] = rng.normal(0.0, math.sqrt(2.0 / h), (h, h))
-    params["A_b3"][...] = np.full((h,), 0.0)
+    for _layer in range(1, 4):
+        params[f"A_W{_layer}"][...] = rng.normal(0.0, math.sqrt(2.0 / h), (h, h))
+    for _layer in range(1, 4):
+        params[f"A_b{_layer}"][...] = np.full((h,), 0.0)
     params["V"][...] = rng.uniform(-math.sqrt(6.0 / (c + h)), math.sqrt(6.0 / (c + h)), (h, c))
     return params
 
@@ -141,21 +115,21 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((m, c), DTYPE)]
-    _forward(m, theta, _workspace(DTYPE, 58 * m), *arrays, *results)
+    _forward(m, theta, _workspace(DTYPE, 154 * m), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(m, theta, _workspace(DTYPE, 58 * m), *arrays))
+    return float(_loss(m, theta, _workspace(DTYPE, 154 * m), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 212 * m), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 356 * m), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -164,7 +138,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     m, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 212 * m), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 356 * m), *arrays)
     return float(value), grad
 
 
@@ -202,7 +176,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 212 * size), order, random, steps, size, bool(shuffle), *arrays,
+            float(_epoch(theta, grad, _workspace(DTYPE, 356 * size), order, random, steps, size, bool(shuffle), *arrays,
             *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps)))
         )
         _copy_back(theta, params)
@@ -338,58 +312,45 @@ def _workspace(kind, size):
 @njit(error_model="numpy", cache=True)
 def _forward(m, theta, work, X, P):
     U = theta[0:1536].reshape((d, h))
-    A_W1 = theta[1536:2112].reshape((h, h))
-    A_b1 = theta[2112:2136]
-    A_W2 = theta[2136:2712].reshape((h, h))
-    A_b2 = theta[2712:2736]
-    A_W3 = theta[2736:3312].reshape((h, h))
-    A_b3 = theta[3312:3336]
+    A_W = theta[1536:3264].reshape((3, h, h))
+    A_b = theta[3264:3336].reshape((3, h))
     V = theta[3336:3576].reshape((h, c))
     A0 = work[0 : 24 * m].reshape((m, h))
-    A_Z1_sum = work[24 * m : 48 * m].reshape((m, h))
-    A1 = A0  # written over it
-    A_Z2_sum = work[24 * m : 48 * m].reshape((m, h))
-    A2 = A1  # written over it
-    A_Z3_sum = work[24 * m : 48 * m].reshape((m, h))
-    A3 = A2  # written over it
-    S = work[48 * m : 58 * m].reshape((m, c))
+    A = work[24 * m : 120 * m].reshape((4, m, h))
+    A_Z_sum = work[120 * m : 144 * m].reshape((m, h))
+    A3 = work[0 : 24 * m].reshape((m, h))
+    S = work[144 * m : 154 * m].reshape((m, c))
     E = S  # written over it
 
     # A0 = X U    (line 18: A{0} = X @ U)
     np.dot(X, U, A0)
+    A_start = A[0]
 
-    # A_Z1 = A0 A_W1 + A_b1    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-    np.dot(A0, A_W1, A_Z1_sum)
-
-    # T1 = tanh(A_Z1)
-    # A1 = A0 + T1    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
     for i in range(m):
         for j in range(h):
-            A_Z1 = A_Z1_sum[i, j] + A_b1[j]
-            T1 = math.tanh(A_Z1)
-            A1[i, j] = A0[i, j] + T1
+            A_start[i, j] = A0[i, j]
 
-    # A_Z2 = A1 A_W2 + A_b2    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-    np.dot(A1, A_W2, A_Z2_sum)
+    for l in range(3):
+        A_b_l = A_b[l]
+        A_W_l = A_W[l]
+        A_l = A[l]
+        A_l1 = A[l + 1]
 
-    # T2 = tanh(A_Z2)
-    # A2 = A1 + T2    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
+        # A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
+        np.dot(A_l, A_W_l, A_Z_sum)
+
+        # Tˡ = tanh(A_Zˡ)
+        # Aˡ = Aˡ⁻¹ + Tˡ    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
+        for i in range(m):
+            for j in range(h):
+                A_Z_2 = A_Z_sum[i, j] + A_b_l[j]
+                T_2 = math.tanh(A_Z_2)
+                A_l1[i, j] = A_l[i, j] + T_2
+
+    # A3 = A³    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
     for i in range(m):
         for j in range(h):
-            A_Z2 = A_Z2_sum[i, j] + A_b2[j]
-            T2 = math.tanh(A_Z2)
-            A2[i, j] = A1[i, j] + T2
-
-    # A_Z3 = A2 A_W3 + A_b3    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-    np.dot(A2, A_W3, A_Z3_sum)
-
-    # T3 = tanh(A_Z3)
-    # A3 = A2 + T3    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
-    for i in range(m):
-        for j in range(h):
-            A_Z3 = A_Z3_sum[i, j] + A_b3[j]
-            T3 = math.tanh(A_Z3)
-            A3[i, j] = A2[i, j] + T3
+            A3[i, j] = A[3, i, j]
 
     # S = A3 V
     np.dot(A3, V, S)
@@ -413,57 +374,44 @@ def _forward(m, theta, work, X, P):
 @njit(error_model="numpy", cache=True)
 def _loss(m, theta, work, X, Y):
     U = theta[0:1536].reshape((d, h))
-    A_W1 = theta[1536:2112].reshape((h, h))
-    A_b1 = theta[2112:2136]
-    A_W2 = theta[2136:2712].reshape((h, h))
-    A_b2 = theta[2712:2736]
-    A_W3 = theta[2736:3312].reshape((h, h))
-    A_b3 = theta[3312:3336]
+    A_W = theta[1536:3264].reshape((3, h, h))
+    A_b = theta[3264:3336].reshape((3, h))
     V = theta[3336:3576].reshape((h, c))
     A0 = work[0 : 24 * m].reshape((m, h))
-    A_Z1_sum = work[24 * m : 48 * m].reshape((m, h))
-    A1 = A0  # written over it
-    A_Z2_sum = work[24 * m : 48 * m].reshape((m, h))
-    A2 = A1  # written over it
-    A_Z3_sum = work[24 * m : 48 * m].reshape((m, h))
-    A3 = A2  # written over it
-    S = work[48 * m : 58 * m].reshape((m, c))
+    A = work[24 * m : 120 * m].reshape((4, m, h))
+    A_Z_sum = work[120 * m : 144 * m].reshape((m, h))
+    A3 = work[0 : 24 * m].reshape((m, h))
+    S = work[144 * m : 154 * m].reshape((m, c))
 
     # A0 = X U    (line 18: A{0} = X @ U)
     np.dot(X, U, A0)
+    A_start = A[0]
 
-    # A_Z1 = A0 A_W1 + A_b1    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-    np.dot(A0, A_W1, A_Z1_sum)
-
-    # T1 = tanh(A_Z1)
-    # A1 = A0 + T1    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
     for i in range(m):
         for j in range(h):
-            A_Z1 = A_Z1_sum[i, j] + A_b1[j]
-            T1 = math.tanh(A_Z1)
-            A1[i, j] = A0[i, j] + T1
+            A_start[i, j] = A0[i, j]
 
-    # A_Z2 = A1 A_W2 + A_b2    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-    np.dot(A1, A_W2, A_Z2_sum)
+    for l in range(3):
+        A_b_l = A_b[l]
+        A_W_l = A_W[l]
+        A_l = A[l]
+        A_l1 = A[l + 1]
 
-    # T2 = tanh(A_Z2)
-    # A2 = A1 + T2    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
+        # A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
+        np.dot(A_l, A_W_l, A_Z_sum)
+
+        # Tˡ = tanh(A_Zˡ)
+        # Aˡ = Aˡ⁻¹ + Tˡ    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
+        for i in range(m):
+            for j in range(h):
+                A_Z_2 = A_Z_sum[i, j] + A_b_l[j]
+                T_2 = math.tanh(A_Z_2)
+                A_l1[i, j] = A_l[i, j] + T_2
+
+    # A3 = A³    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
     for i in range(m):
         for j in range(h):
-            A_Z2 = A_Z2_sum[i, j] + A_b2[j]
-            T2 = math.tanh(A_Z2)
-            A2[i, j] = A1[i, j] + T2
-
-    # A_Z3 = A2 A_W3 + A_b3    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-    np.dot(A2, A_W3, A_Z3_sum)
-
-    # T3 = tanh(A_Z3)
-    # A3 = A2 + T3    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
-    for i in range(m):
-        for j in range(h):
-            A_Z3 = A_Z3_sum[i, j] + A_b3[j]
-            T3 = math.tanh(A_Z3)
-            A3[i, j] = A2[i, j] + T3
+            A3[i, j] = A[3, i, j]
 
     # S = A3 V
     np.dot(A3, V, S)
@@ -492,80 +440,57 @@ def _loss(m, theta, work, X, Y):
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(m, theta, grad, work, X, Y):
     U = theta[0:1536].reshape((d, h))
-    A_W1 = theta[1536:2112].reshape((h, h))
-    A_b1 = theta[2112:2136]
-    A_W2 = theta[2136:2712].reshape((h, h))
-    A_b2 = theta[2712:2736]
-    A_W3 = theta[2736:3312].reshape((h, h))
-    A_b3 = theta[3312:3336]
+    A_W = theta[1536:3264].reshape((3, h, h))
+    A_b = theta[3264:3336].reshape((3, h))
     V = theta[3336:3576].reshape((h, c))
     dU = grad[0:1536].reshape((d, h))
-    dA_W1 = grad[1536:2112].reshape((h, h))
-    dA_b1 = grad[2112:2136]
-    dA_W2 = grad[2136:2712].reshape((h, h))
-    dA_b2 = grad[2712:2736]
-    dA_W3 = grad[2736:3312].reshape((h, h))
-    dA_b3 = grad[3312:3336]
+    dA_W = grad[1536:3264].reshape((3, h, h))
+    dA_b = grad[3264:3336].reshape((3, h))
     dV = grad[3336:3576].reshape((h, c))
     A0 = work[0 : 24 * m].reshape((m, h))
-    A_Z1_sum = work[24 * m : 48 * m].reshape((m, h))
-    T1 = A_Z1_sum  # written over it
-    A1 = work[48 * m : 72 * m].reshape((m, h))
-    A_Z2_sum = work[72 * m : 96 * m].reshape((m, h))
-    T2 = A_Z2_sum  # written over it
-    A2 = work[96 * m : 120 * m].reshape((m, h))
-    A_Z3_sum = work[120 * m : 144 * m].reshape((m, h))
-    T3 = A_Z3_sum  # written over it
-    A3 = work[144 * m : 168 * m].reshape((m, h))
-    S = work[168 * m : 178 * m].reshape((m, c))
-    E = work[178 * m : 188 * m].reshape((m, c))
+    A = work[24 * m : 120 * m].reshape((4, m, h))
+    A_Z_sum = work[120 * m : 144 * m].reshape((m, h))
+    T = work[144 * m : 216 * m].reshape((3, m, h))
+    A3 = work[0 : 24 * m].reshape((m, h))
+    S = work[216 * m : 226 * m].reshape((m, c))
+    E = work[226 * m : 236 * m].reshape((m, c))
     dS = S  # written over it
-    dA3 = work[144 * m : 168 * m].reshape((m, h))
-    dA_Z3 = T3  # written over it
-    dA2_sum = work[188 * m : 212 * m].reshape((m, h))
-    dA2 = dA3  # written over it
-    dA_Z2 = T2  # written over it
-    dA1_sum = work[188 * m : 212 * m].reshape((m, h))
-    dA1 = dA2  # written over it
-    dA_Z1 = T1  # written over it
-    dA0_sum = work[0 : 24 * m].reshape((m, h))
-    dA0 = dA1  # written over it
+    dA3 = work[0 : 24 * m].reshape((m, h))
+    dA_2 = work[236 * m : 332 * m].reshape((4, m, h))
+    dA_Z_2 = work[120 * m : 144 * m].reshape((m, h))
+    S_3_2 = work[332 * m : 356 * m].reshape((m, h))
+    dU_right = work[0 : 24 * m].reshape((m, h))
 
     # A0 = X U    (line 18: A{0} = X @ U)
     np.dot(X, U, A0)
+    A_start = A[0]
 
-    # A_Z1 = A0 A_W1 + A_b1    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-    np.dot(A0, A_W1, A_Z1_sum)
-
-    # T1 = tanh(A_Z1)
-    # A1 = A0 + T1    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
     for i in range(m):
         for j in range(h):
-            A_Z1 = A_Z1_sum[i, j] + A_b1[j]
-            T1[i, j] = math.tanh(A_Z1)
-            A1[i, j] = A0[i, j] + T1[i, j]
+            A_start[i, j] = A0[i, j]
 
-    # A_Z2 = A1 A_W2 + A_b2    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-    np.dot(A1, A_W2, A_Z2_sum)
+    for l in range(3):
+        A_b_l = A_b[l]
+        A_W_l = A_W[l]
+        A_l = A[l]
+        T_l = T[l]
+        A_l1 = A[l + 1]
 
-    # T2 = tanh(A_Z2)
-    # A2 = A1 + T2    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
+        # A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
+        np.dot(A_l, A_W_l, A_Z_sum)
+
+        # Tˡ = tanh(A_Zˡ)
+        # Aˡ = Aˡ⁻¹ + Tˡ    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
+        for i in range(m):
+            for j in range(h):
+                A_Z_2 = A_Z_sum[i, j] + A_b_l[j]
+                T_l[i, j] = math.tanh(A_Z_2)
+                A_l1[i, j] = A_l[i, j] + T_l[i, j]
+
+    # A3 = A³    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
     for i in range(m):
         for j in range(h):
-            A_Z2 = A_Z2_sum[i, j] + A_b2[j]
-            T2[i, j] = math.tanh(A_Z2)
-            A2[i, j] = A1[i, j] + T2[i, j]
-
-    # A_Z3 = A2 A_W3 + A_b3    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-    np.dot(A2, A_W3, A_Z3_sum)
-
-    # T3 = tanh(A_Z3)
-    # A3 = A2 + T3    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
-    for i in range(m):
-        for j in range(h):
-            A_Z3 = A_Z3_sum[i, j] + A_b3[j]
-            T3[i, j] = math.tanh(A_Z3)
-            A3[i, j] = A2[i, j] + T3[i, j]
+            A3[i, j] = A[3, i, j]
 
     # S = A3 V
     np.dot(A3, V, S)
@@ -598,61 +523,48 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
 
     # dA3 = dS Vᵀ
     np.dot(dS, V.T, dA3)
+    dA_2_start = dA_2[3]
 
-    # dA_Z3 = dA3 ⊙ (1 − T3∘²)
+    # dAˡ = dAˡ⁺¹ + S_3ˡ⁺¹
     for i in range(m):
         for j in range(h):
-            dA_Z3[i, j] = dA3[i, j] * (1.0 - T3[i, j] ** 2)
+            dA_2_start[i, j] = dA3[i, j]
 
-    # dA2 = dA_Z3 A_W3ᵀ + dA3
-    np.dot(dA_Z3, A_W3.T, dA2_sum)
+    for l in range(2, -1, -1):
+        dA_2_l1 = dA_2[l + 1]
+        T_l_2 = T[l]
+        A_W_l_2 = A_W[l]
+        dA_2_l = dA_2[l]
+        dA_W_l = dA_W[l]
+        A_l_2 = A[l]
+        dA_b_l = dA_b[l]
 
-    # dA_Z2 = dA2 ⊙ (1 − T2∘²)
+        # dA_Zˡ = dAˡ ⊙ (1 − (Tˡ)∘²)
+        for i in range(m):
+            for j in range(h):
+                dA_Z_2[i, j] = dA_2_l1[i, j] * (1.0 - T_l_2[i, j] ** 2)
+
+        # S_3ˡ = dA_Zˡ (A_Wˡ)ᵀ
+        np.dot(dA_Z_2, A_W_l_2.T, S_3_2)
+
+        # dA_bˡ = 1ᵀ dA_Zˡ
+        for i in range(h):
+            dA_b_l[i] = 0.0
+        for i in range(m):
+            for j in range(h):
+                dA_2_l[i, j] = dA_2_l1[i, j] + S_3_2[i, j]
+                dA_b_l[j] += dA_Z_2[i, j]
+
+        # dA_Wˡ = (Aˡ⁻¹)ᵀ dA_Zˡ
+        np.dot(A_l_2.T, dA_Z_2, dA_W_l)
+
+    # dU = Xᵀ dA⁰
     for i in range(m):
         for j in range(h):
-            dA2[i, j] = dA3[i, j] + dA2_sum[i, j]
-            dA_Z2[i, j] = dA2[i, j] * (1.0 - T2[i, j] ** 2)
+            dU_right[i, j] = dA_2[0, i, j]
 
-    # dA1 = dA_Z2 A_W2ᵀ + dA2
-    np.dot(dA_Z2, A_W2.T, dA1_sum)
-
-    # dA_Z1 = dA1 ⊙ (1 − T1∘²)
-    # dA_b1 = 1ᵀ dA_Z1
-    # dA_b2 = 1ᵀ dA_Z2
-    # dA_b3 = 1ᵀ dA_Z3
-    for i in range(h):
-        dA_b1[i] = 0.0
-    for i in range(h):
-        dA_b2[i] = 0.0
-    for i in range(h):
-        dA_b3[i] = 0.0
-    for i in range(m):
-        for j in range(h):
-            dA1[i, j] = dA2[i, j] + dA1_sum[i, j]
-            dA_Z1[i, j] = dA1[i, j] * (1.0 - T1[i, j] ** 2)
-            dA_b1[j] += dA_Z1[i, j]
-            dA_b2[j] += dA_Z2[i, j]
-            dA_b3[j] += dA_Z3[i, j]
-
-    # dA_W1 = A0ᵀ dA_Z1
-    np.dot(A0.T, dA_Z1, dA_W1)
-
-    # dA_W2 = A1ᵀ dA_Z2
-    np.dot(A1.T, dA_Z2, dA_W2)
-
-    # dA_W3 = A2ᵀ dA_Z3
-    np.dot(A2.T, dA_Z3, dA_W3)
-
-    # dA0 = dA_Z1 A_W1ᵀ + dA1
-    np.dot(dA_Z1, A_W1.T, dA0_sum)
-
-    # dA0, from the parts above
-    for i in range(m):
-        for j in range(h):
-            dA0[i, j] = dA1[i, j] + dA0_sum[i, j]
-
-    # dU = Xᵀ dA0
-    np.dot(X.T, dA0, dU)
+    # dU, from the parts above
+    np.dot(X.T, dU_right, dU)
     return loss
 
 

@@ -24,10 +24,10 @@ What is computed:
 
     C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r, X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]
     C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])
-    P1[n,f1,i,j] = max_{p,q} C1[n,f1,2 i + p,2 j + q]
+    P1[n,f1,i,j] = max_{p<2,q<2} C1[n,f1,2 i + p,2 j + q]
     C2_Z[n,f2,i,j] = Σ_{f1,p,q} P1[n,f1,i + p,j + q] C2_W[f2,f1,p,q] + C2_b[f2]
     C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])
-    P2[n,f2,i,j] = max_{p,q} C2[n,f2,2 i + p,2 j + q]
+    P2[n,f2,i,j] = max_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]
     F[n,f] = Σ_{f2′,g′,j} P2[n,f2′,g′,j] 1[f = g (g f2′ + g′) + j]
     D1_Z = F D1_W + D1_b
     D1 = relu(D1_Z)
@@ -52,15 +52,14 @@ What is computed:
     dD1_W = Fᵀ dD1_Z
     dD1_b = 1ᵀ dD1_Z
     dF = dD1_Z D1_Wᵀ
-    dP2[n,f2′,g′,j] = Σ_f dF[n,f] 1[f = g (g f2′ + g′) + j]
-    first[n,f2,i,j] = argmax_{p,q} C2[n,f2,2 i + p,2 j + q]
-    dC2[n,f2,k′,k″] = Σ_{q,p,j,i} dP2[n,f2,i,j] 1[first[n,f2,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
+    first[n,f2,i,j] = argmax_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]
+    dC2[n,f,k′,k″] = Σ_{q<2,p<2,i,j} dF[n,g (g f + i) + j] 1[first[n,f,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
     dC2_Z[n,f2,g,k] = dC2[n,f2,g,k] 1[C2_Z[n,f2,g,k] > 0]
     dC2_W[f2,f1,p,q] = Σ_{n,j,i} dC2_Z[n,f2,i,j] P1[n,f1,i + p,j + q]
     dC2_b[f2] = Σ_{n,j,i} dC2_Z[n,f2,i,j]
-    dP1[n,f1,k′,k″] = Σ_{f2,i,j,p,q} dC2_Z[n,f2,i,j] C2_W[f2,f1,p,q] 1[k′ = i + p] 1[k″ = j + q]
-    first_2[n,f1,j,j′] = argmax_{p,q} C1[n,f1,2 j + p,2 j′ + q]
-    dC1[n,f1,k′,k″] = Σ_{q,p,j,i} dP1[n,f1,i,j] 1[first_2[n,f1,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
+    dP1[n,f1,k′,k″] = Σ_{f2,j,i} dC2_Z[n,f2,i,j] C2_W[f2,f1,k′ − i,k″ − j] 1[i ≤ k′] 1[k′ ≤ i + 2 r] 1[j ≤ k″] 1[k″ ≤ j + 2 r]
+    first_2[n,f1,j,j′] = argmax_{p<2,q<2} C1[n,f1,2 j + p,2 j′ + q]
+    dC1[n,f1,k′,k″] = Σ_{q<2,p<2,j,i} dP1[n,f1,i,j] 1[first_2[n,f1,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
     dC1_Z[n,f1,g,k] = dC1[n,f1,g,k] 1[C1_Z[n,f1,g,k] > 0]
     dC1_W[f1,0,p,q] = Σ_{n,j,i} dC1_Z[n,f1,i,j] X[n,0,i + p − r,j + q − r] 1[i + p < 4 g + 5 r] 1[r ≤ i + p] 1[j + q < 4 g + 5 r] 1[r ≤ j + q]
     dC1_b[f1] = Σ_{n,j,i} dC1_Z[n,f1,i,j]
@@ -159,14 +158,14 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((n, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 8094 * n), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 34600 + 8094 * n), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 8094 * n), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 34600 + 8094 * n), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
@@ -174,7 +173,7 @@ def loss_and_grad(params, /, **inputs):
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 160000 + 16188 * n), _workspace(np.int64, 1576 * n), *arrays
+        n, theta, grad, _workspace(DTYPE, 1916200 + 17162 * n), _workspace(np.int64, 1576 * n), *arrays
     )
     return float(value), {**_views(grad)}
 
@@ -185,7 +184,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 160000 + 16188 * n), _workspace(np.int64, 1576 * n), *arrays
+        n, theta, grad, _workspace(DTYPE, 1916200 + 17162 * n), _workspace(np.int64, 1576 * n), *arrays
     )
     return float(value), grad
 
@@ -224,7 +223,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 160000 + 16188 * size), _workspace(np.int64, 1576 * size),
+            float(_epoch(theta, grad, _workspace(DTYPE, 1916200 + 17162 * size), _workspace(np.int64, 1576 * size),
             order, random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps), DTYPE.type(weight_decay), int(epochs) * -(-count // size)))
         )
@@ -370,49 +369,56 @@ def _forward(n, theta, work, X, P):
     D2_b = theta[60772:60856]
     S_W = theta[60856:61696].reshape((h2, c))
     S_b = theta[61696:61706]
-    C1_Z = work[0 : 4704 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum_n_right = work[0:19600].reshape((1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum = work[19600 : 19600 + 4704 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z = C1_Z_sum  # written over it
     C1 = C1_Z  # written over it
-    P1 = work[4704 * n : 5880 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    C2_Z = work[5880 * n : 7480 * n].reshape((n, f2, 2 * g, 2 * g))
+    P1 = work[19600 + 4704 * n : 19600 + 5880 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    C2_Z_sum_n_right = work[19600 + 5880 * n : 34600 + 5880 * n].reshape((f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    C2_Z_sum = work[34600 + 5880 * n : 34600 + 7480 * n].reshape((n, f2, 2 * g, 2 * g))
+    C2_Z = C2_Z_sum  # written over it
     C2 = C2_Z  # written over it
-    F = work[7480 * n : 7880 * n].reshape((n, f2 * g ** 2))
-    D1_Z_sum = work[7880 * n : 8000 * n].reshape((n, h1))
+    F = work[34600 + 7480 * n : 34600 + 7880 * n].reshape((n, f2 * g ** 2))
+    D1_Z_sum = work[34600 + 7880 * n : 34600 + 8000 * n].reshape((n, h1))
     D1 = D1_Z_sum  # written over it
-    D2_Z_sum = work[8000 * n : 8084 * n].reshape((n, h2))
+    D2_Z_sum = work[34600 + 8000 * n : 34600 + 8084 * n].reshape((n, h2))
     D2 = D2_Z_sum  # written over it
-    S = work[8084 * n : 8094 * n].reshape((n, c))
+    S = work[34600 + 8084 * n : 34600 + 8094 * n].reshape((n, c))
     E = S  # written over it
 
-    # C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r,
-    #   X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o,
-    #   i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1, j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e,
-    #   1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e, p, q])
     for i in range(n):
-        for o in range(f1):
+        X_n = X[i]
+        C1_Z_sum_n = C1_Z_sum[i]
+
+        # C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r,
+        #   X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o,
+        #   i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1, j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q]
+        #   X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e, p, q])
+        for p in range(1 + 2 * r):
             for j in range(4 * g + 4 * r):
-                for l in range(4 * g + 4 * r):
-                    C1_Z_sum = 0.0
-                    for p in range(1 + 2 * r):
-                        for q in range(1 + 2 * r):
-                            C1_Z_sum += (
-                                C1_W[o, 0, p, q] * ((((X[i, 0, j + p - r, l + q - r] if l + q < 4 * g + 5 * r else 0.0)
-                                if r <= l + q else 0.0) if j + p < 4 * g + 5 * r else 0.0) if r <= j + p else 0.0)
-                            )
-                    C1_Z[i, o, j, l] = C1_Z_sum
+                for q in range(1 + 2 * r):
+                    for l in range(4 * g + 4 * r):
+                        C1_Z_sum_n_right[0, p, q, j, l] = (
+                            (((X_n[0, j + p - r, l + q - r] if l + q < 4 * g + 5 * r else 0.0) if r <= l + q else 0.0)
+                            if j + p < 4 * g + 5 * r else 0.0) if r <= j + p else 0.0
+                        )
+
+        # C1_Z, from the parts above
+        np.dot(
+            C1_W.reshape((f1, (1 + 2 * r) ** 2)), C1_Z_sum_n_right.reshape(((1 + 2 * r) ** 2, (4 * g + 4 * r) ** 2)),
+            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2))
+        )
 
     # C1_Z, from the parts above
     for o in range(f1):
         for i in range(n):
             for j in range(4 * g + 4 * r):
                 for l in range(4 * g + 4 * r):
-                    C1_Z[i, o, j, l] = C1_Z[i, o, j, l] + C1_b[o]
+                    C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b[o]
 
     # C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])    (line 10: C1 = relu(C1_Z))
-    # P1[n,f1,i,j] = max_{p,q} C1[n,f1,2 i + p,2 j + q]    (line 11: P1[n, f, i:floor(((4*g+4*r)-2)/2)+1,
+    # P1[n,f1,i,j] = max_{p<2,q<2} C1[n,f1,2 i + p,2 j + q]    (line 11: P1[n, f, i:floor(((4*g+4*r)-2)/2)+1,
     #   j:floor(((4*g+4*r)-2)/2)+1] = max[p:2, q:2] C1[n, f, 2*i+p, 2*j+q])
-    # C2_Z[n,f2,i,j] = Σ_{f1,p,q} P1[n,f1,i + p,j + q] C2_W[f2,f1,p,q] + C2_b[f2]    (line 12: C2_Z[n, o,
-    #   i:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1, j:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1] = C2_b[o] + sum[e, p, q] P1[n,
-    #   e, 1*i+1*p-0, 1*j+1*q-0 | 0] * C2_W[o, e, p, q])
     for i in range(n):
         for f in range(f1):
             for j in range(4 * g + 4 * r):
@@ -425,25 +431,36 @@ def _forward(n, theta, work, X, P):
                         for q in range(2):
                             P1_2 = max(P1_2, C1[i, f, p + 2 * j, q + 2 * l])
                     P1[i, f, j, l] = P1_2
-        for o in range(f2):
-            for j in range(2 * g):
-                for l in range(2 * g):
-                    C2_Z_sum = 0.0
-                    for e in range(f1):
-                        for p in range(1 + 2 * r):
-                            for q in range(1 + 2 * r):
-                                C2_Z_sum += P1[i, e, j + p, l + q] * C2_W[o, e, p, q]
-                    C2_Z[i, o, j, l] = C2_Z_sum
+
+    for i in range(n):
+        P1_n = P1[i]
+        C2_Z_sum_n = C2_Z_sum[i]
+
+        # C2_Z[n,f2,i,j] = Σ_{f1,p,q} P1[n,f1,i + p,j + q] C2_W[f2,f1,p,q] + C2_b[f2]    (line 12: C2_Z[n, o,
+        #   i:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1, j:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1] = C2_b[o] + sum[e, p, q]
+        #   P1[n, e, 1*i+1*p-0, 1*j+1*q-0 | 0] * C2_W[o, e, p, q])
+        for e in range(f1):
+            for p in range(1 + 2 * r):
+                for j in range(2 * g):
+                    for q in range(1 + 2 * r):
+                        for l in range(2 * g):
+                            C2_Z_sum_n_right[e, p, q, j, l] = P1_n[e, j + p, l + q]
+
+        # C2_Z, from the parts above
+        np.dot(
+            C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)), C2_Z_sum_n_right.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)),
+            C2_Z_sum_n.reshape((f2, 4 * g ** 2))
+        )
 
     # C2_Z, from the parts above
     for o in range(f2):
         for i in range(n):
             for j in range(2 * g):
                 for l in range(2 * g):
-                    C2_Z[i, o, j, l] = C2_Z[i, o, j, l] + C2_b[o]
+                    C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b[o]
 
     # C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])    (line 12: C2 = relu(C2_Z))
-    # P2[n,f2,i,j] = max_{p,q} C2[n,f2,2 i + p,2 j + q]    (line 13: P2[n, f, i:floor((2*g-2)/2)+1,
+    # P2[n,f2,i,j] = max_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]    (line 13: P2[n, f, i:floor((2*g-2)/2)+1,
     #   j:floor((2*g-2)/2)+1] = max[p:2, q:2] C2[n, f, 2*i+p, 2*j+q])
     # F[n,f] = Σ_{f2′,g′,j} P2[n,f2′,g′,j] 1[f = g (g f2′ + g′) + j]    (line 14: F = flatten(P2))
     for i in range(n):
@@ -509,48 +526,55 @@ def _loss(n, theta, work, X, Y):
     D2_b = theta[60772:60856]
     S_W = theta[60856:61696].reshape((h2, c))
     S_b = theta[61696:61706]
-    C1_Z = work[0 : 4704 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum_n_right = work[0:19600].reshape((1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum = work[19600 : 19600 + 4704 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z = C1_Z_sum  # written over it
     C1 = C1_Z  # written over it
-    P1 = work[4704 * n : 5880 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    C2_Z = work[5880 * n : 7480 * n].reshape((n, f2, 2 * g, 2 * g))
+    P1 = work[19600 + 4704 * n : 19600 + 5880 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    C2_Z_sum_n_right = work[19600 + 5880 * n : 34600 + 5880 * n].reshape((f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    C2_Z_sum = work[34600 + 5880 * n : 34600 + 7480 * n].reshape((n, f2, 2 * g, 2 * g))
+    C2_Z = C2_Z_sum  # written over it
     C2 = C2_Z  # written over it
-    F = work[7480 * n : 7880 * n].reshape((n, f2 * g ** 2))
-    D1_Z_sum = work[7880 * n : 8000 * n].reshape((n, h1))
+    F = work[34600 + 7480 * n : 34600 + 7880 * n].reshape((n, f2 * g ** 2))
+    D1_Z_sum = work[34600 + 7880 * n : 34600 + 8000 * n].reshape((n, h1))
     D1 = D1_Z_sum  # written over it
-    D2_Z_sum = work[8000 * n : 8084 * n].reshape((n, h2))
+    D2_Z_sum = work[34600 + 8000 * n : 34600 + 8084 * n].reshape((n, h2))
     D2 = D2_Z_sum  # written over it
-    S = work[8084 * n : 8094 * n].reshape((n, c))
+    S = work[34600 + 8084 * n : 34600 + 8094 * n].reshape((n, c))
 
-    # C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r,
-    #   X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o,
-    #   i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1, j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e,
-    #   1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e, p, q])
     for i in range(n):
-        for o in range(f1):
+        X_n = X[i]
+        C1_Z_sum_n = C1_Z_sum[i]
+
+        # C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r,
+        #   X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o,
+        #   i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1, j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q]
+        #   X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e, p, q])
+        for p in range(1 + 2 * r):
             for j in range(4 * g + 4 * r):
-                for l in range(4 * g + 4 * r):
-                    C1_Z_sum = 0.0
-                    for p in range(1 + 2 * r):
-                        for q in range(1 + 2 * r):
-                            C1_Z_sum += (
-                                C1_W[o, 0, p, q] * ((((X[i, 0, j + p - r, l + q - r] if l + q < 4 * g + 5 * r else 0.0)
-                                if r <= l + q else 0.0) if j + p < 4 * g + 5 * r else 0.0) if r <= j + p else 0.0)
-                            )
-                    C1_Z[i, o, j, l] = C1_Z_sum
+                for q in range(1 + 2 * r):
+                    for l in range(4 * g + 4 * r):
+                        C1_Z_sum_n_right[0, p, q, j, l] = (
+                            (((X_n[0, j + p - r, l + q - r] if l + q < 4 * g + 5 * r else 0.0) if r <= l + q else 0.0)
+                            if j + p < 4 * g + 5 * r else 0.0) if r <= j + p else 0.0
+                        )
+
+        # C1_Z, from the parts above
+        np.dot(
+            C1_W.reshape((f1, (1 + 2 * r) ** 2)), C1_Z_sum_n_right.reshape(((1 + 2 * r) ** 2, (4 * g + 4 * r) ** 2)),
+            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2))
+        )
 
     # C1_Z, from the parts above
     for o in range(f1):
         for i in range(n):
             for j in range(4 * g + 4 * r):
                 for l in range(4 * g + 4 * r):
-                    C1_Z[i, o, j, l] = C1_Z[i, o, j, l] + C1_b[o]
+                    C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b[o]
 
     # C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])    (line 10: C1 = relu(C1_Z))
-    # P1[n,f1,i,j] = max_{p,q} C1[n,f1,2 i + p,2 j + q]    (line 11: P1[n, f, i:floor(((4*g+4*r)-2)/2)+1,
+    # P1[n,f1,i,j] = max_{p<2,q<2} C1[n,f1,2 i + p,2 j + q]    (line 11: P1[n, f, i:floor(((4*g+4*r)-2)/2)+1,
     #   j:floor(((4*g+4*r)-2)/2)+1] = max[p:2, q:2] C1[n, f, 2*i+p, 2*j+q])
-    # C2_Z[n,f2,i,j] = Σ_{f1,p,q} P1[n,f1,i + p,j + q] C2_W[f2,f1,p,q] + C2_b[f2]    (line 12: C2_Z[n, o,
-    #   i:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1, j:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1] = C2_b[o] + sum[e, p, q] P1[n,
-    #   e, 1*i+1*p-0, 1*j+1*q-0 | 0] * C2_W[o, e, p, q])
     for i in range(n):
         for f in range(f1):
             for j in range(4 * g + 4 * r):
@@ -563,25 +587,36 @@ def _loss(n, theta, work, X, Y):
                         for q in range(2):
                             P1_2 = max(P1_2, C1[i, f, p + 2 * j, q + 2 * l])
                     P1[i, f, j, l] = P1_2
-        for o in range(f2):
-            for j in range(2 * g):
-                for l in range(2 * g):
-                    C2_Z_sum = 0.0
-                    for e in range(f1):
-                        for p in range(1 + 2 * r):
-                            for q in range(1 + 2 * r):
-                                C2_Z_sum += P1[i, e, j + p, l + q] * C2_W[o, e, p, q]
-                    C2_Z[i, o, j, l] = C2_Z_sum
+
+    for i in range(n):
+        P1_n = P1[i]
+        C2_Z_sum_n = C2_Z_sum[i]
+
+        # C2_Z[n,f2,i,j] = Σ_{f1,p,q} P1[n,f1,i + p,j + q] C2_W[f2,f1,p,q] + C2_b[f2]    (line 12: C2_Z[n, o,
+        #   i:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1, j:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1] = C2_b[o] + sum[e, p, q]
+        #   P1[n, e, 1*i+1*p-0, 1*j+1*q-0 | 0] * C2_W[o, e, p, q])
+        for e in range(f1):
+            for p in range(1 + 2 * r):
+                for j in range(2 * g):
+                    for q in range(1 + 2 * r):
+                        for l in range(2 * g):
+                            C2_Z_sum_n_right[e, p, q, j, l] = P1_n[e, j + p, l + q]
+
+        # C2_Z, from the parts above
+        np.dot(
+            C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)), C2_Z_sum_n_right.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)),
+            C2_Z_sum_n.reshape((f2, 4 * g ** 2))
+        )
 
     # C2_Z, from the parts above
     for o in range(f2):
         for i in range(n):
             for j in range(2 * g):
                 for l in range(2 * g):
-                    C2_Z[i, o, j, l] = C2_Z[i, o, j, l] + C2_b[o]
+                    C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b[o]
 
     # C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])    (line 12: C2 = relu(C2_Z))
-    # P2[n,f2,i,j] = max_{p,q} C2[n,f2,2 i + p,2 j + q]    (line 13: P2[n, f, i:floor((2*g-2)/2)+1,
+    # P2[n,f2,i,j] = max_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]    (line 13: P2[n, f, i:floor((2*g-2)/2)+1,
     #   j:floor((2*g-2)/2)+1] = max[p:2, q:2] C2[n, f, 2*i+p, 2*j+q])
     # F[n,f] = Σ_{f2′,g′,j} P2[n,f2′,g′,j] 1[f = g (g f2′ + g′) + j]    (line 14: F = flatten(P2))
     for i in range(n):
@@ -662,64 +697,76 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     dD2_b = grad[60772:60856]
     dS_W = grad[60856:61696].reshape((h2, c))
     dS_b = grad[61696:61706]
-    C1_Z = work[0 : 4704 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
-    C1 = work[4704 * n : 9408 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
-    P1 = work[9408 * n : 10584 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    C2_Z = work[10584 * n : 12184 * n].reshape((n, f2, 2 * g, 2 * g))
-    C2 = work[12184 * n : 13784 * n].reshape((n, f2, 2 * g, 2 * g))
-    F = work[13784 * n : 14184 * n].reshape((n, f2 * g ** 2))
-    D1_Z = work[14184 * n : 14304 * n].reshape((n, h1))
-    D1 = work[14304 * n : 14424 * n].reshape((n, h1))
-    D2_Z = work[14424 * n : 14508 * n].reshape((n, h2))
-    D2 = work[14508 * n : 14592 * n].reshape((n, h2))
-    S = work[14592 * n : 14602 * n].reshape((n, c))
-    E = work[14602 * n : 14612 * n].reshape((n, c))
+    C1_Z_sum_n_right = work[0:19600].reshape((1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum = work[19600 : 19600 + 4704 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z = C1_Z_sum  # written over it
+    C1 = work[19600 + 4704 * n : 19600 + 9408 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    P1 = work[19600 + 9408 * n : 19600 + 10584 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    C2_Z_sum_n_right = work[19600 + 10584 * n : 34600 + 10584 * n].reshape((f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    C2_Z_sum = work[34600 + 10584 * n : 34600 + 12184 * n].reshape((n, f2, 2 * g, 2 * g))
+    C2_Z = C2_Z_sum  # written over it
+    C2 = work[34600 + 12184 * n : 34600 + 13784 * n].reshape((n, f2, 2 * g, 2 * g))
+    F = work[34600 + 13784 * n : 34600 + 14184 * n].reshape((n, f2 * g ** 2))
+    D1_Z = work[34600 + 14184 * n : 34600 + 14304 * n].reshape((n, h1))
+    D1 = work[34600 + 14304 * n : 34600 + 14424 * n].reshape((n, h1))
+    D2_Z = work[34600 + 14424 * n : 34600 + 14508 * n].reshape((n, h2))
+    D2 = work[34600 + 14508 * n : 34600 + 14592 * n].reshape((n, h2))
+    S = work[34600 + 14592 * n : 34600 + 14602 * n].reshape((n, c))
+    E = work[34600 + 14602 * n : 34600 + 14612 * n].reshape((n, c))
     dS = S  # written over it
-    dD2 = work[14508 * n : 14592 * n].reshape((n, h2))
+    dD2 = work[34600 + 14508 * n : 34600 + 14592 * n].reshape((n, h2))
     dD2_Z = D2_Z  # written over it
-    dD1 = work[14304 * n : 14424 * n].reshape((n, h1))
+    dD1 = work[34600 + 14304 * n : 34600 + 14424 * n].reshape((n, h1))
     dD1_Z = D1_Z  # written over it
     first = int_work[0 : 400 * n].reshape((n, f2, g, g))
-    dF = work[13784 * n : 14184 * n].reshape((n, f2 * g ** 2))
-    dP2_right = work[14612 * n : 160000 + 14612 * n].reshape((f2 * g ** 2, f2, g, g))
-    dP2 = work[160000 + 14612 * n : 160000 + 15012 * n].reshape((n, f2, g, g))
-    dP1 = work[160000 + 15012 * n : 160000 + 16188 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    dC2 = work[12184 * n : 13784 * n].reshape((n, f2, 2 * g, 2 * g))
+    dF = work[34600 + 13784 * n : 34600 + 14184 * n].reshape((n, f2 * g ** 2))
+    dC2 = work[34600 + 12184 * n : 34600 + 13784 * n].reshape((n, f2, 2 * g, 2 * g))
     dC2_Z = C2_Z  # written over it
     first_2 = int_work[400 * n : 1576 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    dC1 = C1  # written over it
+    dC2_W_rounds_n_right = work[19600 + 10584 * n : 34600 + 10584 * n].reshape((2 * g, 2 * g, f1, 1 + 2 * r, 1 + 2 * r))
+    dC2_W_rounds = work[34600 + 14612 * n : 34600 + 17012 * n].reshape((n, f2, f1, 1 + 2 * r, 1 + 2 * r))
+    dP1_right = (
+        work[34600 + 17012 * n : 1916200 + 17012 * n].reshape((f2, 2 * g, 2 * g, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    )
+    dP1 = work[19600 + 9408 * n : 19600 + 10584 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    dC1 = work[19600 + 4704 * n : 19600 + 9408 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     dC1_Z = C1_Z  # written over it
+    dC1_W_rounds_n_right = work[0:19600].reshape((4 * g + 4 * r, 4 * g + 4 * r, 1, 1 + 2 * r, 1 + 2 * r))
+    dC1_W_rounds = work[1916200 + 17012 * n : 1916200 + 17162 * n].reshape((n, f1, 1, 1 + 2 * r, 1 + 2 * r))
 
-    # C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r,
-    #   X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o,
-    #   i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1, j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e,
-    #   1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e, p, q])
     for i in range(n):
-        for o in range(f1):
+        X_n = X[i]
+        C1_Z_sum_n = C1_Z_sum[i]
+
+        # C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r,
+        #   X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o,
+        #   i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1, j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q]
+        #   X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e, p, q])
+        for p in range(1 + 2 * r):
             for j in range(4 * g + 4 * r):
-                for l in range(4 * g + 4 * r):
-                    C1_Z_sum = 0.0
-                    for p in range(1 + 2 * r):
-                        for q in range(1 + 2 * r):
-                            C1_Z_sum += (
-                                C1_W[o, 0, p, q] * ((((X[i, 0, j + p - r, l + q - r] if l + q < 4 * g + 5 * r else 0.0)
-                                if r <= l + q else 0.0) if j + p < 4 * g + 5 * r else 0.0) if r <= j + p else 0.0)
-                            )
-                    C1_Z[i, o, j, l] = C1_Z_sum
+                for q in range(1 + 2 * r):
+                    for l in range(4 * g + 4 * r):
+                        C1_Z_sum_n_right[0, p, q, j, l] = (
+                            (((X_n[0, j + p - r, l + q - r] if l + q < 4 * g + 5 * r else 0.0) if r <= l + q else 0.0)
+                            if j + p < 4 * g + 5 * r else 0.0) if r <= j + p else 0.0
+                        )
+
+        # C1_Z, from the parts above
+        np.dot(
+            C1_W.reshape((f1, (1 + 2 * r) ** 2)), C1_Z_sum_n_right.reshape(((1 + 2 * r) ** 2, (4 * g + 4 * r) ** 2)),
+            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2))
+        )
 
     # C1_Z, from the parts above
     for o in range(f1):
         for i in range(n):
             for j in range(4 * g + 4 * r):
                 for l in range(4 * g + 4 * r):
-                    C1_Z[i, o, j, l] = C1_Z[i, o, j, l] + C1_b[o]
+                    C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b[o]
 
     # C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])    (line 10: C1 = relu(C1_Z))
-    # P1[n,f1,i,j] = max_{p,q} C1[n,f1,2 i + p,2 j + q]    (line 11: P1[n, f, i:floor(((4*g+4*r)-2)/2)+1,
+    # P1[n,f1,i,j] = max_{p<2,q<2} C1[n,f1,2 i + p,2 j + q]    (line 11: P1[n, f, i:floor(((4*g+4*r)-2)/2)+1,
     #   j:floor(((4*g+4*r)-2)/2)+1] = max[p:2, q:2] C1[n, f, 2*i+p, 2*j+q])
-    # C2_Z[n,f2,i,j] = Σ_{f1,p,q} P1[n,f1,i + p,j + q] C2_W[f2,f1,p,q] + C2_b[f2]    (line 12: C2_Z[n, o,
-    #   i:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1, j:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1] = C2_b[o] + sum[e, p, q] P1[n,
-    #   e, 1*i+1*p-0, 1*j+1*q-0 | 0] * C2_W[o, e, p, q])
     for i in range(n):
         for f in range(f1):
             for j in range(4 * g + 4 * r):
@@ -732,25 +779,36 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                         for q in range(2):
                             P1_2 = max(P1_2, C1[i, f, p + 2 * j, q + 2 * l])
                     P1[i, f, j, l] = P1_2
-        for o in range(f2):
-            for j in range(2 * g):
-                for l in range(2 * g):
-                    C2_Z_sum = 0.0
-                    for e in range(f1):
-                        for p in range(1 + 2 * r):
-                            for q in range(1 + 2 * r):
-                                C2_Z_sum += P1[i, e, j + p, l + q] * C2_W[o, e, p, q]
-                    C2_Z[i, o, j, l] = C2_Z_sum
+
+    for i in range(n):
+        P1_n = P1[i]
+        C2_Z_sum_n = C2_Z_sum[i]
+
+        # C2_Z[n,f2,i,j] = Σ_{f1,p,q} P1[n,f1,i + p,j + q] C2_W[f2,f1,p,q] + C2_b[f2]    (line 12: C2_Z[n, o,
+        #   i:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1, j:floor(((2*g+2*r)+2*0-1*(k-1)-1)/1)+1] = C2_b[o] + sum[e, p, q]
+        #   P1[n, e, 1*i+1*p-0, 1*j+1*q-0 | 0] * C2_W[o, e, p, q])
+        for e in range(f1):
+            for p in range(1 + 2 * r):
+                for j in range(2 * g):
+                    for q in range(1 + 2 * r):
+                        for l in range(2 * g):
+                            C2_Z_sum_n_right[e, p, q, j, l] = P1_n[e, j + p, l + q]
+
+        # C2_Z, from the parts above
+        np.dot(
+            C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)), C2_Z_sum_n_right.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)),
+            C2_Z_sum_n.reshape((f2, 4 * g ** 2))
+        )
 
     # C2_Z, from the parts above
     for o in range(f2):
         for i in range(n):
             for j in range(2 * g):
                 for l in range(2 * g):
-                    C2_Z[i, o, j, l] = C2_Z[i, o, j, l] + C2_b[o]
+                    C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b[o]
 
     # C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])    (line 12: C2 = relu(C2_Z))
-    # P2[n,f2,i,j] = max_{p,q} C2[n,f2,2 i + p,2 j + q]    (line 13: P2[n, f, i:floor((2*g-2)/2)+1,
+    # P2[n,f2,i,j] = max_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]    (line 13: P2[n, f, i:floor((2*g-2)/2)+1,
     #   j:floor((2*g-2)/2)+1] = max[p:2, q:2] C2[n, f, 2*i+p, 2*j+q])
     # F[n,f] = Σ_{f2′,g′,j} P2[n,f2′,g′,j] 1[f = g (g f2′ + g′) + j]    (line 14: F = flatten(P2))
     for i in range(n):
@@ -838,7 +896,7 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
 
     # dD1_Z = dD1 ⊙ relu′(D1_Z)
     # dD1_b = 1ᵀ dD1_Z
-    # first[n,f2,i,j] = argmax_{p,q} C2[n,f2,2 i + p,2 j + q]
+    # first[n,f2,i,j] = argmax_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]
     for j in range(h1):
         dD1_b[j] = 0.0
     for i in range(n):
@@ -863,99 +921,130 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     # dF = dD1_Z D1_Wᵀ
     np.dot(dD1_Z, D1_W.T, dF)
 
-    # dP2[n,f2′,g′,j] = Σ_f dF[n,f] 1[f = g (g f2′ + g′) + j]
-    for f in range(f2 * g ** 2):
-        for i in range(f2):
-            for j in range(g):
-                for l in range(g):
-                    dP2_right[f, i, j, l] = 1.0 if f == g * (j + g * i) + l else 0.0
-
-    # dP2, from the parts above
-    np.dot(dF, dP2_right.reshape((f2 * g ** 2, f2 * g ** 2)), dP2.reshape((n, f2 * g ** 2)))
-
-    # dC2[n,f2,k′,k″] = Σ_{q,p,j,i} dP2[n,f2,i,j] 1[first[n,f2,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
+    # dC2[n,f,k′,k″] = Σ_{q<2,p<2,i,j} dF[n,g (g f + i) + j] 1[first[n,f,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
     # dC2_Z[n,f2,g,k] = dC2[n,f2,g,k] 1[C2_Z[n,f2,g,k] > 0]
-    # dP1[n,f1,k′,k″] = Σ_{f2,i,j,p,q} dC2_Z[n,f2,i,j] C2_W[f2,f1,p,q] 1[k′ = i + p] 1[k″ = j + q]
-    # first_2[n,f1,j,j′] = argmax_{p,q} C1[n,f1,2 j + p,2 j′ + q]
-    # dC1[n,f1,k′,k″] = Σ_{q,p,j,i} dP1[n,f1,i,j] 1[first_2[n,f1,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
-    # dC1_Z[n,f1,g,k] = dC1[n,f1,g,k] 1[C1_Z[n,f1,g,k] > 0]
-    for i in range(n):
-        for e in range(f1):
-            for j in range(2 * g + 2 * r):
-                for l in range(2 * g + 2 * r):
-                    dP1[i, e, j, l] = 0.0
+    # first_2[n,f1,j,j′] = argmax_{p<2,q<2} C1[n,f1,2 j + p,2 j′ + q]
     for i in range(n):
         for f in range(f2):
             for q in range(2):
                 for p in range(2):
                     for j in range(g):
                         for l in range(g):
-                            dC2[i, f, p + 2 * l, q + 2 * j] = dP2[i, f, l, j] if first[i, f, l, j] == q + 2 * p else 0.0
+                            dC2[i, f, p + 2 * j, q + 2 * l] = (
+                                dF[i, g * (j + g * f) + l] if first[i, f, j, l] == q + 2 * p else 0.0
+                            )
             for j in range(2 * g):
                 for l in range(2 * g):
                     dC2_Z[i, f, j, l] = dC2[i, f, j, l] if C2_Z[i, f, j, l] > 0.0 else 0.0
-        for e in range(f1):
-            for o in range(f2):
-                for j in range(2 * g):
-                    for l in range(2 * g):
-                        for p in range(1 + 2 * r):
-                            for q in range(1 + 2 * r):
-                                dP1[i, e, j + p, l + q] += C2_W[o, e, p, q] * dC2_Z[i, o, j, l]
+        for f in range(f1):
             for j in range(2 * g + 2 * r):
                 for l in range(2 * g + 2 * r):
                     first_2_2 = 0
                     best_first_2_2 = -math.inf
                     for p in range(2):
                         for q in range(2):
-                            if C1[i, e, p + 2 * j, q + 2 * l] > best_first_2_2:
-                                best_first_2_2 = C1[i, e, p + 2 * j, q + 2 * l]
+                            if C1[i, f, p + 2 * j, q + 2 * l] > best_first_2_2:
+                                best_first_2_2 = C1[i, f, p + 2 * j, q + 2 * l]
                                 first_2_2 = q + 2 * p
-                    first_2[i, e, j, l] = first_2_2
-            for q in range(2):
-                for p in range(2):
-                    for j in range(2 * g + 2 * r):
-                        for l in range(2 * g + 2 * r):
-                            dC1[i, e, p + 2 * l, q + 2 * j] = (
-                                dP1[i, e, l, j] if first_2[i, e, l, j] == q + 2 * p else 0.0
-                            )
-            for j in range(4 * g + 4 * r):
-                for l in range(4 * g + 4 * r):
-                    dC1_Z[i, e, j, l] = dC1[i, e, j, l] if C1_Z[i, e, j, l] > 0.0 else 0.0
+                    first_2[i, f, j, l] = first_2_2
 
-    # dC2_W[f2,f1,p,q] = Σ_{n,j,i} dC2_Z[n,f2,i,j] P1[n,f1,i + p,j + q]
+    for i in range(n):
+        P1_n_2 = P1[i]
+        dC2_Z_n = dC2_Z[i]
+        dC2_W_rounds_n = dC2_W_rounds[i]
+
+        # dC2_W[f2,f1,p,q] = Σ_{n,j,i} dC2_Z[n,f2,i,j] P1[n,f1,i + p,j + q]
+        for j in range(2 * g):
+            for e in range(f1):
+                for p in range(1 + 2 * r):
+                    for l in range(2 * g):
+                        for q in range(1 + 2 * r):
+                            dC2_W_rounds_n_right[j, l, e, p, q] = P1_n_2[e, p + j, q + l]
+
+        # dC2_W, from the parts above
+        np.dot(
+            dC2_Z_n.reshape((f2, 4 * g ** 2)), dC2_W_rounds_n_right.reshape((4 * g ** 2, f1 * (1 + 2 * r) ** 2)),
+            dC2_W_rounds_n.reshape((f2, f1 * (1 + 2 * r) ** 2))
+        )
+
     # dC2_b[f2] = Σ_{n,j,i} dC2_Z[n,f2,i,j]
+    # dP1[n,f1,k′,k″] = Σ_{f2,j,i} dC2_Z[n,f2,i,j] C2_W[f2,f1,k′ − i,k″ − j] 1[i ≤ k′] 1[k′ ≤ i + 2 r] 1[j ≤ k″] 1[k″ ≤
+    #   j + 2 r]
     for o in range(f2):
         for e in range(f1):
             for p in range(1 + 2 * r):
                 for q in range(1 + 2 * r):
-                    dC2_W_2 = 0.0
-                    for i in range(n):
-                        for j in range(2 * g):
-                            for l in range(2 * g):
-                                dC2_W_2 += P1[i, e, p + l, q + j] * dC2_Z[i, o, l, j]
-                    dC2_W[o, e, p, q] = dC2_W_2
+                    dC2_W[o, e, p, q] = 0.0
+                for i in range(n):
+                    for q in range(1 + 2 * r):
+                        dC2_W[o, e, p, q] += dC2_W_rounds[i, o, e, p, q]
         dC2_b_2 = 0.0
         for i in range(n):
             for j in range(2 * g):
                 for l in range(2 * g):
                     dC2_b_2 += dC2_Z[i, o, j, l]
         dC2_b[o] = dC2_b_2
+        for i in range(2 * g):
+            for j in range(2 * g):
+                for e in range(f1):
+                    for l in range(2 * g + 2 * r):
+                        for p in range(2 * g + 2 * r):
+                            dP1_right[o, i, j, e, l, p] = (
+                                (((C2_W[o, e, l - i, p - j] if i <= l else 0.0) if j <= p else 0.0) if p <= j + 2 * r
+                                else 0.0) if l <= i + 2 * r else 0.0
+                            )
 
-    # dC1_W[f1,0,p,q] = Σ_{n,j,i} dC1_Z[n,f1,i,j] X[n,0,i + p − r,j + q − r] 1[i + p < 4 g + 5 r] 1[r ≤ i + p] 1[j + q <
-    #   4 g + 5 r] 1[r ≤ j + q]
+    # dP1, from the parts above
+    np.dot(
+        dC2_Z.reshape((n, 4 * f2 * g ** 2)), dP1_right.reshape((4 * f2 * g ** 2, f1 * (2 * g + 2 * r) ** 2)),
+        dP1.reshape((n, f1 * (2 * g + 2 * r) ** 2))
+    )
+
+    # dC1[n,f1,k′,k″] = Σ_{q<2,p<2,j,i} dP1[n,f1,i,j] 1[first_2[n,f1,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
+    # dC1_Z[n,f1,g,k] = dC1[n,f1,g,k] 1[C1_Z[n,f1,g,k] > 0]
+    for i in range(n):
+        for f in range(f1):
+            for q in range(2):
+                for p in range(2):
+                    for j in range(2 * g + 2 * r):
+                        for l in range(2 * g + 2 * r):
+                            dC1[i, f, p + 2 * l, q + 2 * j] = (
+                                dP1[i, f, l, j] if first_2[i, f, l, j] == q + 2 * p else 0.0
+                            )
+            for j in range(4 * g + 4 * r):
+                for l in range(4 * g + 4 * r):
+                    dC1_Z[i, f, j, l] = dC1[i, f, j, l] if C1_Z[i, f, j, l] > 0.0 else 0.0
+
+    for i in range(n):
+        X_n_2 = X[i]
+        dC1_Z_n = dC1_Z[i]
+        dC1_W_rounds_n = dC1_W_rounds[i]
+
+        # dC1_W[f1,0,p,q] = Σ_{n,j,i} dC1_Z[n,f1,i,j] X[n,0,i + p − r,j + q − r] 1[i + p < 4 g + 5 r] 1[r ≤ i + p] 1[j +
+        #   q < 4 g + 5 r] 1[r ≤ j + q]
+        for j in range(4 * g + 4 * r):
+            for p in range(1 + 2 * r):
+                for l in range(4 * g + 4 * r):
+                    for q in range(1 + 2 * r):
+                        dC1_W_rounds_n_right[j, l, 0, p, q] = (
+                            (((X_n_2[0, p + j - r, q + l - r] if r <= q + l else 0.0) if r <= p + j else 0.0) if q + l <
+                            4 * g + 5 * r else 0.0) if p + j < 4 * g + 5 * r else 0.0
+                        )
+
+        # dC1_W, from the parts above
+        np.dot(
+            dC1_Z_n.reshape((f1, (4 * g + 4 * r) ** 2)), dC1_W_rounds_n_right.reshape(((4 * g + 4 * r) ** 2,
+            (1 + 2 * r) ** 2)), dC1_W_rounds_n.reshape((f1, (1 + 2 * r) ** 2))
+        )
+
     # dC1_b[f1] = Σ_{n,j,i} dC1_Z[n,f1,i,j]
     for o in range(f1):
         for p in range(1 + 2 * r):
             for q in range(1 + 2 * r):
-                dC1_W_2 = 0.0
-                for i in range(n):
-                    for j in range(4 * g + 4 * r):
-                        for l in range(4 * g + 4 * r):
-                            dC1_W_2 += (
-                                (((X[i, 0, p + l - r, q + j - r] * dC1_Z[i, o, l, j] if r <= q + j else 0.0) if r <= p +
-                                l else 0.0) if q + j < 4 * g + 5 * r else 0.0) if p + l < 4 * g + 5 * r else 0.0
-                            )
-                dC1_W[o, 0, p, q] = dC1_W_2
+                dC1_W[o, 0, p, q] = 0.0
+            for i in range(n):
+                for q in range(1 + 2 * r):
+                    dC1_W[o, 0, p, q] += dC1_W_rounds[i, o, 0, p, q]
         dC1_b_2 = 0.0
         for i in range(n):
             for j in range(4 * g + 4 * r):

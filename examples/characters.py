@@ -85,7 +85,7 @@ def main() -> None:
     """Train, and fail where the perplexity is not below ``--at-most`` times that of bigrams."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", choices=["char_transformer", "char_gru"])
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--at-most", type=float, default=0.7, help="the part of the bigrams' perplexity that is wanted")

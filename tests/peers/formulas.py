@@ -73,9 +73,10 @@ def layers(lib: Any) -> dict[str, Callable[..., Any]]:
 
     def sinusoidal_positions(v: Values) -> Array:
         t, d = v["x"].shape[-2:]
-        place, wave = xp.arange(t)[:, None], xp.arange(0, d, 2)
-        angle = place / 10000 ** (wave / d)
-        return v["x"] + xp.concatenate([xp.sin(angle), xp.cos(angle)[:, : d // 2]], 1)
+        place, k = xp.arange(t)[:, None], xp.arange(d)
+        sines = place / 10000.0 ** (2 * k[: (d + 1) // 2] / d)
+        cosines = place / 10000.0 ** ((2 * k[(d + 1) // 2 :] - d) / d)
+        return v["x"] + xp.concatenate([xp.sin(sines), xp.cos(cosines)], 1)
 
     def states(step: Callable[..., Any], v: Values, *memory: str) -> Array:
         """All states of a cell, from zeros on."""
@@ -154,7 +155,7 @@ def zoo(lib: Any) -> dict[str, Callable[[Values], Array]]:
         x = lib.conv2d({"x": x, "y_W": v["C2_W"], "y_b": v["C2_b"]}, relu)
         x = lib.max_pool2d({"x": x}, 2).reshape(len(x), -1)
         x = relu(relu(x @ v["D1_W"] + v["D1_b"]) @ v["D2_W"] + v["D2_b"])
-        return -(v["Y"] * xp.log(lib.softmax(x @ v["S_W"] + v["S_b"], 1))).sum(1).mean()
+        return lib.FROM_SCORES["cross_entropy"](v["Y"], x @ v["S_W"] + v["S_b"], 0.1)
 
     def factorization(v: Values) -> Array:
         p = v["a"][v["i"]] + v["b"][v["j"]] + (v["U"][v["i"]] * v["V"][v["j"]]).sum(1)

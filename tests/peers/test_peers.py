@@ -148,4 +148,4 @@ def test_models(lib, numeric, examples, name):
 
 
 def test_every_layer_has_a_peer(lib):
-    assert {name for name in LAYERS if name not in formulas.layers(lib) and not hasattr(lib, name)} == set(WITHOUT)
+    assert {name for name in LAYERS if name not in formulas.layers(lib) and not hasattr(lib, name)} <= set(WITHOUT)

@@ -177,8 +177,9 @@ def group_norm(v: Mapping[str, Array]) -> Array:
 
 
 def attention(v: Mapping[str, Array], causal: int = 0) -> Array:
-    heads = (v[name][..., None, :] for name in "qkv")  # JAX wants an axis of heads
-    return jax.nn.dot_product_attention(*heads, is_causal=bool(causal))[..., 0, :]
+    flat = (v[name].reshape(-1, v[name].shape[-2], 1, v[name].shape[-1]) for name in "qkv")  # JAX wants four axes
+    found = jax.nn.dot_product_attention(*flat, is_causal=bool(causal))
+    return found.reshape(*v["q"].shape[:-1], v["v"].shape[-1])
 
 
 def value_and_gradients(

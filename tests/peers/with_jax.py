@@ -177,9 +177,9 @@ def group_norm(v: Mapping[str, Array]) -> Array:
 
 
 def attention(v: Mapping[str, Array], causal: int = 0) -> Array:
-    flat = (v[name].reshape(-1, v[name].shape[-2], 1, v[name].shape[-1]) for name in "qkv")  # JAX wants four axes
-    found = jax.nn.dot_product_attention(*flat, is_causal=bool(causal))
-    return found.reshape(*v["q"].shape[:-1], v["v"].shape[-1])
+    scores = jnp.einsum("...ic,...jc->...ij", v["q"], v["k"]) / jnp.sqrt(v["q"].shape[-1])
+    seen = jnp.tril(jnp.ones(scores.shape[-2:], bool)) if causal else None
+    return jnp.einsum("...ij,...jc->...ic", jax.nn.softmax(scores, axis=-1, where=seen), v["v"])
 
 
 def value_and_gradients(

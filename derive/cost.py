@@ -72,7 +72,8 @@ def cost(*expressions: Expr) -> Cost:
             return
         seen.add(e)
         if isinstance(e, Reduce):
-            if all(digits(place) is not None for _, _, place in landings(e, e.letters)):
+            places = [place for _, _, place in landings(e, e.letters)]
+            if all(digits(place) is not None and not isinstance(place, Letter) for place in places):
                 e = landed(e)  # several axes become one: each term is written where it belongs
             _reduction(e, charge)
             for f in factors(e.body):

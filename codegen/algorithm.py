@@ -125,8 +125,9 @@ def _whom(call: OptimizerCall) -> str:
 def _update(call: OptimizerCall) -> tuple[Notation, list[Equation], list[Equation]]:
     """The equations of an optimizer, and what its hyperparameters are."""
     rule = call.rule
-    signs = {x.name: Tensor(x.name, ()) for _, e in (*rule.equations, *call.arguments) for x in _parameters(e)}
-    signs |= {name: Tensor(name, ()) for name, _ in (*rule.equations, *rule.hyper)}
+    used = [x.name for _, e in (*rule.equations, *call.arguments) for x in _parameters(e)]
+    names = [name for name, _ in (*rule.hyper, *rule.equations)]  # a rate stands in front of what it scales
+    signs = {name: Tensor(name, ()) for name in dict.fromkeys((*names, *used))}
     signs["w"] = Tensor("θ", (), latex=r"\theta")
 
     def known(e: Expr) -> Expr:

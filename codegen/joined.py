@@ -50,8 +50,8 @@ def _letter(e: Equation, loop: Recurrence) -> Letter | None:
     for letter in e.letters:
         if letter.extent in rounds and all(_at(a.places, letter) for a in found):
             own = [a.places[loop.axis(a.tensor)] for a in found if a.tensor in loop.letters]
-            behind = [(shift(p, letter) or 0) * loop.step <= 0 for p in own]
-            if own and all(behind):
+            distances = [shift(p, letter) for p in own]  # of an axis as long as the rounds, but another, there is none
+            if own and all(d is not None and d * loop.step <= 0 for d in distances):
                 return letter
     return None
 

@@ -6,6 +6,7 @@ In: a program. Out: extents, and dictionaries of arrays for all that it declares
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from derive.starts import distribution
 
 Point = dict[str, NDArray[Any]]
 
-_TRIES = 40
+_TRIES, _LARGE = 40, 100
 
 
 _MANY = 5  # with more dims than this primes grow too large for whole Jacobians
@@ -71,7 +72,11 @@ def fits(program: Program, sizes: Mapping[str, int]) -> bool:
 
 def _point(program: Program, sizes: Mapping[str, int], r: np.random.Generator) -> Point:
     given = (t for t in program.declared if t.kind != "const")
-    return {t.name: sample(program, t, sizes, r) if t.kind == "noise" else promises.draw(t, sizes, r) for t in given}
+    point = {t.name: sample(program, t, sizes, r) if t.kind == "noise" else promises.draw(t, sizes, r) for t in given}
+    for t in program.parameters:  # sums over many of them stay where e to their power is a number that can be told
+        if t.bounds is None and point[t.name].size > _LARGE:
+            point[t.name] = point[t.name] * math.sqrt(_LARGE / 10 / point[t.name].size)
+    return point
 
 
 _DRAWS: dict[str, Callable[..., NDArray[Any]]] = {

@@ -79,9 +79,10 @@ def test_rounds_of_products_compute_what_the_definition_says(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "products"), [("scores", 3), ("heads", 6), ("convolution", 3), ("strided", 3), ("groups", 2)]
+    ("name", "products"), [("scores", 3), ("heads", 6), ("convolution", 2), ("strided", 3), ("groups", 2)]
 )
 def test_which_sums_become_products(name, products):
+    # with stride 1 the image's own gradient is a sum over the flipped kernel, within bounds: a loop nest
     source = build(model(name).program)
     kernel = source[source.index("def _loss_and_grad(") :]
     assert kernel.count("np.dot(") == products

@@ -76,7 +76,7 @@ def test_printed_as_written_and_backwards_as_textbooks_do():
     forward = str(derive.parse(RNN))
     assert "H[0,s,j] = A[s,j]" in forward
     assert "H[t + 1,s,j] = tanh(Z[t,s,j])" in forward
-    assert str(gradient["U"]) == "dU[k,j] = Σ_{t,s} H[t,s,k] dZ[t,s,j]"
+    assert str(gradient["U"]) == "dU[k,j] = Σ_{t<T,s} H[t,s,k] dZ[t,s,j]"
 
 
 def test_what_several_cotangents_share_is_written_once():

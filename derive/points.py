@@ -22,7 +22,7 @@ from derive.starts import distribution
 
 Point = dict[str, NDArray[Any]]
 
-_TRIES, _LARGE = 40, 100
+_TRIES, _LARGE = 40, 120
 
 
 _MANY = 5  # with more dims than this primes grow too large for whole Jacobians
@@ -75,7 +75,7 @@ def _point(program: Program, sizes: Mapping[str, int], r: np.random.Generator) -
     point = {t.name: sample(program, t, sizes, r) if t.kind == "noise" else promises.draw(t, sizes, r) for t in given}
     for t in program.parameters:  # sums over many of them stay where e to their power is a number that can be told
         if t.bounds is None and point[t.name].size > _LARGE:
-            point[t.name] = point[t.name] * math.sqrt(_LARGE / 10 / point[t.name].size)
+            point[t.name] = point[t.name] * math.sqrt(_LARGE / 12 / point[t.name].size)
     return point
 
 

@@ -20,6 +20,7 @@ from derive.language import tree
 from derive.language.arguments import bind
 from derive.language.calls import NOT_YET, TENSOR_FUNCTIONS
 from derive.language.definitions import Known, Outside, known_block, layer
+from derive.language.depth import too_deep
 from derive.language.expressions import Elaborator, written
 from derive.language.lexer import MAX_NAME, MAX_NESTING
 from derive.language.names import check_name, line_of, name_text
@@ -265,7 +266,7 @@ class Expansion:
             renaming.parts = 0
             if self.parts > MAX_PARTS:
                 raise SourceError(f"the uses of blocks come to more than {MAX_PARTS:,} parts", call.span)
-            if tree.too_deep(line, MAX_NESTING + 1) is not None:
+            if too_deep(line, MAX_NESTING + 1) is not None:
                 raise SourceError(f"nested more than {MAX_NESTING} deep", call.span, hint="give the inner parts names")
             yield from self.statement(line, depth + 1)
 

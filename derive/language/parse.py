@@ -17,6 +17,7 @@ from lark.exceptions import UnexpectedInput
 from derive.errors import Source, SourceError, Span
 from derive.language import tree as syntax
 from derive.language.checks import explain
+from derive.language.depth import too_deep
 from derive.language.lexer import MAX_NESTING, Lexing, token_span
 from derive.language.literals import literal_text, literal_value
 
@@ -73,7 +74,7 @@ def _parse(source: Source, start: str) -> Any:
     except UnexpectedInput:
         raise explain(lexing, len(tokens), parser.accepts()) from None
     built = _build(found, source)
-    deep = syntax.too_deep(built, MAX_NESTING + 2)  # the text and its statement lie above an expression
+    deep = too_deep(built, MAX_NESTING + 2)  # the text and its statement lie above an expression
     if deep is not None:
         raise _too_deep(deep.span)
     return built

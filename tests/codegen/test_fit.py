@@ -386,37 +386,3 @@ def test_initializers_of_ones_own(target):
     np.testing.assert_allclose(params["W2"], np.full((4, 5), 5 / 8), rtol=1e-6)
     deeper = codegen.compile(derive.parse(STARTS), target="numpy", sizes={"L": 3, "k": [3, 4, 5, 6]})
     assert deeper.init_params()["W3"][0, 0] == pytest.approx(6 / 15)
-
-
-# --- losses that are added, outputs that are several -------------------------------------------------------------
-
-SUM = """
-dims d = 2
-batch n
-input X : [n, d]
-target y : [n]
-param w : [d] ~ normal(0, 1)
-p = X @ w
-q = tanh(p)
-data = mse(y, p)
-size = l2(w)
-minimize data + 0.5*size + mae(y, q)
-output q, p, data
-"""
-
-
-@TARGETS
-def test_losses_add_up_and_outputs_are_several(target):
-    net = codegen.compile(derive.parse(SUM), target=target)
-    params, given = net.init_params(2), data("float64")
-    w, x, y = params["w"], given["X"], given["y"]
-    p = x @ w
-    q, n = np.tanh(p), len(y)
-    found = net.forward(params, X=x, y=y)
-    assert list(found) == ["q", "p", "data"]
-    np.testing.assert_allclose(found["q"], q)
-    np.testing.assert_allclose(found["p"], p)
-    np.testing.assert_allclose(found["data"], np.mean((y - p) ** 2))
-    value, grads = net.loss_and_grad(params, **given)
-    assert value == pytest.approx(np.mean((y - p) ** 2) + 0.5 * w @ w + np.mean(abs(y - q)))
-    np.testing.assert_allclose(grads["w"], 2 * x.T @ (p - y) / n + w + x.T @ (np.sign(q - y) * (1 - q**2)) / n)

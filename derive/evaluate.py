@@ -1,12 +1,14 @@
 """The oracle: a definitional interpreter of programs in plain NumPy.
 
 In: a program and values for what it declares. Out: an array for every tensor. Nothing is optimized: each
-expression is evaluated over the full grid of its letters, so that what runs is the definition itself.
+expression is evaluated over the full grid of its letters, so that what runs is the definition itself. Only a sum of
+products over a grid too large to be held is contracted factor by factor.
 Complex values are allowed (comparisons look at the real part), which gives complex-step derivatives.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -56,6 +58,7 @@ _FUNCTIONS: dict[str, Any] = {
     "expm1": np.expm1,
 }
 _RELATIONS: dict[str, Any] = {"<": np.less, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal}
+_LARGEST = 10**5  # entries of a grid that is held as a whole
 _REDUCTIONS: dict[str, Any] = {"sum": np.sum, "prod": np.prod}
 
 
@@ -252,7 +255,10 @@ class _Grid:
 
     def reduction(self, e: Reduce, axes: tuple[Letter, ...], guarded: bool) -> Any:
         inner = axes + e.binders
-        extents = tuple(extent(b.extent, self.sizes) for b in e.binders)
+        extents = self.shape(e.binders)
+        size = math.prod(self.shape(a for a in inner if a in e.body.letters))
+        if size > _LARGEST and e.op == "sum" and isinstance(e.body, Mul) and len(set(inner)) == len(inner):
+            return self.contraction(e.body, axes, e.binders, guarded)
         body = self.at(e.body, inner, guarded)
         outer = body.shape[: len(axes)] if body.ndim else (1,) * len(axes)
         body = np.broadcast_to(body, outer + extents).reshape((*outer, -1))
@@ -260,6 +266,34 @@ class _Grid:
             return _REDUCTIONS[e.op](body, axis=-1)
         first = np.argmax(body.real, axis=-1) if e.op in ("max", "argmax") else np.argmin(body.real, axis=-1)
         return first if e.op.startswith("arg") else np.take_along_axis(body, first[..., None], -1)[..., 0]
+
+    def contraction(self, e: Mul, axes: tuple[Letter, ...], binders: tuple[Letter, ...], guarded: bool) -> Any:
+        """The sum of a product, each factor over its own letters; no number where one that is not finite is added."""
+        inner = axes + binders
+        guarded = guarded or any(isinstance(f, Mask) for f in e.args)
+        places = [[k for k, a in enumerate(inner) if a in f.letters] for f in e.args]
+        values = [
+            np.broadcast_to(self.at(f, tuple(inner[k] for k in at), guarded), self.shape(inner[k] for k in at))
+            for f, at in zip(e.args, places, strict=True)
+        ]
+        out = [k for k, a in enumerate(axes) if a in e.letters]
+        absent = math.prod(self.shape(b for b in binders if b not in e.letters))
+
+        def summed(factors: Iterable[Array]) -> Array:
+            operands = [x for pair in zip(factors, places, strict=True) for x in pair]
+            return np.asarray(absent * np.einsum(*operands, out, optimize=("greedy", 1000 * _LARGEST)))
+
+        wild = [~np.isfinite(v) for v in values]
+        value = summed(np.where(w, 0, v) for v, w in zip(values, wild, strict=True))
+        for w in wild:  # a mask that is 0 keeps it out
+            if np.any(w):
+                met = [v if isinstance(f, Mask) else np.ones(v.shape) for f, v in zip(e.args, values, strict=True)]
+                met = [w.astype(float) if x is w else m for x, m in zip(wild, met, strict=True)]
+                value = np.where(summed(met) != 0, np.nan, value)
+        return np.expand_dims(value, [k for k in range(len(axes)) if k not in out])
+
+    def shape(self, letters: Iterable[Letter]) -> tuple[int, ...]:
+        return tuple(extent(a.extent, self.sizes) for a in letters)
 
 
 def _power(base: Array, exponent: Expr, value: Array) -> Any:

@@ -25,29 +25,28 @@ Point = dict[str, NDArray[Any]]
 _TRIES, _LARGE = 40, 120
 
 
-_MANY = 5  # with more dims than this primes grow too large for whole Jacobians
+_MANY = 5  # with more dims than this primes grow too large for whole Jacobians and sums over many axes
 
 
-def smallest_sizes(program: Program) -> dict[str, int]:
-    """Sizes for work that grows with a power of them: distinct, and primes where there are few dims."""
-    return small_sizes(program, {}, primes=len(program.dims) <= _MANY)
+def small_sizes(program: Program, given: Mapping[str, int], least: int = 2) -> dict[str, int]:
+    """Distinct small sizes from ``least`` on for all dims and the batch, except those given; primes for few dims.
 
-
-def small_sizes(program: Program, given: Mapping[str, int], primes: bool = True) -> dict[str, int]:
-    """Distinct small primes (or numbers) for all dims and the batch, except those given.
-
-    The order of the defaults is kept, so that a kernel stays smaller than its image. Where an extent of the
-    model would vanish nevertheless, the defaults themselves are used.
+    Many dims are no primes but as small as they can be, and the batch is 3 then, which one of them may be, too. The
+    order of the defaults is kept, so that a kernel stays smaller than its image. Where an extent of the model would
+    vanish nevertheless, the defaults themselves are used.
     """
     dims = [d for d in program.dims if d.derived is None]
     batch = [program.batch.name] if program.batch else []
     if unknown := [name for name in given if name not in [d.name for d in dims] + batch]:
         raise GradcError(f"no dim {unknown[0]} in {program.name}; its dims are {', '.join(d.name for d in dims)}")
+    primes = len(program.dims) <= _MANY
+    given = given if primes else {**dict.fromkeys(batch, 3), **given}
     ordered = sorted(dims, key=lambda d: (d.default is None, d.default or 0))
     free = [name for name in [d.name for d in ordered] + batch if name not in given]
-    taken = {*given.values(), *(int(a.value) for t in program.tensors for a in t.axes if isinstance(a, Num))}
+    taken = {v for k, v in given.items() if primes or k not in batch}
+    taken |= {int(a.value) for t in program.tensors for a in t.axes if isinstance(a, Num)}
     numbers = (
-        p for p in itertools.count(2) if p not in taken and not (primes and any(p % q == 0 for q in range(2, p)))
+        p for p in itertools.count(least) if p not in taken and not (primes and any(p % q == 0 for q in range(2, p)))
     )
     chosen = {**dict(zip(free, numbers, strict=False)), **given}
     if not fits(program, chosen):

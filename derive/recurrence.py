@@ -160,6 +160,8 @@ def _along(
 
 def shift(place: Expr, letter: Letter) -> int | None:
     """C where ``place`` is ``letter + c``."""
+    if letter not in place.letters:
+        return None
     rest = add(place, mul(-1, letter))
     return int(rest.value) if isinstance(rest, Num) and rest.value.denominator == 1 else None
 

@@ -7,6 +7,7 @@ a whole page: `Drawings.outlines` is to stand in front of the formulas.
 from __future__ import annotations
 
 import re
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
@@ -15,10 +16,25 @@ from derive.errors import GradcError
 from derive.notation.wrapping import wrapped
 
 try:
+    from ziamath.nodes.mrow import Mrow
     from ziamath.tex import tex2mml
     from ziamath.zmath import Math
 except ImportError:  # an extra: said when a formula is to be drawn
     Math = None  # type: ignore[assignment, misc]
+else:
+
+    class Row(Mrow, tag="mrow"):
+        """A row that is measured once: the library measures it anew for each row around it, 2ᵈ times at depth d."""
+
+        measured: ClassVar[dict[Any, tuple[float, float]]] = {}
+
+        def _get_height_nostretch(self, line: list[ElementTree.Element], **kwargs: Any) -> tuple[float, float]:
+            around = sorted((k, v) for k, v in kwargs.items() if k not in ("rowymin", "rowymax", "nostretch"))
+            key = (*map(ElementTree.tostring, line), repr(self.style), self.size, str(around))
+            if key not in self.measured:
+                self.measured[key] = super()._get_height_nostretch(line, **kwargs)
+            return self.measured[key]
+
 
 SIZE = 19
 WIDEST = 860  # of a line of the page
@@ -68,6 +84,7 @@ def picture(tex: str) -> str:
     # A sign of a sum or product takes its own size: told to stretch it would have its parentheses grow without end.
     markup = ElementTree.fromstring(_LARGE.sub(r'<mo stretchy="false">\1</mo>', tex2mml(drawable(tex))))
     markup.set("mathcolor", "currentColor")
+    Row.measured.clear()
     return str(Math(markup, size=SIZE).svg())
 
 

@@ -140,18 +140,27 @@ class Reader:
         """What a definition says, ``E = exp(x)`` or ``E[i] = exp(x[i])``."""
         if not isinstance(line.left, tree.Index):
             return replace(self.elab.value(line.right), text=line.name)
-        named = self.hidden.get(line.name) if self.rounds or self.elab.formula else None
-        known = (
-            named.axes if named is not None and named.rank == len(line.left.items) else (None,) * len(line.left.items)
+        items = line.left.items
+        named = self.hidden.get(line.name)
+        known = named.axes if named is not None and named.rank == len(items) else (None,) * len(items)
+        stated = known if self.rounds or self.elab.formula else (None,) * len(items)
+        if any(not isinstance(i, tree.Name) and not (isinstance(i, tree.Number) and not i.value) for i in items):
+            hint = "0 is the place of an axis of extent 1"
+            raise SourceError("a definition has letters in its brackets, or 0", line.left.span, hint=hint)
+        ranges = [
+            Range(i.name, line.left.span, axis) if isinstance(i, tree.Name) else None
+            for i, axis in zip(items, stated, strict=True)
+        ]
+        right = self.elab.value(line.right, self._scope(r for r in ranges if r is not None))
+        axes = tuple(
+            ONE if r is None else axis if axis is not None and not r.sites else r.resolve(self.elab.sizes)
+            for r, axis in zip(ranges, known, strict=True)
         )
-        pairs = zip(line.left.items, known, strict=True)
-        ranges = [Range(i.name, line.left.span, axis) for i, axis in pairs if isinstance(i, tree.Name)]
-        right = self.elab.value(line.right, self._scope(ranges))
-        axes = tuple(r.resolve(self.elab.sizes) for r in ranges)
 
         def build(places: tuple[Expr, ...], hints: Hints) -> Expr:
             for r, place in zip(ranges, places, strict=True):
-                r.letter = place
+                if r is not None:
+                    r.letter = place
             return right.build((), hints)
 
         return Value(axes, build, text=line.name)

@@ -113,7 +113,7 @@ def _agrees_where(mask: Expr, case: Case) -> bool:
 
 def forms_of(case: Case) -> Iterator[Expr]:
     """What the left side is, as the chain rule gives it and shorter."""
-    for own in case.truth.definitions(case.claim.left):
+    for own, _ in case.truth.definitions(case.claim.left, case.claim.right):
         yield own
         normal = case.truth.normal(own)
         if normal is not None:
@@ -130,8 +130,8 @@ def pieces_of(e: Expr) -> list[Expr]:
 def difference(case: Case) -> Reason | None:
     """What is left when the line is taken from what is right."""
     claim = case.claim
-    for own in case.truth.definitions(claim.left):
-        normal = case.truth.normal(add(own, mul(-1, claim.right)))
+    for own, other in case.truth.definitions(claim.left, claim.right):
+        normal = case.truth.normal(add(own, mul(-1, other)))
         if normal is None:
             continue
         try:

@@ -21,6 +21,7 @@ from derive.normal import Normalizer, TooLargeError
 from derive.pipeline import Derivation, gradient
 from derive.prepare import prepare
 from derive.program import Equation, Program, Tensor, reads
+from derive.recurrence import Recurrence, blocks
 from derive.rewrite import factors, map_children, substitute, terms, walk
 from derive.simplify import inline
 
@@ -60,6 +61,8 @@ class Truth:
         self.equations = raw.equations
         given = {e.out for e in self.prepared.equations}
         self.forward = {e.out: e for e in self.prepared.equations}
+        loops = (b for p in (raw, short) for b in blocks(p.equations) if isinstance(b, Recurrence))
+        self.recurrent = {e.out for loop in loops for e in loop.equations}
         self.raw = {e.out: e for e in raw.equations if e.out not in given}
         self.short = {e.out: e for e in short.equations if e.out not in given}
         self._facts = Normalizer(Facts(self.prepared))
@@ -78,16 +81,20 @@ class Truth:
                 self.equations = (*self.equations, e)
                 self.raw[e.out] = self.short[e.out] = e
 
-    def definitions(self, left: Expr) -> Iterator[Expr]:
-        """The left side by its own definition: as the chain rule gives it, then in its shortest form."""
+    def definitions(self, left: Expr, right: Expr) -> Iterator[tuple[Expr, Expr]]:
+        """The left side by its own definition: as the chain rule gives it, then in its shortest form; and the right."""
         if not isinstance(left, Access):
-            yield left
+            yield left, right
             return
         for table in (self.raw, self.short, self.forward):
             if left.tensor in table:
-                hidden = {t: e for t, e in table.items() if t.hidden or isinstance(e.body, Num)}
+                hidden = {t: e for t, e in table.items() if t.hidden or isinstance(e.body, Num) or _is_view(t)}
                 hidden = {} if table is self.forward else hidden
-                yield unfold(inline(left, table[left.tensor]), hidden)
+                own = unfold(inline(left, table[left.tensor]), hidden), unfold(right, hidden)
+                yield own
+                if left.tensor in self.recurrent:  # what is not unfolded deeper down
+                    named = {t: e for t, e in self.forward.items() if t.hidden}
+                    yield unfold(own[0], named), unfold(own[1], named)
 
     def proof(self, left: Expr, right: Expr) -> str | None:
         """How both sides are found to have one normal form, by the first of `DEPTHS`; None where they are not."""
@@ -113,11 +120,14 @@ class Truth:
 
     def depths(self, left: Expr, right: Expr) -> Iterator[tuple[int, Expr, Expr, Normalizer]]:
         """Both sides at each depth: the left side by its definitions, then with more and more unfolded."""
-        for own in self.definitions(left):
-            yield 0, own, right, self._facts
-        left, right = (unfold(e, self.short) for e in (left, right))
+        for own, other in self.definitions(left, right):
+            yield 0, own, other, self._facts
+        short, forward = (  # what recurs would be unfolded without end
+            {t: e for t, e in table.items() if t not in self.recurrent} for table in (self.short, self.forward)
+        )
+        left, right = (unfold(e, short) for e in (left, right))
         yield 1, left, right, self._facts
-        left, right = (expand_calls(unfold(e, self.forward)) for e in (left, right))
+        left, right = (expand_calls(unfold(e, forward)) for e in (left, right))
         yield 2, left, right, self._promises
 
     def normal(self, e: Expr) -> Expr | None:
@@ -143,6 +153,11 @@ def unfold(e: Expr, table: Mapping[Tensor, Equation]) -> Expr:
         e = grown
 
 
+def _is_view(t: Tensor) -> bool:
+    """Whether it is the derivative by what a round of a recurrence finds: that of the whole tensor, one place on."""
+    return t.primal is not None and t.primal.ahead is not None
+
+
 def _decided(e: Expr) -> Expr:
     e = map_children(e, _decided)
     if isinstance(e, Select) and isinstance(e.mask, Num):
@@ -164,7 +179,7 @@ def _same(a: Expr, b: Expr, normal: Normalizer) -> bool:
 def _by_cases(a: Expr, b: Expr, normal: Normalizer) -> Expr | None:
     """What is left of a − b when it is split by its conditions; None where that is too large, or there are none."""
     apart = expand_calls(add(a, mul(-1, b)))
-    if not any(isinstance(n, (Mask, Select)) for n in walk(apart)):
+    if apart != ZERO and not any(isinstance(n, (Mask, Select)) for n in walk(apart)):
         return None
     try:
         return Cases(normal)(apart)

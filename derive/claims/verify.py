@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import count, islice
+from itertools import islice
 from typing import TypeVar
 
 from derive.claims.case import Case, Reason
@@ -78,12 +78,9 @@ def verify_formulas(
 
 
 def _sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:
-    """Distinct primes from 3 on: an extent of 2 is easily taken for a number, and arrays of 2 are special by chance."""
+    """Distinct sizes from 3 on: an extent of 2 is easily taken for a number, and arrays of 2 are special by chance."""
     smallest = small_sizes(program, given)
-    larger = {k: v for k, v in smallest.items() if k in given or v > _MOST}
-    primes = (p for p in count(3, 2) if all(p % q for q in range(3, p)) and p not in larger.values())
-    ordered = sorted((v, k) for k, v in smallest.items() if k not in larger)
-    chosen = small_sizes(program, {**larger, **{k: p for (_, k), p in zip(ordered, primes, strict=False)}})
+    chosen = small_sizes(program, {k: v for k, v in smallest.items() if k in given or v > _MOST}, least=3)
     return chosen if fits(program, chosen) else smallest
 
 

@@ -101,6 +101,8 @@ class LatexStyle(Style):
         return Piece(rf"\left\lVert {inner}\right\rVert{'_{F}' if matrix else ''}^{{2}}", TIGHT)
 
     def cases(self, condition: str, chosen: str, other: str) -> Piece:
+        # A bracket at the start of a cell or of a line is taken for an option.
+        chosen, other = (f"{{}}{s}" if s.startswith("[") else s for s in (chosen, other))
         return Piece(rf"\begin{{cases}}{chosen} & \text{{if }} {condition}\\ {other} & \text{{otherwise}}\end{{cases}}")
 
     def sized_ones(self, letter: str) -> str:

@@ -16,19 +16,18 @@ from numpy.typing import NDArray
 
 from derive.errors import GradcError
 from derive.evaluate import evaluate, evaluate_expr, extent, find_sizes, run
-from derive.expr import Call, Expr, Letter, add
+from derive.expr import Call, Expr, Letter
 from derive.form_values import evaluate_form
 from derive.forms import Form, Prime, walk
 from derive.pipeline import Derivation
-from derive.points import Point, points, smallest_sizes
-from derive.program import Equation, Tensor, reads
-from derive.recurrence import recurring
+from derive.points import Point, points, small_sizes
+from derive.program import Equation, Tensor
 from derive.steps.edges import Edge
+from derive.steps.slopes import TINY, slope
 from derive.steps.step import RowColumn, Side, Slice, Step, StepError, Written
 
 Array = NDArray[np.float64]
 
-_TINY = 1e-30
 _TOLERANCE = 1e-8
 
 
@@ -37,7 +36,7 @@ class Bench:
 
     def __init__(self, derivation: Derivation, seed: int = 0) -> None:
         source, raw = derivation.source, derivation.raw
-        self.sizes = find_sizes(source, {}, smallest_sizes(source))
+        self.sizes = find_sizes(source, {}, small_sizes(source, {}))
 
         def good(point: Point) -> bool:
             return all(np.all(np.isfinite(a)) for a in evaluate(raw, point, self.sizes).values())
@@ -57,25 +56,7 @@ class Bench:
 
     def partial(self, equations: Iterable[Equation], out: Tensor, wrt: Tensor) -> Array:
         """∂out/∂wrt along the given equations, everything else held fixed."""
-        given, source = list(equations), wrt
-        if wrt in recurring(given):  # what a round changes acts on later rounds, too
-            source = Tensor("", wrt.axes)
-            given = [e.with_body(add(e.body, source.at(e.letters))) if e.out is wrt else e for e in given]
-            self.arrays[source] = np.zeros(self.arrays[wrt].shape)
-        moved, before = {source}, 0
-        while before < len(moved):
-            before = len(moved)
-            moved.update(e.out for e in given if not moved.isdisjoint(reads(e.body)))
-        acting = [e for e in given if e.out in moved and e.out is not source]
-        x = np.asarray(self.arrays[source], dtype=complex)
-        shape = tuple(extent(a, self.sizes) for a in out.axes)
-        found = np.zeros(shape + x.shape)
-        for place in np.ndindex(x.shape):
-            arrays = {**self.arrays, source: x.copy()}
-            arrays[source][place] += 1j * _TINY
-            run(acting, arrays, self.sizes)
-            found[(..., *place)] = np.imag(arrays[out]) / _TINY
-        return found
+        return slope(equations, out, wrt, self.arrays, self.sizes)
 
     def value(self, side: Side, step: Step) -> Array:
         """A side over the letters of its step."""
@@ -105,9 +86,9 @@ class Bench:
                 letters = tuple(a for a in (node.row, node.col) if a is not None)
                 at, value = (evaluate_form(p, letters, arrays, self.sizes) for p in node.parts)
                 z = Tensor("", tuple(a.extent for a in letters))
-                moved = {z: at + 1j * _TINY}
+                moved = {z: at + 1j * TINY}
                 found = evaluate_expr(Call(node.function, z.at(letters)), letters, moved, self.sizes)
-                if found is None or not np.allclose(np.imag(found) / _TINY, value, rtol=_TOLERANCE, atol=1e-11):
+                if found is None or not np.allclose(np.imag(found) / TINY, value, rtol=_TOLERANCE, atol=1e-11):
                     raise StepError(f"{step.rule} of {step.target} does not hold: {node.function.name}′ is another")
 
     def _written(self, side: Written, step: Step) -> Array:

@@ -11,7 +11,7 @@ from scipy import special
 import derive
 from derive.errors import GradcError
 from derive.evaluate import evaluate, evaluate_expr, extent, find_sizes
-from derive.expr import Const, Dim, Num, Reduce, call, compare, fresh, negate, num, power, reduce_, select
+from derive.expr import Const, Dim, Num, Reduce, call, compare, fresh, mul, negate, num, power, reduce_, select
 from derive.functions import EXPM1, LOG1P, PRIMITIVES
 from derive.program import DimDecl, Program, Property, Tensor
 
@@ -66,6 +66,27 @@ def test_a_mask_absorbs_what_has_no_value():
     assert float(at(hole)) == 0.0
     assert float(at(select(compare("<", s.at(()), 0), num(1), call(PRIMITIVES["log"], s.at(()))))) == 1.0
     assert float(at(negate(compare("<", s.at(()), 0) * compare("<", s.at(()), -1)))) == 1.0
+
+
+def test_a_large_sum_of_products_is_what_its_places_say(monkeypatch):
+    """Contracted factor by factor it is the sum over the whole grid, with masks and with what is no number."""
+    n, m = Dim("n"), Dim("m")
+    A, B = Tensor("A", (n, m)), Tensor("B", (m,))
+    i, p, q = fresh(n), fresh(m), fresh(m)
+    rng = np.random.default_rng(0)
+    arrays, sizes = {A: rng.normal(size=(5, 7)), B: rng.normal(size=7)}, {"n": 5, "m": 7}
+    inside = compare("<=", p, q) * A[i, q - p] * B[p] * B[q] * power(A[i, p], -1)
+    for body in (inside, mul(3, B[p], compare("<", q, p))):
+        e = reduce_("sum", (p, q), body)
+        for hole in (None, np.nan, np.inf):
+            arrays[B][6] = 1.0 if hole is None else hole
+            whole = evaluate_expr(e, (i,), arrays, sizes)
+            with monkeypatch.context() as patch:
+                patch.setattr("derive.evaluate._LARGEST", 1)
+                contracted = evaluate_expr(e, (i,), arrays, sizes)
+            finite = np.isfinite(whole)
+            assert np.array_equal(finite, np.isfinite(contracted))
+            np.testing.assert_allclose(contracted[finite], whole[finite], rtol=1e-12, atol=1e-14)
 
 
 def test_reads_that_are_not_taken_may_leave_the_axis():

@@ -75,8 +75,7 @@ def layers(lib: Any) -> dict[str, Callable[..., Any]]:
         t, d = v["x"].shape[-2:]
         place, k = xp.arange(t)[:, None], xp.arange(d)
         sines = place / 10000.0 ** (2 * k[: (d + 1) // 2] / d)
-        cosines = place / 10000.0 ** ((2 * k[(d + 1) // 2 :] - d) / d)
-        return v["x"] + xp.concatenate([xp.sin(sines), xp.cos(cosines)], 1)
+        return v["x"] + xp.concatenate([xp.sin(sines), xp.cos(sines[:, : d // 2])], 1)
 
     def states(step: Callable[..., Any], v: Values, *memory: str) -> Array:
         """All states of a cell, from zeros on."""

@@ -36,10 +36,11 @@ DECLARED = (
     LayerDecl(
         "sinusoidal_positions(x : [.., t, d]; base = 10000)",
         """
-        y[.., i, k] = x[.., i, k] + (sin(i / base^(2*k/d)) if 2*k < d else cos(i / base^((2*k-d)/d)))
+        s = sum[a:d] (1 if 2*a < d else 0)
+        y[.., i, k] = x[.., i, k] + (sin(i / base^(2*k/d)) if 2*k < d else cos(i / base^(2*(k - s)/d)))
         return y
         """,
-        "the place i in waves of growing length, sines in the first half of the axis and cosines in the second",
+        "the place i in waves of growing length, s sines in the first half of the axis and cosines of them in the second",
     ),
     LayerDecl(
         "learned_positions(x : [.., t, d])",

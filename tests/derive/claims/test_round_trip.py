@@ -16,13 +16,11 @@ from derive.functions import PRIMITIVES
 from derive.library.functions import FUNCTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
-# What is derived of a recurrence holds up to its last place, by a mask; its lines agree by number and are not refuted.
-RECURRENT = {"filter", "gru", "lstm", "rnn"}
 # Layers that are repeated are printed once, for a layer l, and formulas for an l are not read yet.
 FILES = [
     path
     for path in sorted([*(ROOT / "tests" / "models").glob("*.gc"), *(ROOT / "examples").glob("*.gc")])
-    if "repeat " not in path.read_text(encoding="utf-8") and path.stem not in RECURRENT
+    if "repeat " not in path.read_text(encoding="utf-8")
 ]
 FORMS = ("matrix", "index", "python")
 TEXTS = {

@@ -108,6 +108,19 @@ def test_a_factor_is_read_in_the_models_extents():
     assert "1/2" in verdicts("param x\nminimize x^2 / 2", "dx = 2 * x")[0].reason
 
 
+def test_a_choice_is_proved_without_what_is_behind_it():
+    (found,) = verdicts(NET, "A1 = np.where(Z1 <= 0, 0, Z1)")
+    assert (found.status, found.reason.split(",")[0]) == (PROVED, "by the normal form")
+
+
+def test_a_definition_may_stand_at_0_along_an_axis_of_one():
+    text = "dims d, h\nparam W : [d, h]\nQ = reshape(W, [d, 1, h])\nminimize sum(exp(Q))"
+    (found,) = verdicts(text, "dQ[i,0,j] = A[i,0,j], with A[i,0,j] = exp(Q[i,0,j])")
+    assert found.status == PROVED
+    with pytest.raises(SourceError, match="letters in its brackets, or 0"):
+        verdicts(text, "dQ[i,0,j] = A[i,1,j], with A[i,1,j] = exp(Q[i,0,j])")
+
+
 def test_a_missing_assumption_is_named():
     (found,) = verdicts(NET.replace(" one_hot", ""), "dZ2 = (P - Y) / n")
     assert (found.kind, "simplex(1)" in found.reason) == ("missing assumption", True)

@@ -96,8 +96,7 @@ def positions(x):
     t, d = x.shape[-2:]
     half = (d + 1) // 2
     waves = np.arange(t)[:, None] / 10000 ** (2 * np.arange(half) / d)
-    late = np.arange(t)[:, None] / 10000 ** ((2 * np.arange(half, d) - d) / d)
-    return x + np.concatenate([np.sin(waves), np.cos(late)], axis=1)
+    return x + np.concatenate([np.sin(waves), np.cos(waves[:, : d // 2])], axis=1)
 
 
 def block(p):

@@ -8,6 +8,7 @@ not pay: a call of a matrix product takes as long as some hundred multiplication
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from codegen.contract import contraction
 from codegen.steps import Part, Rounded, RoundParts, View
@@ -15,7 +16,7 @@ from derive.expr import ONE, ZERO, Access, Expr, Letter, Mask, Reduce, fresh_lik
 from derive.hoist import ordered_letters
 from derive.program import Tensor
 from derive.rewrite import accesses, factors, map_children
-from derive.scatter import landings
+from derive.scatter import landings, scattered
 from derive.shapes import size
 
 LEAST = 512  # multiplications that are worth a call
@@ -27,6 +28,11 @@ def batched(part: Part, sizes: Mapping[str, int]) -> list[Part | RoundParts] | N
     body = part.body
     if not isinstance(body, Reduce) or body.op != "sum" or len(factors(body.body)) < 2:
         return None
+    adding = scattered(body, part.letters)
+    if adding != body:
+        found = batched(replace(part, body=adding), sizes)
+        if found is not None:
+            return found
     if landings(body, part.letters):
         first = part.letters[:1] if part.letters[0] not in _hit(part) else ()
         loop = _loop(part, first, sizes) if first else None

@@ -137,7 +137,7 @@ def _scatter(
     """
     places: dict[Expr, Expr] = {letter: place for _, letter, place in found}
     inside = [g for _, letter, place in found for g in guards_for(place, letter.extent) or ()]
-    value = mul(*inside, landed(body).body)
+    value = mul(*(f for f in factors(landed(body).body) if f not in inside))
     added = substitute(target, places)
     assert isinstance(added, Access)
     rest = tuple(s for s in letters if s not in places)
@@ -146,7 +146,7 @@ def _scatter(
     if once(found, body.binders):
         return _loops(order, Write(added, None, branches(value), part))
     start = _loops(letters, Write(target, "sum", None, part))
-    return (*start, *_loops(order, Write(added, "sum", branches(value), part)))
+    return (*start, *_loops(order, Write(added, "sum", branches(value), part, where=mul(*inside))))
 
 
 def _loops(letters: tuple[Letter, ...], statement: Write) -> tuple[Node, ...]:
@@ -218,8 +218,9 @@ def renamed(node: Node, old: Letter, new: Letter) -> Node:
     table: dict[Expr, Expr] = {old: new}
     if isinstance(node, Loop):
         return Loop(node.letter, tuple(renamed(child, old, new) for child in node.body))
-    target, value, position = (
-        None if e is None else substitute(e, table) for e in (node.target, node.value, node.position)
+    target, value, position, where = (
+        None if e is None else substitute(e, table) for e in (node.target, node.value, node.position, node.where)
     )
     assert isinstance(target, Access)
-    return replace(node, target=target, value=value, position=position)
+    assert where is not None
+    return replace(node, target=target, value=value, position=position, where=where)

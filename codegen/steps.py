@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from derive.expr import Access, Expr, Letter
+from derive.expr import ONE, Access, Expr, Letter
 from derive.program import Equation, Tensor
 from derive.rewrite import accesses
 
@@ -54,7 +54,8 @@ class Gemm:
 class Write:
     """``target = value`` where ``op`` is None, else ``target op= value``; without a value, op's start.
 
-    ``position`` is what argmax and argmin write: where the value stands.
+    ``position`` is what argmax and argmin write: where the value stands. ``where`` is a condition without which
+    nothing is written: that the place is inside.
     """
 
     target: Access
@@ -62,6 +63,7 @@ class Write:
     value: Expr | None
     part: Part
     position: Expr | None = None
+    where: Expr = ONE
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +171,7 @@ def touches(nodes: Iterable[Node]) -> list[Touch]:
                 visit(child, (*path, node))
             return
         count += 1
-        for place in node.target.places:
+        for place in (node.where, *node.target.places):
             found.extend(Touch(a, path, count, False) for a in accesses(place))
         if node.value is not None:
             found.extend(Touch(a, path, count, False) for a in accesses(node.value))

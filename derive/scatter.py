@@ -10,8 +10,10 @@ from collections.abc import Iterable
 
 from derive.deltas import is_place
 from derive.digits import digits, span
-from derive.expr import Compare, Expr, Letter, Reduce, mul
-from derive.rewrite import accesses, factors, substitute
+from derive.expr import Access, Compare, Expr, Letter, Reduce, add, compare, fresh, mul, split_coefficient
+from derive.hoist import ordered_letters
+from derive.rewrite import accesses, factors, substitute, terms
+from derive.shapes import polynomial
 
 Landing = tuple[Expr, Letter, Expr]
 
@@ -50,6 +52,53 @@ def landed(e: Reduce) -> Reduce:
     masks = [mask for mask, _, _ in found]
     places: dict[Expr, Expr] = {letter: place for _, letter, place in found}
     return Reduce(e.op, e.binders, substitute(mul(*(f for f in factors(e.body) if f not in masks)), places))
+
+
+def scattered(e: Expr, letters: Iterable[Letter]) -> Expr:
+    """A sum that reads at ``v − i``, within bounds, as one over all places p that adds where v is ``i + p``.
+
+    ``v`` is one of ``letters`` and ``i`` is summed: each term is met once, and no bound has to be looked at. A sum
+    in which nothing is read like that is returned as it is.
+
+    >>> from derive.expr import Dim, fresh, sum_over
+    >>> from derive.program import Tensor
+    >>> m, k = Dim("m"), Dim("k"); i, v = fresh(m, "i"), fresh(m + k - 1, "v")
+    >>> y, w = Tensor("y", (m,)), Tensor("w", (k,))
+    >>> scattered(sum_over((i,), Compare("<=", i, v) * Compare("<", v, i + k) * y[i] * w[v - i]), (v,))
+    sum[i, p] (y[i]·w[p]·[v == p + i])
+    """
+    if not isinstance(e, Reduce) or e.op != "sum":
+        return e
+    parts, binders = factors(e.body), list(e.binders)
+    for f in (f for f in parts if isinstance(f, Access)):
+        for axis, place in enumerate(f.places):
+            free = [x for x in ordered_letters(place) if x not in binders]
+            if len(free) != 1 or free[0] not in letters or place == free[0]:
+                continue
+            from_there = polynomial(add(free[0], mul(-1, place)))
+            extent = f.tensor.axes[axis]
+            if not from_there.letters <= set(binders) or not _counts_up(from_there):
+                continue
+            new = fresh(extent, "p")
+            inside = [polynomial(place), polynomial(add(extent, -1, mul(-1, place)))]
+            term = mul(*(g for g in parts if _distance(g) not in inside))
+            body = mul(substitute(term, {place: new}), compare("==", free[0], add(from_there, new)))
+            return scattered(Reduce("sum", (*binders, new), body), letters)
+    return e
+
+
+def _counts_up(place: Expr) -> bool:
+    """Whether a place grows with every letter, and there are some: i + p, not i − p."""
+    moving = [t for t in terms(place) if t.letters]
+    return bool(moving) and is_place(place) and all(split_coefficient(t)[0] > 0 for t in moving)
+
+
+def _distance(e: Expr) -> Expr | None:
+    """What a bound on places says is not negative."""
+    if not isinstance(e, Compare) or e.op not in ("<", "<="):
+        return None
+    apart = add(e.right, mul(-1, e.left))
+    return polynomial(add(apart, -1) if e.op == "<" else apart)
 
 
 def once(found: Iterable[Landing], binders: tuple[Letter, ...]) -> bool:

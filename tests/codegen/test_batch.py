@@ -35,6 +35,14 @@ param U : [c, h, h]
 A[n,e,i,j] = X[n,e,i,j] * U[e,i,j]
 C[n,o,i,j] = sum[e,p,q] A[n,e,i+p,j+q] * W[o,e,p,q]
 minimize sum(sin(C)) / n""",
+    "convolutions": """dims c = 3, e = 7, f = 5, h = 13, r = 3
+batch n
+input X : [n, c, h, h]
+param V : [e, c, r, r]
+param W : [f, e, r, r]
+A[n,o,i,j] = sin(sum[e,p,q] X[n,e,i+p,j+q] * V[o,e,p,q])
+C[n,o,i,j] = sum[e,p,q] A[n,e,i+p,j+q] * W[o,e,p,q]
+minimize sum(sin(C)) / n""",
     "strided": """dims c = 5, f = 7, h = 13, r = 3
 batch n
 input X : [n, c, h, h]
@@ -78,14 +86,21 @@ def test_rounds_of_products_compute_what_the_definition_says(name):
         np.testing.assert_allclose(gradient[t.name], expected[bar.name], rtol=1e-10, atol=1e-11, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("name", "products"), [("scores", 3), ("heads", 6), ("convolution", 2), ("strided", 3), ("groups", 2)]
-)
+PRODUCTS = [("scores", 3), ("heads", 6), ("convolution", 2), ("convolutions", 5), ("strided", 3), ("groups", 2)]
+
+
+@pytest.mark.parametrize(("name", "products"), PRODUCTS)
 def test_which_sums_become_products(name, products):
-    # with stride 1 the image's own gradient is a sum over the flipped kernel, within bounds: a loop nest
+    # In the first convolution dU needs no gradient of the image: a sum over the samples at each place is less work.
     source = build(model(name).program)
     kernel = source[source.index("def _loss_and_grad(") :]
     assert kernel.count("np.dot(") == products
+
+
+def test_a_flipped_kernel_is_a_product_whose_terms_are_added_where_they_belong():
+    source = build(model("convolutions").program)
+    assert "# dA[n,e,k,k′] = Σ_{o,q,p} dC[n,o,k − p,k′ − q] W[o,e,p,q]" in source  # as it is read
+    assert re.search(r"dA_n\[\w+, \w+ \+ \w+, \w+ \+ \w+\] \+= dA_n_terms", source)  # as it is computed
 
 
 def test_small_products_stay_loops():

@@ -129,6 +129,8 @@ class NumbaPrinter(ScalarPrinter):
                 lines.append(f"{name} = {self.real(e)}")
                 self.known[e] = name
         lines += self.statement(w)
+        if w.where != ONE:
+            lines = [f"if {self.condition(w.where)}:", *(f"    {line}" for line in lines)]
         for name in self.known.values():
             self.names.release(name)
         self.known.clear()

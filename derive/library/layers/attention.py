@@ -40,7 +40,7 @@ DECLARED = (
         y[.., i, k] = x[.., i, k] + (sin(i / base^(2*k/d)) if 2*k < d else cos(i / base^(2*(k - s)/d)))
         return y
         """,
-        "the place i in waves of growing length, s sines in the first half of the axis and cosines of them in the second",
+        "the place i in waves of growing length: s sines, then the cosines of the same waves",
     ),
     LayerDecl(
         "learned_positions(x : [.., t, d])",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from codegen.sheets import heading, parts_of, sources_of
+from codegen.sheets import heading, in_indices, parts_of, sources_of
 from derive.formulas import Gradient
 from derive.notation.index_text import IndexPrinter
 from derive.notation.style import ATOM, Style
@@ -114,10 +114,11 @@ def article(gradient: Gradient, *, steps: bool = False, shapes: bool = False, de
             lines.append(Line(tex, "" if shapes or index else _shape(e, notation.tex), loops.get(e.out)))
         return formulas(lines)
 
+    said = in_indices(notation, parts.forward, parts.backward)
     sections = [
         ("Model", "\n\n".join(map(listing, sources_of(gradient.program)))),
         ("Forward", group(parts.forward)),
-        ("Gradients", group(parts.backward)),
+        ("Gradients", group(parts.backward) + (f"\n\n{plain(said[0].upper() + said[1:])}." if said else "")),
         *((title.capitalize(), group(equations)) for title, equations in parts.further),
         ("Names within these formulas", group(parts.names)),
         ("Gradients in indices", group(parts.backward, index=True)),

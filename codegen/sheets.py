@@ -71,6 +71,13 @@ def parts_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) 
     return Parts(notation, forward, backward, names, besides)
 
 
+def in_indices(notation: Notation, *groups: Iterable[Equation]) -> str:
+    """Which of these equations no matrix form says, in words; empty where there is none."""
+    told = (e.out for group in groups for e in group if e.out.rank and notation.form(e) is None)
+    names = ", ".join(dict.fromkeys(t.name if t.ahead is None else t.ahead[0].name for t in told))
+    return f"in indices, as there is no matrix form: {names}" if names else ""
+
+
 def further(gradient: Gradient) -> tuple[tuple[str, tuple[Equation, ...]], ...]:
     """What a model has besides its forward and backward pass: the next values of its states, and its other form."""
     program, used = gradient.program, otherwise(gradient.derivation.source)
@@ -88,6 +95,8 @@ def latex_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) 
         for where, equations in itertools.groupby(group, lambda e: loops.get(e.out)):
             name = title if where is None else f"{title}, {loop_heading(where)}"
             shown.append(f"% {name}\n{aligned([parts.notation.latex(e) for e in equations])}")
+    if said := in_indices(parts.notation, parts.forward, parts.backward):
+        shown.append(f"% {said}")
     return "\n\n".join([heading(parts.notation.program).replace("#", "%", 1), *shown])
 
 
@@ -122,6 +131,8 @@ def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) 
         lines += [f"    with {d}" for d in dict.fromkeys(d for f in gradient.formulas for d in f.definitions)]
     for title, group in besides:  # the other form is a comment: it is no part of this computation
         lines += ["", f"# {title}", *listed(group, "# " if title == _USED else "")]
+    if form != "index" and (said := in_indices(notation, forward, backward)):
+        lines += ["", f"# {said}"]
     return "\n".join(lines)
 
 
@@ -136,6 +147,8 @@ def shapes_of(gradient: Gradient, deltas: bool = False) -> str:
     for title, equations in (("forward", _forward(gradient)), ("backward", backward), *further(gradient)):
         shown = grouped([(e, notation.formula(e)) for e in equations], gradient.loops)
         lines += ["", title, *(f"  {line}" for line in shown)]
+    if said := in_indices(notation, _forward(gradient), backward):
+        lines += ["", f"# {said}"]
     return "\n".join(lines)
 
 

@@ -22,7 +22,7 @@ The model:
 
 What is computed:
 
-    C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r, X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]
+    C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4 g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]
     C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])
     P1[n,f1,i,j] = max_{p<2,q<2} C1[n,f1,2 i + p,2 j + q]
     C2_Z[n,f2,i,j] = Σ_{f1,p,q} P1[n,f1,i + p,j + q] C2_W[f2,f1,p,q] + C2_b[f2]
@@ -173,7 +173,7 @@ def loss_and_grad(params, /, **inputs):
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 1916200 + 17162 * n), _workspace(np.int64, 1576 * n), *arrays
+        n, theta, grad, _workspace(DTYPE, 34600 + 17162 * n), _workspace(np.int64, 1576 * n), *arrays
     )
     return float(value), {**_views(grad)}
 
@@ -184,7 +184,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 1916200 + 17162 * n), _workspace(np.int64, 1576 * n), *arrays
+        n, theta, grad, _workspace(DTYPE, 34600 + 17162 * n), _workspace(np.int64, 1576 * n), *arrays
     )
     return float(value), grad
 
@@ -223,9 +223,9 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 1916200 + 17162 * size), _workspace(np.int64, 1576 * size),
-            order, random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2),
-            DTYPE.type(eps), DTYPE.type(weight_decay), int(epochs) * -(-count // size)))
+            float(_epoch(theta, grad, _workspace(DTYPE, 34600 + 17162 * size), _workspace(np.int64, 1576 * size), order,
+            random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
+            DTYPE.type(weight_decay), int(epochs) * -(-count // size)))
         )
         _copy_back(theta, params)
         history.append({"epoch": epoch, "loss": value})
@@ -390,10 +390,10 @@ def _forward(n, theta, work, X, P):
         X_n = X[i]
         C1_Z_sum_n = C1_Z_sum[i]
 
-        # C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r,
-        #   X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o,
-        #   i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1, j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q]
-        #   X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e, p, q])
+        # C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4
+        #   g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
+        #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o,
+        #   e, p, q])
         for p in range(1 + 2 * r):
             for j in range(4 * g + 4 * r):
                 for q in range(1 + 2 * r):
@@ -546,10 +546,10 @@ def _loss(n, theta, work, X, Y):
         X_n = X[i]
         C1_Z_sum_n = C1_Z_sum[i]
 
-        # C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r,
-        #   X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o,
-        #   i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1, j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q]
-        #   X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e, p, q])
+        # C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4
+        #   g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
+        #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o,
+        #   e, p, q])
         for p in range(1 + 2 * r):
             for j in range(4 * g + 4 * r):
                 for q in range(1 + 2 * r):
@@ -725,23 +725,21 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     first_2 = int_work[400 * n : 1576 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
     dC2_W_rounds_n_right = work[19600 + 10584 * n : 34600 + 10584 * n].reshape((2 * g, 2 * g, f1, 1 + 2 * r, 1 + 2 * r))
     dC2_W_rounds = work[34600 + 14612 * n : 34600 + 17012 * n].reshape((n, f2, f1, 1 + 2 * r, 1 + 2 * r))
-    dP1_right = (
-        work[34600 + 17012 * n : 1916200 + 17012 * n].reshape((f2, 2 * g, 2 * g, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    )
+    dP1_n_terms = work[19600 + 10584 * n : 34600 + 10584 * n].reshape((f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
     dP1 = work[19600 + 9408 * n : 19600 + 10584 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
     dC1 = work[19600 + 4704 * n : 19600 + 9408 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     dC1_Z = C1_Z  # written over it
     dC1_W_rounds_n_right = work[0:19600].reshape((4 * g + 4 * r, 4 * g + 4 * r, 1, 1 + 2 * r, 1 + 2 * r))
-    dC1_W_rounds = work[1916200 + 17012 * n : 1916200 + 17162 * n].reshape((n, f1, 1, 1 + 2 * r, 1 + 2 * r))
+    dC1_W_rounds = work[34600 + 17012 * n : 34600 + 17162 * n].reshape((n, f1, 1, 1 + 2 * r, 1 + 2 * r))
 
     for i in range(n):
         X_n = X[i]
         C1_Z_sum_n = C1_Z_sum[i]
 
-        # C1_Z[n,f1,i,j] = Σ_{p,q} where(r ≤ i + p, where(i + p < 4 g + 5 r, where(r ≤ j + q, where(j + q < 4 g + 5 r,
-        #   X[n,0,i + p − r,j + q − r], 0), 0), 0), 0) C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o,
-        #   i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1, j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q]
-        #   X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e, p, q])
+        # C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4
+        #   g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
+        #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o,
+        #   e, p, q])
         for p in range(1 + 2 * r):
             for j in range(4 * g + 4 * r):
                 for q in range(1 + 2 * r):
@@ -968,8 +966,6 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
         )
 
     # dC2_b[f2] = Σ_{n,j,i} dC2_Z[n,f2,i,j]
-    # dP1[n,f1,k′,k″] = Σ_{f2,j,i} dC2_Z[n,f2,i,j] C2_W[f2,f1,k′ − i,k″ − j] 1[i ≤ k′] 1[k′ ≤ i + 2 r] 1[j ≤ k″] 1[k″ ≤
-    #   j + 2 r]
     for o in range(f2):
         for e in range(f1):
             for p in range(1 + 2 * r):
@@ -984,21 +980,29 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                 for l in range(2 * g):
                     dC2_b_2 += dC2_Z[i, o, j, l]
         dC2_b[o] = dC2_b_2
-        for i in range(2 * g):
-            for j in range(2 * g):
-                for e in range(f1):
-                    for l in range(2 * g + 2 * r):
-                        for p in range(2 * g + 2 * r):
-                            dP1_right[o, i, j, e, l, p] = (
-                                (((C2_W[o, e, l - i, p - j] if i <= l else 0.0) if j <= p else 0.0) if p <= j + 2 * r
-                                else 0.0) if l <= i + 2 * r else 0.0
-                            )
 
-    # dP1, from the parts above
-    np.dot(
-        dC2_Z.reshape((n, 4 * f2 * g ** 2)), dP1_right.reshape((4 * f2 * g ** 2, f1 * (2 * g + 2 * r) ** 2)),
-        dP1.reshape((n, f1 * (2 * g + 2 * r) ** 2))
-    )
+    for i in range(n):
+        dC2_Z_n_2 = dC2_Z[i]
+        dP1_n = dP1[i]
+
+        # dP1[n,f1,k′,k″] = Σ_{f2,j,i} dC2_Z[n,f2,i,j] C2_W[f2,f1,k′ − i,k″ − j] 1[i ≤ k′] 1[k′ ≤ i + 2 r] 1[j ≤ k″]
+        #   1[k″ ≤ j + 2 r]
+        np.dot(
+            C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)).T, dC2_Z_n_2.reshape((f2, 4 * g ** 2)),
+            dP1_n_terms.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2))
+        )
+
+        # dP1, from the parts above
+        for e in range(f1):
+            for j in range(2 * g + 2 * r):
+                for l in range(2 * g + 2 * r):
+                    dP1_n[e, j, l] = 0.0
+        for e in range(f1):
+            for j in range(2 * g):
+                for p in range(1 + 2 * r):
+                    for l in range(1 + 2 * r):
+                        for q in range(2 * g):
+                            dP1_n[e, j + p, q + l] += dP1_n_terms[e, p, l, j, q]
 
     # dC1[n,f1,k′,k″] = Σ_{q<2,p<2,j,i} dP1[n,f1,i,j] 1[first_2[n,f1,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
     # dC1_Z[n,f1,g,k] = dC1[n,f1,g,k] 1[C1_Z[n,f1,g,k] > 0]

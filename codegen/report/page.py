@@ -16,7 +16,7 @@ from markupsafe import Markup
 from codegen.report.curve import curve_svg
 from codegen.report.drawing import Drawings
 from codegen.report.graph import graph_svg
-from codegen.sheets import heading, parts_of, shape_of, sources_of
+from codegen.sheets import heading, in_indices, parts_of, shape_of, sources_of
 from codegen.train import Epoch
 from codegen.verify import CheckResult
 from derive.cost import Cost
@@ -104,6 +104,7 @@ def report(
         "backward": page.backward(),
         "untold": page.untold,
         "further": page.further(),
+        "indexed": page.indexed(),
         "names": page.names(),
         "savings": page.savings(),
         "kept": page.gradient.report.kept,
@@ -211,6 +212,11 @@ class _Page:
             text = f"= {step.text[1]}" if follows else str(step)
             yield StepLine(step.rule, self.drawings.formula(tex, text), step.note)
             last = step
+
+    def indexed(self) -> str:
+        """Which formulas have no matrix form."""
+        said = in_indices(self.parts.notation, self.parts.forward, self.parts.backward)
+        return said[:1].upper() + said[1:]
 
     def names(self) -> list[Markup]:
         """What the names that gradc gave stand for, each once."""

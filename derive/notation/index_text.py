@@ -85,6 +85,11 @@ class IndexPrinter:
                 return style.total([self.signed(t) for t in self.ordered_terms(e)])
             case Compare() | Not():
                 return Piece(style.brackets(self.condition(e)))
+            case Select(chosen=Select(other=Num(value=0)), other=Num(value=0)):  # all of the conditions are to hold
+                masks = []
+                while isinstance(e, Select) and e.other == ZERO:
+                    masks, e = [*masks, e.mask], e.chosen
+                return self.chain([e, *masks])
             case Select():
                 return style.cases(self.condition(e.mask), self.piece(e.chosen).text, self.piece(e.other).text)
             case Reduce():

@@ -194,7 +194,9 @@ class Story:
             if whole := self.written_out(equation):
                 say("matrix form", t, whole, letters, span=span)
                 return
-            say("result", t, (out.at(letters), final), letters, reason=self.teller.definitions(equation), span=span)
+            defined = self.teller.definitions(equation)
+            alone = ("in indices, as there is no matrix form", "; " if defined else "") if out.rank else ()
+            say("result", t, (out.at(letters), final), letters, reason=(*alone, *defined), span=span)
             return
         form = self.oriented(form, letters)
         if isinstance(form, forms.Product) and form.row and form.col and len(form.parts) == 2 and form.parts[0].col:

@@ -233,6 +233,13 @@ def _is_one(extent: Any) -> bool:
     return getattr(extent, "value", None) == 1
 
 
+def lies_in_a_square(form: Form) -> bool:
+    """Whether a vector is repeated along one of two axes of equal extent: which of them has to be said."""
+    part = form.parts[0]
+    square = form.row is not None and form.col is not None and form.row.extent == form.col.extent
+    return square and (part.row is None) != (part.col is None)
+
+
 def ones(letter: Letter) -> Ones:
     """The column of ones along a letter."""
     return Ones(letter, None)

@@ -274,7 +274,7 @@ def _places(letters: tuple[Letter, ...], right: Value) -> tuple[Expr, ...] | Non
     last = letters[len(letters) - right.rank :]
     if right.rank > len(letters) or any(have not in (a.extent, ONE) for have, a in zip(right.axes, last, strict=True)):
         return None
-    if any(have != ONE and axes.count(have) > 1 for have in right.axes):
+    if right.rank < len(letters) and any(have != ONE and axes.count(have) > 1 for have in right.axes):
         return None  # along which of the two?
     return tuple(ZERO if have == ONE else a for have, a in zip(right.axes, last, strict=True))
 

@@ -65,7 +65,7 @@ class MatrixPrinter:
     def broadcast(self, form: forms.Form) -> Piece:
         part = form.parts[0]
         along = part.row is not None and form.col is not None
-        silent = not self.exact and not (along and not _is_column(part))
+        silent = not self.exact and not (along and not _is_column(part)) and not forms.lies_in_a_square(form)
         if silent or form.is_scalar:
             turned = part.col is not None and not any(isinstance(f, forms.Product) for f in forms.walk(part))
             return self.piece(forms.transpose(part) if turned and not self.exact else part)

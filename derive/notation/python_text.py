@@ -80,6 +80,8 @@ class PythonPrinter:
         piece = self.piece(part)
         if part.row is not None and form.col is not None:
             piece = Piece(wrap(piece, ATOM) + "[:, None]")
+        elif forms.lies_in_a_square(form):
+            piece = Piece(wrap(piece, ATOM) + "[None, :]")
         if not filled:
             return piece
         shape = ", ".join(self.size(a) for a in (form.row, form.col) if a is not None)

@@ -49,6 +49,31 @@ def test_every_step_of_every_model_holds(path):
     assert gradient.symbolic is not None or {s.target.name for s in steps} >= {
         f.equation.out.primal.name for f in gradient.formulas if f.equation.out.kind == "cotangent"
     }
+    are_latex_throughout(steps)
+    have_one_name_for_each_letter(steps)
+
+
+def are_latex_throughout(steps: Steps) -> None:
+    tex = steps.latex()
+    assert tex.isascii()
+    assert tex.count("{") == tex.count("}")
+    assert all(d["latex_note"] is None or d["latex_note"].isascii() for d in steps.as_json())
+    assert all(d["latex_note"] is None or d["latex_note"].count("$") % 2 == 0 for d in steps.as_json())
+
+
+def have_one_name_for_each_letter(steps: Steps) -> None:
+    """What is on the left of a total derivative is called so in each later step of that tensor."""
+    rules = ("total derivative", "derivative of terms", "local derivative", "chain rule")
+    for name in dict.fromkeys(s.target.name for s in steps):
+        own = [s for s in steps if s.target.name == name]
+        root = next(s.text[0] for s in own if s.rule in rules)
+        again = [s.text[0] for s in own if s.text[0].startswith(root.partition("[")[0] + "[")]
+        assert set(again) <= {root}, name
+
+
+@pytest.mark.parametrize("name", ["rows", "rnn"])
+def test_a_story_is_told_the_same_way_twice(name):
+    gradient, steps = told(name)
     assert str(gradient.steps()) == str(steps)
 
 
@@ -283,25 +308,3 @@ def test_steps_print_as_text_latex_and_data():
     known = next(d for d in data if d["rule"] == "known sums")
     assert known["latex_note"] == r"because $\sum_{c'} Y_{n,c'} = 1$ ($Y$ is one\_hot)"
     assert (known["line"], known["source"]) == (12, "P = softmax(Z2,axis=1)")
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_latex_and_notes_are_latex_throughout(path):
-    steps = derive.load(path).gradient().steps()
-    tex = steps.latex()
-    assert tex.isascii()
-    assert tex.count("{") == tex.count("}")
-    assert all(d["latex_note"] is None or d["latex_note"].isascii() for d in steps.as_json())
-    assert all(d["latex_note"] is None or d["latex_note"].count("$") % 2 == 0 for d in steps.as_json())
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_a_letter_has_one_name_throughout_a_story(path):
-    """What is on the left of a total derivative is called so in each later step of that tensor."""
-    rules = ("total derivative", "derivative of terms", "local derivative", "chain rule")
-    steps = derive.load(path).gradient().steps()
-    for name in dict.fromkeys(s.target.name for s in steps):
-        own = [s for s in steps if s.target.name == name]
-        root = next(s.text[0] for s in own if s.rule in rules)
-        again = [s.text[0] for s in own if s.text[0].startswith(root.partition("[")[0] + "[")]
-        assert set(again) <= {root}, name

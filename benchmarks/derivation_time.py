@@ -77,7 +77,11 @@ def measured(text: str) -> tuple[float, float, int, int]:
     deriving, found = seconds(derived)
     assert isinstance(found, tuple)
     net, gradient = found
-    emitting, source = seconds(lambda: build(net.program, derivation=gradient.derivation))
+    stack = None if net.repeated is None else net.repeated.stacked
+    if stack is not None:  # as a build has it: layers that are alike are one loop, and derived as one
+        emitting, source = seconds(lambda: build(stack))
+    else:
+        emitting, source = seconds(lambda: build(net.program, derivation=gradient.derivation))
     return deriving, emitting, len(gradient.derivation.formulas.equations), str(source).count("\n")
 
 

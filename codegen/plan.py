@@ -6,6 +6,7 @@ and a place in one workspace for every tensor that needs memory, reused as soon 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -56,9 +57,11 @@ def plan(parts: Iterable[Part | RoundParts], results: Iterable[Tensor], sizes: M
 def _localized(steps: Sequence[Step], kept: frozenset[Tensor]) -> list[Step]:
     """The steps with what one nest alone needs in local variables; so in every round of a loop."""
     done: list[Step] = []
-    for k, step in enumerate(steps):
+    touched = [{*reads_of(s), *written_by(s)} for s in steps]
+    users = Counter(t for tensors in touched for t in tensors)
+    for step, own in zip(steps, touched, strict=True):
         if isinstance(step, Nest):
-            done.append(localized(step, k, steps, kept))
+            done.append(localized(step, frozenset(t for t in own if users[t] > 1 or t in kept)))
         elif isinstance(step, Rounds):
             inner = [s for block in step.blocks for s in block.items]
             found = iter(_localized(inner, kept | set(step.sources)))
@@ -128,9 +131,11 @@ def _as_steps(loop: RoundParts) -> Rounds:
     return Rounds(**{f.name: getattr(loop, f.name) for f in fields(loop)})
 
 
-def localized(nest: Nest, position: int, steps: Sequence[Step], kept: frozenset[Tensor]) -> Nest:
-    """The nest with every tensor that it alone needs, one element at a time, in a local variable."""
-    elsewhere = {t for k, s in enumerate(steps) if k != position for t in (*reads_of(s), *written_by(s))}
+def localized(nest: Nest, shared: frozenset[Tensor]) -> Nest:
+    """The nest with every tensor that it alone needs, one element at a time, in a local variable.
+
+    ``shared`` are the tensors that others need, too.
+    """
     scalars = set()
     by_tensor: dict[Tensor, list[Touch]] = {}
     for touch in touches(nest.body):
@@ -138,7 +143,7 @@ def localized(nest: Nest, position: int, steps: Sequence[Step], kept: frozenset[
     for tensor, found in by_tensor.items():
         if not any(t.writes for t in found):
             continue
-        if tensor.rank == 0 or (tensor not in elsewhere | kept and _one_element(found)):
+        if tensor.rank == 0 or (tensor not in shared and _one_element(found)):
             scalars.add(tensor)
     body = _accumulators(nest.body, scalars)
     return Nest(body, frozenset(scalars))

@@ -7,10 +7,12 @@ and `fans`, which reads off a program how many terms a parameter is summed over 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from derive.expr import ONE, ZERO, Access, Add, Compare, Expr, Letter, Mul, Num, Pow, Reduce, as_expr, mul
 from derive.functions import Parameter
 from derive.language.initializers import catalogue
-from derive.program import Initializer, Program, Tensor
+from derive.program import Equation, Initializer, Program, Tensor, reads
 from derive.rewrite import substitute, walk
 
 NORMAL, UNIFORM = Parameter("z"), Parameter("u")
@@ -66,13 +68,23 @@ def fans(program: Program, tensor: Tensor) -> tuple[Expr, Expr]:
     over in part falls back to its first and last axis. The axis along which layers are stacked counts for neither.
     """
     axes = range(0 if tensor.layers is None else 1, tensor.rank)
-    for equation in program.equations:
+    for equation in _readers(program).get(tensor, ()):
         summed = _summed_axes(equation.body, tensor, ())
         if summed is not None and (len(summed) < len(axes) or len(axes) == 1):
             inside = [tensor.axes[k] for k in axes if k in summed]
             outside = [tensor.axes[k] for k in axes if k not in summed]
             return mul(*inside), mul(*outside)
     return (tensor.axes[axes[0]], tensor.axes[-1]) if axes else (ONE, ONE)
+
+
+@lru_cache(maxsize=8)
+def _readers(program: Program) -> dict[Tensor, list[Equation]]:
+    """The equations that read each tensor, in order."""
+    found: dict[Tensor, list[Equation]] = {}
+    for e in program.equations:
+        for t in reads(e.body):
+            found.setdefault(t, []).append(e)
+    return found
 
 
 def _summed_axes(e: Expr, tensor: Tensor, around: tuple[tuple[Letter, ...], ...]) -> set[int] | None:

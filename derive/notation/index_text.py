@@ -86,7 +86,7 @@ class IndexPrinter:
             case Compare() | Not():
                 return Piece(style.brackets(self.condition(e)))
             case Select(chosen=Select(other=Num(value=0)), other=Num(value=0)):  # all of the conditions are to hold
-                masks = []
+                masks: list[Expr] = []
                 while isinstance(e, Select) and e.other == ZERO:
                     masks, e = [*masks, e.mask], e.chosen
                 return self.chain([e, *masks])

@@ -36,7 +36,7 @@ def script(name: str) -> Any:
     return module
 
 
-@pytest.mark.parametrize("name", ["factorization", "char_gru"])
+@pytest.mark.parametrize("name", SMALL)
 def test_every_gradient_is_right_by_every_method(name):
     result = verify.check(derive.load(EXAMPLES / f"{name}.gc"), SMALL[name], target="numpy")
     assert result.ok, str(result)

@@ -22,8 +22,8 @@ from derive.forms import Form, Prime, walk
 from derive.pipeline import Derivation
 from derive.points import Point, points, small_sizes
 from derive.program import Equation, Tensor
+from derive.slopes import TINY, slope
 from derive.steps.edges import Edge
-from derive.steps.slopes import TINY, slope
 from derive.steps.step import RowColumn, Side, Slice, Step, StepError, Written
 
 Array = NDArray[np.float64]

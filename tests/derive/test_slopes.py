@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from derive import slopes
 from derive.evaluate import evaluate, find_sizes
-from derive.steps import slopes
 
 BY_DECLARED = [("rnn", "P", "U"), ("filter", "loss", "a"), ("conv_strided", "loss", "w")]
 
@@ -31,6 +31,9 @@ def test_slopes_are_those_of_differences(model, out, wrt, largest, numeric, monk
     assert slope.shape == arrays[u].shape + arrays[x].shape
     want = numeric.central(program, values, wrt, out)
     np.testing.assert_allclose(slope.reshape(-1, *arrays[x].shape).sum(axis=0), want, rtol=1e-6, atol=1e-8)
+    some = list(range(0, arrays[x].size, 2))
+    few = slopes.slope(program.equations, u, x, arrays, sizes, some)
+    np.testing.assert_array_equal(few, slope.reshape(*arrays[u].shape, -1)[..., some])
 
 
 def test_a_tensor_on_the_way_may_be_moved_and_what_does_not_depend_stays(numeric):

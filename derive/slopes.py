@@ -28,10 +28,12 @@ def slope(
     wrt: Tensor,
     arrays: Mapping[Tensor, NDArray[np.float64]],
     sizes: Mapping[str, int],
+    entries: Sequence[int] | None = None,
 ) -> NDArray[np.float64]:
     """∂out/∂wrt along the given equations, everything else held fixed: the axes of ``out``, then those of ``wrt``.
 
-    A complex step is exact to rounding, as nothing is subtracted.
+    Of some ``entries`` of ``wrt`` alone, numbered row by row, they are the last axis. A complex step is exact to
+    rounding, as nothing is subtracted.
 
     >>> from derive.expr import power
     >>> i = fresh(Dim("n"))
@@ -49,18 +51,20 @@ def slope(
     moved = _reached(given, source)
     acting = [e for e in given if e.out in moved and e.out is not source]
     x = known[source]
-    found = np.zeros((*(extent(a, sizes) for a in out.axes), x.size))
+    chosen = np.arange(x.size) if entries is None else np.asarray(entries)
+    found = np.zeros((*(extent(a, sizes) for a in out.axes), len(chosen)))
     if out in moved:
         table = {t: Tensor(t.name, (_COUNT, *t.axes), t.kind, dtype=t.dtype) for t in moved}
         lifted = [_lifted(e, table) for e in acting]
         many = max(1, _LARGEST // max((_grid(e, sizes) for e in acting), default=1))
-        for places in (np.arange(start, min(start + many, x.size)) for start in range(0, x.size, many)):
+        for start in range(0, len(chosen), many):
+            places = chosen[start : start + many]
             steps = np.repeat(x[None].astype(complex), len(places), axis=0)
             steps.reshape(len(places), -1)[np.arange(len(places)), places] += 1j * TINY
             values = {**known, table[source]: steps}
             run(lifted, values, {**sizes, _COUNT.name: len(places)})
-            found[..., places] = np.moveaxis(np.imag(values[table[out]]), 0, -1) / TINY
-    return found.reshape(found.shape[:-1] + x.shape)
+            found[..., start : start + many] = np.moveaxis(np.imag(values[table[out]]), 0, -1) / TINY
+    return found if entries is not None else found.reshape(found.shape[:-1] + x.shape)
 
 
 def _reached(equations: Sequence[Equation], source: Tensor) -> set[Tensor]:

@@ -10,9 +10,14 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import derive
 from codegen.compiler import build
+from derive.pipeline import Derivation
+from derive.program import Program
+
+T = TypeVar("T")
 
 DENSE = """  param W{l} : [h, h] ~ he_normal()
   param b{l} : [h]
@@ -58,7 +63,7 @@ def text_of(kind: str, depth: int, repeated: bool) -> str:
     return head.format(L="").replace("A{0}", "A_0") + layers.replace("  ", "") + f"minimize mse(T, A_{depth})\n"
 
 
-def seconds(work: Callable[[], object]) -> tuple[float, object]:
+def seconds(work: Callable[[], T]) -> tuple[float, T]:
     """The processor time of a piece of work, and what it gave."""
     start = time.process_time()
     found = work()
@@ -66,23 +71,20 @@ def seconds(work: Callable[[], object]) -> tuple[float, object]:
 
 
 def measured(text: str) -> tuple[float, float, int, int]:
-    """Seconds of deriving and of emitting, the number of derived equations, and of emitted lines."""
+    """Seconds of deriving and of emitting, the number of derived equations, and of emitted lines.
 
-    def derived() -> tuple[derive.Differentiable, derive.Gradient]:
+    As a build has it: layers that are alike are one loop, and derived as one layer.
+    """
+
+    def derived() -> tuple[Program, Derivation | None]:
         net, _ = derive.parse(text, "model").sized({})
-        gradient = net.gradient()
-        _ = gradient.derivation
-        return net, gradient
+        stack = None if net.repeated is None else net.repeated.stacked
+        return (net.program, net.gradient().derivation) if stack is None else (stack, None)
 
-    deriving, found = seconds(derived)
-    assert isinstance(found, tuple)
-    net, gradient = found
-    stack = None if net.repeated is None else net.repeated.stacked
-    if stack is not None:  # as a build has it: layers that are alike are one loop, and derived as one
-        emitting, source = seconds(lambda: build(stack))
-    else:
-        emitting, source = seconds(lambda: build(net.program, derivation=gradient.derivation))
-    return deriving, emitting, len(gradient.derivation.formulas.equations), str(source).count("\n")
+    deriving, (program, derivation) = seconds(derived)
+    emitting, source = seconds(lambda: build(program, derivation=derivation))
+    equations = program.equations if derivation is None else derivation.formulas.equations
+    return deriving, emitting, len(equations), source.count("\n")
 
 
 def main() -> None:

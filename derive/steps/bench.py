@@ -21,7 +21,7 @@ from derive.form_values import evaluate_form
 from derive.forms import Form, Prime, walk
 from derive.pipeline import Derivation
 from derive.points import Point, points, small_sizes
-from derive.program import Equation, Tensor
+from derive.program import Equation, Tensor, reads
 from derive.slopes import TINY, slope
 from derive.steps.edges import Edge
 from derive.steps.step import RowColumn, Side, Slice, Step, StepError, Written
@@ -65,8 +65,6 @@ class Bench:
             if found is None:
                 raise StepError(f"{step.rule} of {step.target}: a tensor of {side} has no value")
             return found
-        if isinstance(side, Written):
-            return self._written(side, step)
         form = side.product if isinstance(side, RowColumn) else side
         own = tuple(a for a in step.letters if a not in step.fixed)
         ranges = [extent(a.extent, self.sizes) for a in step.fixed]
@@ -75,6 +73,9 @@ class Bench:
             table = dict(zip(step.fixed, chosen, strict=True))
             place = tuple(table.get(a, slice(None)) for a in step.letters)
             arrays = self._with_slices(form, table)
+            if isinstance(form, Written):
+                found[place] = self._written(form, arrays).reshape(found[place].shape)
+                continue
             found[place] = evaluate_form(form, own, arrays, self.sizes)
             self._require_names(form, arrays, step)
         return found
@@ -91,24 +92,27 @@ class Bench:
                 if found is None or not np.allclose(np.imag(found) / TINY, value, rtol=_TOLERANCE, atol=1e-11):
                     raise StepError(f"{step.rule} of {step.target} does not hold: {node.function.name}′ is another")
 
-    def _written(self, side: Written, step: Step) -> Array:
-        """The product of matrices that are written out, over the letters of a step."""
-        grids = [[[float(self._number(e)) for e in row] for row in m] for m in side.matrices]
+    def _written(self, side: Written, arrays: dict[Tensor, Array]) -> Array:
+        """The product of matrices that are written out."""
+        grids = [[[float(self._number(e, arrays)) for e in row] for row in m] for m in side.matrices]
         found: Array = np.eye(len(grids[0]))
         for grid in grids:
             found = found @ np.array(grid)
-        return found.reshape(tuple(extent(a.extent, self.sizes) for a in step.letters))
+        return found
 
-    def _number(self, e: Expr) -> Any:
-        found = evaluate_expr(e, (), self.arrays, self.sizes)
+    def _number(self, e: Expr, arrays: dict[Tensor, Array]) -> Any:
+        found = evaluate_expr(e, (), arrays, self.sizes)
         if found is None:
             raise StepError(f"a tensor of {e} has no value")
         return found
 
-    def _with_slices(self, form: Form, table: dict[Letter, int]) -> dict[Tensor, Array]:
+    def _with_slices(self, side: Form | Written, table: dict[Letter, int]) -> dict[Tensor, Array]:
         arrays = dict(self.arrays)
-        for node in walk(form):
-            t = getattr(node, "tensor", None)
+        if isinstance(side, Written):
+            tensors = [t for m in side.matrices for row in m for e in row for t in reads(e)]
+        else:
+            tensors = [node.tensor for node in walk(side) if hasattr(node, "tensor")]
+        for t in tensors:
             if isinstance(t, Slice) and t.of is not None:
                 arrays[t] = self.arrays[t.of][tuple(slice(None) if f is None else table[f] for f in t.fixed)]
         return arrays

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layer_models import layer_models
 
 import derive
 from derive import forms
@@ -17,6 +18,7 @@ from derive.steps.bench import Bench
 ROOT = Path(__file__).parents[3]
 MODELS, EXAMPLES = ROOT / "tests" / "models", ROOT / "examples"
 FILES = [*sorted(MODELS.glob("*.gc")), *sorted(EXAMPLES.glob("*.gc"))]
+EVERY = {path.stem: path.read_text(encoding="utf-8") for path in FILES} | layer_models()
 
 
 def told(name: str) -> tuple[derive.Gradient, Steps]:
@@ -38,9 +40,9 @@ def on_the_bench(gradient: derive.Gradient, step: Step) -> tuple[np.ndarray, dic
     return bench.value(step.after, step), {t.name: a for t, a in bench.arrays.items()}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_every_step_of_every_model_holds(path):
-    gradient = derive.load(path).gradient()
+@pytest.mark.parametrize("text", EVERY.values(), ids=EVERY)
+def test_every_step_of_every_model_holds(text):
+    gradient = derive.parse(text).gradient()
     steps = gradient.steps()  # a step that does not hold would raise
     for name in gradient:
         assert any(s.target.name == name for s in steps), name

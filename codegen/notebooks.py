@@ -2,8 +2,8 @@
 
 In: the text of a notebook. Out: the same notebook with its cells run in order. It holds no times and no paths. Rounding
 errors, which gradient checks show, differ between machines: outputs that differ from the stored ones in nothing else
-are left as they are. Cells are programs and are run as such: this is for the project's own examples, and no model text
-comes here.
+are left as they are. Cells are programs and are run as such: this is for the project's own examples, which
+`python -m codegen.regenerate` rebuilds; no command of gradc calls it, and no model text comes here.
 """
 
 from __future__ import annotations

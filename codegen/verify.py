@@ -129,7 +129,8 @@ def check(
 ) -> CheckResult:
     """Emit ``model`` in both precisions and check every gradient; ``wrt`` names the variables (all parameters).
 
-    Dims without a given size get small distinct primes, so that no transposition hides behind a square.
+    Dims without a given size get small distinct primes, so that no transposition hides behind a square; where there
+    are many of them, small distinct numbers, and the batch is 3 (see `derive.points.small_sizes`).
     """
     model, left = model.sized(sizes or {})
     program = model.program

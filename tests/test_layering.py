@@ -91,3 +91,16 @@ def test_help_answers_in_half_a_second():
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 0.5
+
+
+def test_programs_of_others_are_run_by_the_rebuilding_of_examples_alone():
+    """Cells of notebooks are executed; no command and no function of the interface may come near that."""
+    every = modules("derive") | modules("codegen")
+    calls: dict[str, set[str]] = {}
+    for name, path in every.items():
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        calls[name] = {n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    assert [name for name, found in calls.items() if found & {"exec", "eval"}] == ["codegen.notebooks"]
+    users = [name for name, path in every.items() if "codegen.notebooks" in imports(path, everywhere=True)]
+    assert users == ["codegen.regenerate"]
+    assert not [name for name, path in every.items() if "codegen.regenerate" in imports(path, everywhere=True)]

@@ -23,6 +23,7 @@ COMMANDS = {
     "verify-formula": "Prove or refute formulas of your own.",
     "report": "Write a page with the graph, the formulas, their derivation and their check.",
     "train": "Train on data and save the parameters.",
+    "solve": "Minimize over all data by L-BFGS-B or a Newton method.",
 }
 
 

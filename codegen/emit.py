@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from codegen.contract import contraction
@@ -86,6 +87,7 @@ def context(
         ],
         "shapes": [entry(s.tensor, shapes.tuple(single(s.tensor))) for s in slices],
         "offsets": [entry(s.tensor, offset(s.tensor, s.offset, s.size)) for s in slices],
+        "bounds": [entry(s.tensor, _limits(s.tensor.bounds)) for s in slices if s.tensor.bounds],
         "axes": [entry(s.tensor, quoted(shapes.axes(single(s.tensor)))) for s in slices],
         "total": setting.total,
         "inputs": [
@@ -243,6 +245,11 @@ def _trains(program: Program, functions: Mapping[str, Function]) -> bool:
 
 def _dims(e: Expr) -> set[Expr]:
     return {e} if not e.children else set().union(*(_dims(c) for c in e.children))
+
+
+def _limits(bounds: tuple[Fraction | None, Fraction | None]) -> str:
+    low, high = bounds
+    return f"({'-np.inf' if low is None else float(low)}, {'np.inf' if high is None else float(high)})"
 
 
 def _drawn(t: Tensor, program: Program, shapes: Shapes) -> str:

@@ -91,7 +91,7 @@ def train(
     sizes = {name: size for name, size in data.sizes.items() if name in known}
     module = compile(model, dtype=dtype, sizes=sizes)
     kept, held = data.split(holdout, seed)
-    train_arrays, held_arrays = (None if d is None else _cast(d, module.DTYPE) for d in (kept, held))
+    train_arrays, held_arrays = (None if d is None else cast(d, module.DTYPE) for d in (kept, held))
     assert train_arrays is not None
     params = module.init_params(seed)
     done: list[Epoch] = []
@@ -168,5 +168,6 @@ def _classes(program: Program) -> tuple[Tensor, Tensor, int | None] | None:
     return None
 
 
-def _cast(data: Data, dtype: Any) -> dict[str, Array]:
+def cast(data: Data, dtype: Any) -> dict[str, Array]:
+    """The arrays, real ones in the precision of a module."""
     return {k: np.ascontiguousarray(a.astype(dtype) if a.dtype.kind == "f" else a) for k, a in data.arrays.items()}

@@ -206,10 +206,20 @@ def _bounds(elab: Elaborator, node: tree.Declaration) -> tuple[Fraction | None, 
     if node.kind in _DRAWN and node.kind != "param":
         span = node.bounds[0].span or node.span
         raise SourceError(f"bounds are for parameters and data, {node.name.name} is a {node.kind}", span)
-    low, high = (exact(b, elab.names) for b in node.bounds)
-    if low > high:
-        raise SourceError(f"the bounds {low}..{high} hold nothing", node.bounds[0].span or node.span)
+    ends = node.bounds[0], node.bounds[1]
+    signs = [_infinite(end, elab) for end in ends]
+    low, high = (None if sign else exact(end, elab.names) for end, sign in zip(ends, signs, strict=True))
+    if signs[0] > 0 or signs[1] < 0 or (low is not None and high is not None and low > high):
+        left, right = (("", "inf", "-inf")[sign] or str(b) for sign, b in zip(signs, (low, high), strict=True))
+        raise SourceError(f"the bounds {left}..{right} hold nothing", ends[0].span or node.span)
     return low, high
+
+
+def _infinite(end: tree.Expr, elab: Elaborator) -> int:
+    """1 for ``inf``, -1 for ``-inf``, 0 for anything else, such as an ``inf`` of the model's own."""
+    if isinstance(end, tree.Unary) and end.op == "-":
+        return -_infinite(end.operand, elab)
+    return int(isinstance(end, tree.Name) and end.name == "inf" and "inf" not in elab.names.entries)
 
 
 def _initializer(elab: Elaborator, node: tree.Declaration, name: str) -> Initializer | None:

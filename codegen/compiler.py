@@ -27,6 +27,7 @@ from derive.evaluate import extent
 from derive.hoist import hoist
 from derive.notation import formulas
 from derive.pipeline import Derivation
+from derive.products import direction_of, hessian_product
 from derive.program import Program, Tensor
 from derive.repeat.layer_formulas import layer_formulas
 from derive.sizes import check_sizes
@@ -43,6 +44,7 @@ def source(
     target: str = "numba",
     sizes: Mapping[str, int | Sequence[int]] | None = None,
     wrt: Sequence[str] | None = None,
+    products: bool = False,
 ) -> str:
     """The source text of the module of a model; see `build`.
 
@@ -52,11 +54,11 @@ def source(
     net, left = model.sized(sizes or {})
     stack = None if net.repeated is None or wrt else net.repeated.stacked
     if stack is not None:
-        return build(stack, dtype=dtype, target=target, sizes=left)
+        return build(stack, dtype=dtype, target=target, sizes=left, products=products)
     derivation = None
     if net.repeated is not None and net.program.objective is not None and (wrt or net.program.trained):
         derivation = net.gradient(*(wrt or ())).derivation
-    return build(net.program, dtype=dtype, target=target, sizes=left, wrt=wrt, derivation=derivation)
+    return build(net.program, dtype=dtype, target=target, sizes=left, wrt=wrt, derivation=derivation, products=products)
 
 
 def build(
@@ -67,8 +69,11 @@ def build(
     sizes: Mapping[str, int] | None = None,
     wrt: Sequence[str] | None = None,
     derivation: Derivation | None = None,
+    products: bool = False,
 ) -> str:
     """The source text of the module that computes a model and its gradient by ``wrt`` (all parameters).
+
+    With ``products`` it also has the Hessian by all these variables times a direction.
 
     ``sizes`` replace defaults of independent dims. A program that is derived already is taken as it is, and so is a
     ``derivation`` where it is given. The dtype is float64 unless the model's ``option dtype`` says otherwise.
@@ -80,6 +85,8 @@ def build(
         shown = _texts(program)
         return render(program, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
     variables = program.trained if wrt is None else tuple(_variable(program, name) for name in wrt)
+    if products and (program.objective is None or set(variables) != set(program.trained) or not variables):
+        raise GradcError(f"Hessian products are of an objective by all parameters, and {program.name} has none")
     if program.objective is None or not variables:
         value = pipeline.forward(program)
         shown = _texts(value)
@@ -89,7 +96,13 @@ def build(
     for t, text in shown.items():  # a stable form that nobody would recognize is shown as what it stands for
         if len(text) > _READABLE and len(exact.get(t, text)) < len(text):
             shown[t] = f"{exact[t]}, in a stable form"
-    return render(derivation.stable, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
+    product = None
+    if products:
+        second = hessian_product(derivation, direction_of(derivation.formulas, variables))
+        product = hoist(second.stable), _texts(second.formulas)
+    return render(
+        derivation.stable, shown, dtype=dtype, target=target, sizes=sizes, inference=inference, product=product
+    )
 
 
 def _texts(program: Program) -> dict[Tensor, str]:
@@ -113,10 +126,12 @@ def render(
     target: str = "numba",
     sizes: Mapping[str, int] | None = None,
     inference: tuple[Program, Mapping[Tensor, str]] | None = None,
+    product: tuple[Program, Mapping[Tensor, str]] | None = None,
 ) -> str:
     """The source text for a derived, stable program; ``shown`` is the formula above each tensor's statements.
 
-    ``inference`` is the stable program of the other form of the model, with its formulas, where there is one.
+    ``inference`` is the stable program of the other form of the model, with its formulas, where there is one, and
+    ``product`` that of Hessian products, where they are wanted.
     """
     kind = dtype or dict(program.options).get("dtype", "float64")
     if kind not in _DTYPES:
@@ -134,8 +149,8 @@ def render(
     )
     environment.filters["repr"] = quoted
     template = environment.get_template(chosen.template)
-    text = template.render(context(hoist(program), chosen, kind, known_sizes(program, sizes or {}), shown, inference))
-    return tidy(text)
+    known = known_sizes(program, sizes or {})
+    return tidy(template.render(context(hoist(program), chosen, kind, known, shown, inference, product)))
 
 
 def known_sizes(program: Program, given: Mapping[str, int]) -> dict[str, int]:

@@ -43,10 +43,12 @@ def context(
     sizes: Mapping[str, int],
     formulas: Mapping[Tensor, str],
     inference: tuple[Program, Mapping[Tensor, str]] | None = None,
+    product: tuple[Program, Mapping[Tensor, str]] | None = None,
 ) -> dict[str, Any]:
     """Everything that a module's template prints.
 
-    ``inference`` is the other form of the model with its formulas, where there is one.
+    ``inference`` is the other form of the model with its formulas, where there is one; ``product`` the program of
+    Hessian products.
     """
     names, extents = names_of(program)
     missing = [t for t in program.parameters if any(program.batch in _dims(a) for a in t.axes)]
@@ -61,12 +63,16 @@ def context(
         total += size
     setting = Setting(program, dtype, names, extents, sizes, tuple(slices), _Comments(program, formulas))
     functions = _functions(program, target, sizes, inference[0] if inference else None)
-    other = setting if inference is None else _other(setting, *inference)
+    others = {} if inference is None else dict.fromkeys(_INFERENCE, _other(setting, *inference))
+    if product is not None:
+        own = product[0]
+        functions["product"] = _function("_hvp", own, target, sizes, (), own.gradients, None)
+        others["product"] = _other(setting, *product)
     for role, function in functions.items():
-        (other if role in _INFERENCE else setting).comment.also(function.slices)  # type: ignore[attr-defined]
+        others.get(role, setting).comment.also(function.slices)  # type: ignore[attr-defined]
     kernels = {}
     for role, function in functions.items():
-        its = other if role in _INFERENCE else setting
+        its = others.get(role, setting)
         its.comment.start()  # type: ignore[attr-defined]
         kernels[role] = target.kernel(function, its)
     update = update_of(program, slices, extents) if _trains(program, functions) else None
@@ -157,7 +163,7 @@ def _line(equation: Equation) -> str:
 
 
 def _other(setting: Setting, program: Program, formulas: Mapping[Tensor, str]) -> Setting:
-    """What the functions of the inference form share; extents and constants are called the same in both."""
+    """What the functions of another program over the same tensors share; extents and constants keep their names."""
     names, _ = names_of(program)
     return replace(setting, program=program, names=names, comment=_Comments(program, formulas))
 

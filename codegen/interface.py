@@ -49,6 +49,9 @@ def calls(
     """The public functions around the kernels: what they take, what they say, their lines."""
     out: dict[str, dict[str, Any]] = {}
     for role, f in functions.items():
+        if role == "product":
+            out.update(_product(program, f, kernels[role], setting, shapes))
+            continue
         after = [b for _, b in program.updates if b in f.outputs]
         given = [t.name for t in f.inputs]
         names = [public_name(program, t) for t in f.outputs if t not in after]
@@ -103,6 +106,50 @@ def calls(
                 out["next_state"] = {"takes": takes, "says": says, "lines": [*head, *grad, *results, *tail]}
     _check_words(program, "".join(c["takes"] for c in out.values()))
     return out
+
+
+def _product(
+    program: Program, f: Function, kernel: Kernel, setting: Setting, shapes: Shapes
+) -> dict[str, dict[str, Any]]:
+    """The Hessian times a direction, which comes by names or as one vector and goes to the kernel in pieces."""
+    places = {s.tensor: s for s in setting.slices}
+    along = [places[t.primal] for t in f.inputs if t.primal is not None]
+    given = [t.name for t in f.inputs if t.primal is None]
+    noise = [t.name for t in f.inputs if t.kind == "noise"]
+    arrays = f"_drawn(inputs, {quoted(given)}, seed)" if noise else "inputs"
+    seed = "*, seed=0, " if noise else ""
+    ranges = [f"direction[{s.offset} : {s.offset + s.size}]" for s in along]
+    reshaped = [f".reshape({shapes.tuple(s.tensor)}){'' if s.tensor.rank else '[()]'}" for s in along]
+    pieces = [a + b for a, b in zip(ranges, reshaped, strict=True)]
+    count = setting.batch or "_"
+    read = f"{count}, arrays = _arrays({arrays}, {quoted(given)})"
+    leading = ["product" if word == "grad" else word for word in kernel.leading]
+    call = f"{f.name}({', '.join([*leading, '*arrays', '*directions'])})"
+    lines = [read, "product = np.zeros(_TOTAL, DTYPE)", f"directions = [{', '.join(pieces)}]", call]
+    source = ", ".join(given) or "the parameters"
+    covered = [t for t, _ in f.gradients]
+    some = "" if len(covered) == len(setting.slices) else f", {listed(covered)}"
+    says = f"The Hessian of the objective times a direction, both dicts of arrays like `params`, from {source}."
+    vectors = [f'_array("{name}", {name}, DTYPE, (_TOTAL,))' for name in ("theta", "direction")]
+    flat = "The Hessian of the objective times a vector, both in the order of PARAMS."
+    if len(covered) < len(program.parameters):
+        flat += " What is frozen neither moves nor counts."
+    return {
+        "hvp": {
+            "takes": f"params, direction, /, {seed}**inputs",
+            "says": says,
+            "lines": [
+                "theta, direction = _vector(params), _vector(direction)",
+                *lines,
+                f"return _views(product{some})",
+            ],
+        },
+        "hvp_flat": {
+            "takes": f"theta, direction, /, {seed}**inputs",
+            "says": flat,
+            "lines": [*vectors, *lines, "return product"],
+        },
+    }
 
 
 def _check_words(program: Program, taken: str) -> None:

@@ -16,10 +16,13 @@ from derive.program import Program, Tensor
 
 # What an emitted module means by these words. Its private names begin with an underscore, which no name
 # of a model does.
-MODULE_WORDS = frozenset({"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "STATES", "real", "zip"})
+MODULE_WORDS = frozenset(
+    {"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "STATES", "BOUNDS", "real", "zip"}
+)
 PUBLIC_WORDS = frozenset(
     {"init_params", "forward", "loss", "loss_and_grad", "loss_and_grad_flat", "fit", "save", "load"}
     | {"next_state", "seed", "training", "rng", "params", "inputs", "theta", "grad", "arrays", "results", "value", "a"}
+    | {"hvp", "hvp_flat", "direction", "directions", "product"}
 )
 _LETTERS = "ijklpqrstuv"
 _FORBIDDEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | MODULE_WORDS

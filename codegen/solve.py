@@ -1,7 +1,8 @@
 """Minimization as such: a model and all its data in, the parameters at the minimum and the way there out.
 
-SciPy's methods run on the emitted module: its loss and gradient, for Newton's methods its Hessian product too. When the
-search is done is decided here, the same for every method: no entry of the gradient that may still move is above the tolerance.
+SciPy's methods run on the emitted module: its loss and gradient, for Newton's methods its Hessian product too. When
+the search is done is decided here, the same for all of them: no entry of the gradient that may still move is above the
+tolerance.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from codegen.api import compile
 from codegen.data import Data, names_for
 from codegen.train import Measure, cast, measure
 from derive.errors import GradcError
-from derive.program import Program, Tensor
+from derive.program import Program
 
 Array = NDArray[Any]
 
@@ -39,9 +40,12 @@ class Method:
     tries: bool = False
 
 
+_minimize: Any = minimize  # its types know no methods by name
 _FLOOR = 10 * np.finfo(np.float64).eps
 METHODS = {
-    "lbfgsb": Method("L-BFGS-B", True, False, {"ftol": _FLOOR, "gtol": 0.0, "maxcor": 20, "maxfun": 10**9, "maxls": 40}),
+    "lbfgsb": Method(
+        "L-BFGS-B", True, False, {"ftol": _FLOOR, "gtol": 0.0, "maxcor": 20, "maxfun": 10**9, "maxls": 40}
+    ),
     "newton": Method("Newton-CG", False, True, {"xtol": 0.0}),
     "trust-ncg": Method("trust-ncg", False, True, {"gtol": 0.0}, tries=True),
     "trust-krylov": Method("trust-krylov", False, True, {"gtol": 0.0}, tries=True),
@@ -86,7 +90,7 @@ class Solution:
     held: Measure | None
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """The search cannot go on; the words say why."""
 
 
@@ -99,6 +103,7 @@ def solve(
     max_iterations: int = 1000,
     seed: int = 0,
     holdout: float = 0.0,
+    target: str = "numba",
     on_iterate: Callable[[Iterate], None] | None = None,
 ) -> Solution:
     """Minimize the objective of ``model`` over all ``data`` but what is held out.
@@ -112,7 +117,7 @@ def solve(
     _check(program, method)
     known = {d.name for d in program.dims}
     sizes = {name: size for name, size in data.sizes.items() if name in known}
-    module = compile(model, dtype="float64", sizes=sizes, **({"products": True} if chosen.products else {}))
+    module = compile(model, dtype="float64", sizes=sizes, target=target, products=chosen.products)
     kept, held = data.split(holdout, seed)
     arrays = cast(kept, module.DTYPE)
     assert program.objective is not None
@@ -139,7 +144,9 @@ def _check(program: Program, method: str) -> None:
         raise GradcError(f"{program.name} has nothing to solve: it has {missing}")
     if program.updates:
         name = program.updates[0][0].name
-        raise GradcError(f"the state {name} changes from step to step, and solving takes no such steps: use gradc train")
+        raise GradcError(
+            f"the state {name} changes from step to step, and solving takes no such steps: use gradc train"
+        )
     limited = [t for t in program.trained if t.bounds is not None]
     if limited and not METHODS[method].bounds:
         able = ", ".join(name for name, m in METHODS.items() if m.bounds)
@@ -207,7 +214,7 @@ class _Search:
         finite = math.isfinite(loss) and bool(np.isfinite(slope).all())
         if not finite and not (self.method.tries and self.iterates):
             where = "at the start" if not self.iterates else f"where the search went after iteration {self.last.number}"
-            raise _Stopped(f"the loss or its gradient is no finite number {where}")
+            raise _StoppedError(f"the loss or its gradient is no finite number {where}")
         found = (loss, slope[self.free]) if finite else (math.inf, np.zeros(len(x)))
         self.recent = {**dict(list(self.recent.items())[-2:]), key: found}
         return found
@@ -247,7 +254,7 @@ class _Search:
             if self.arrived(self.theta[self.free].copy()):
                 return met, True, False
             bounded = {"bounds": Bounds(self.low[self.free], self.high[self.free])} if self.limited else {}
-            done = minimize(
+            done = _minimize(
                 self.value,
                 self.theta[self.free].copy(),
                 jac=True,
@@ -259,7 +266,7 @@ class _Search:
             )
         except KeyboardInterrupt:
             return "interrupted", False, True
-        except _Stopped as e:
+        except _StoppedError as e:
             return str(e), False, False
         if self.last.slope <= self.tol:
             return met, True, False

@@ -6,7 +6,6 @@ model: it derives, prints and compiles.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -28,10 +27,12 @@ from derive.notation.expanded import Expanded, expanded
 from derive.notation.notebook import InNotebook, Shown
 from derive.notation.partial import Partial
 from derive.pipeline import Derivation
-from derive.program import Program, Tensor, needed
+from derive.products import as_forward, directed, direction_of, hessian_product
+from derive.program import Program, Tensor
 from derive.repeat.derivation import Repeated, understood
 from derive.repeat.flat import flat_derivation
 from derive.repeat.unroll import remaining
+from derive.results import named_results
 from derive.simplify import closed_form
 from derive.steps import Steps, steps_of
 
@@ -80,16 +81,21 @@ class Differentiable(InNotebook):
             known = ", ".join(t.name for t in self.program.tensors)
             raise GradcError(f"no tensor {name} in the model; it has {known}") from None
 
+    def _variables(self, names: Sequence[str]) -> tuple[Tensor, ...]:
+        """The named variables and members of families, or all parameters."""
+        wanted = tuple(dict.fromkeys(t for n in names for t in self._members(n))) or self.program.trained
+        for t in wanted:
+            if t.dtype == "int" or t.kind == "const":
+                raise GradcError(f"{t.name} is not a real variable: there is no derivative by it")
+        return wanted
+
     def gradient(self, *names: str) -> Gradient:
         """The gradient of the objective by the named variables, or by all parameters.
 
         Raises GradcError where there is no objective, or no such variable.
         """
         program = self.program
-        wrt = tuple(dict.fromkeys(t for n in names for t in self._members(n))) or program.trained
-        for t in wrt:
-            if t.dtype == "int" or t.kind == "const":
-                raise GradcError(f"{t.name} is not a real variable: there is no derivative by it")
+        wrt = self._variables(names)
         if self.repeated is None:
             return Gradient(pipeline.gradient(program, wrt))
         derivation, induction = self.repeated.gradient(wrt)
@@ -107,19 +113,23 @@ class Differentiable(InNotebook):
     def hessian(self, x: str) -> DerivedModel:
         """The second derivatives of the objective by x, of shape x + x."""
         first = pipeline.gradient(self.program, (self.variable(x),))
-        program = _as_forward(first.formulas)
         pair = first.results[0], self.variable(x)
-        return DerivedModel(pipeline.jacobian(program, *pair), f"hessian_{x}", of=pair)
+        return DerivedModel(pipeline.jacobian(as_forward(first.formulas), *pair), f"hessian_{x}", of=pair)
 
-    def hvp(self, x: str) -> DerivedModel:
-        """The Hessian by x times a vector; the vector is an extra input, named in ``direction``."""
-        variable = self.variable(x)
-        first = pipeline.gradient(self.program, (variable,))
-        seed = self._direction(first.formulas, variable)
-        program = _as_forward(first.formulas)
-        program = replace(program, declared=(*program.declared, seed))
-        done = pipeline.vector_jacobian(program, first.results[0], seed, variable)
-        return DerivedModel(done, f"hvp_{x}", direction=seed.name)
+    def hvp(self, *names: str, mode: str | None = None) -> DerivedModel:
+        """The Hessian by the named variables together, or by all parameters, times a direction.
+
+        The direction has a part for each variable, which is an extra input, named in ``directions``; of one variable
+        also in ``direction``, and the output is ``result``. Of several the outputs are ``result_x``, for each x.
+        ``mode`` says how it is derived, ``forward`` over reverse or ``reverse`` over reverse; without, as is cheaper.
+
+        Raises GradcError where there is no objective, or no such variable.
+        """
+        wanted = self._variables(names)
+        first = pipeline.gradient(self.program, wanted)
+        directions = direction_of(first.formulas, wanted)
+        title = "_".join(("hvp", *names))
+        return DerivedModel(hessian_product(first, directions, mode), title, directions=directions)
 
     def tangent(self, x: str, y: str | None = None) -> DerivedModel:
         """The derivative of y (the objective, or the only output) along a direction in x: one forward pass.
@@ -133,15 +143,9 @@ class Differentiable(InNotebook):
         if y is None and len(roots) != 1:
             raise GradcError("say which tensor: tangent(x, y)")
         variable, root = self.variable(x), self.variable(y) if y is not None else roots[0]
-        seed = self._direction(program, variable)
-        extended = replace(program, declared=(*program.declared, seed))
-        return DerivedModel(pipeline.tangent(extended, variable, seed, root), f"tangent_{x}", direction=seed.name)
-
-    @staticmethod
-    def _direction(program: Program, x: Tensor) -> Tensor:
-        taken = {t.name for t in program.tensors}
-        names = itertools.chain((f"{x.name}_dot",), (f"{x.name}_dot_{k}" for k in itertools.count(2)))
-        return Tensor(next(n for n in names if n not in taken), x.axes, "input", primal=x)
+        seeds = direction_of(program, (variable,))
+        done = pipeline.tangent(directed(program, seeds), variable, seeds[variable], root)
+        return DerivedModel(done, f"tangent_{x}", directions=seeds)
 
     def evaluate(self, values: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
         """Every tensor at the given values, by the definition."""
@@ -214,15 +218,29 @@ class ModelAtDepth(Differentiable):
 
 
 class DerivedModel(Differentiable):
-    """A derivative that is again a model, with one output, ``result``."""
+    """A derivative that is again a model, with one output, ``result``; of several variables one for each.
+
+    ``directions`` are the names of extra inputs, by the variable along which each of them points.
+    """
 
     def __init__(
-        self, derivation: Derivation, name: str, direction: str | None = None, of: tuple[Tensor, Tensor] | None = None
+        self,
+        derivation: Derivation,
+        name: str,
+        directions: Mapping[Tensor, Tensor] | None = None,
+        of: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.derivation = derivation
-        self.direction = direction
+        self.directions = {x.name: d.name for x, d in (directions or {}).items()}
         self._of = of
-        self._program, self._result = _named_result(derivation.formulas, derivation.results[0], name)
+        found, one = derivation.formulas.gradients, len(derivation.results) == 1
+        names = {bar: "result" if one else f"result_{x.name}" for x, bar in found}
+        self._program, self.results = named_results(derivation.formulas, names, name)
+
+    @property
+    def direction(self) -> str | None:
+        """The name of the extra input, where there is one."""
+        return next(iter(self.directions.values()), None) if len(self.directions) < 2 else None
 
     @property
     def program(self) -> Program:
@@ -230,11 +248,17 @@ class DerivedModel(Differentiable):
         return self._program
 
     @cached_property
-    def formula(self) -> Formula:
-        """The equation of the result."""
+    def formulas(self) -> tuple[Formula, ...]:
+        """The equations of the results."""
         d = self.derivation
-        closed = closed_form(d.formulas, d.prepared, d.results[0])
-        return Formula(replace(closed, out=self._result), Notation(self._program, diagonals=True))
+        closed = [closed_form(d.formulas, d.prepared, t) for t in d.results]
+        notation = Notation(self._program, diagonals=True)
+        return tuple(Formula(replace(e, out=t), notation) for e, t in zip(closed, self.results, strict=True))
+
+    @property
+    def formula(self) -> Formula:
+        """The equation of the result, of several that of the first one."""
+        return self.formulas[0]
 
     def steps(self) -> Steps:
         """How the derivative is found, from the result back to the variable; every step was tested by number."""
@@ -293,33 +317,10 @@ class DerivedModel(Differentiable):
         return np.asarray(self.evaluate(values)["result"])
 
     def __str__(self) -> str:
-        return str(self.formula)
+        return "\n".join(map(str, self.formulas))
 
     def _shown(self) -> list[Shown]:
-        return self.formula._shown()
-
-
-def _as_forward(program: Program) -> Program:
-    """A derived program as one to derive from."""
-    return replace(program, gradients=(), objective=None, outputs=(), inference=None)
-
-
-def _named_result(program: Program, found: Tensor, name: str) -> tuple[Program, Tensor]:
-    result = Tensor("result", found.axes)
-    equations = []
-    for e in program.equations:
-        equations.append(replace(e, out=result) if e.out is found else e)
-    kept = replace(
-        program,
-        name=f"{program.name}_{name}",
-        equations=tuple(equations),
-        objective=None,
-        outputs=(result,),
-        gradients=(),
-        optimizers=(),
-        inference=None,
-    )
-    return kept.with_equations(needed(kept, (result,))), result
+        return [s for f in self.formulas for s in f._shown()]
 
 
 def parse(text: str, name: str = "<text>", *, freeze: Sequence[str] = ()) -> ParsedModel:

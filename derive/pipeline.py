@@ -58,7 +58,7 @@ def gradient(program: Program, wrt: tuple[Tensor, ...]) -> Derivation:
     if program.objective is None:
         raise GradcError("no objective; use jacobian, or add a line `minimize …`")
     prepared = prepare(program)
-    return _finish(program, prepared, pulled_back(prepared, wrt))
+    return finish(program, prepared, pulled_back(prepared, wrt))
 
 
 def pulled_back(prepared: Program, wrt: tuple[Tensor, ...]) -> Program:
@@ -77,7 +77,7 @@ def jacobian(program: Program, y: Tensor, x: Tensor) -> Derivation:
     delta = mul(*(compare("==", a, b) for a, b in zip(extra, own, strict=True)))
     seed = Equation(Tensor(f"d{y.name}", (*y.axes, *y.axes), "cotangent", primal=y), (*extra, *own), delta)
     raw = pullback(prepared, {y: seed}, (x,), extra)
-    return _finish(program, prepared, raw)
+    return finish(program, prepared, raw)
 
 
 def vector_jacobian(program: Program, y: Tensor, seed: Tensor, x: Tensor) -> Derivation:
@@ -85,7 +85,7 @@ def vector_jacobian(program: Program, y: Tensor, seed: Tensor, x: Tensor) -> Der
     prepared = prepare(program)
     letters = letters_for(y.axes)
     bar = Equation(Tensor(f"d{y.name}", y.axes, "cotangent", primal=y), letters, seed.at(letters))
-    return _finish(program, prepared, pullback(prepared, {y: bar}, (x,)))
+    return finish(program, prepared, pullback(prepared, {y: bar}, (x,)))
 
 
 def tangent(program: Program, x: Tensor, direction: Tensor, y: Tensor) -> Derivation:
@@ -96,10 +96,11 @@ def tangent(program: Program, x: Tensor, direction: Tensor, y: Tensor) -> Deriva
         zero = Tensor(f"{y.name}_dot", y.axes, "tangent", primal=y)
         raw = raw.with_equations((*raw.equations, Equation(zero, letters_for(y.axes), ZERO)))
         tangents[y] = zero
-    return _finish(program, prepared, replace(raw, gradients=((y, tangents[y]),)))
+    return finish(program, prepared, replace(raw, gradients=((y, tangents[y]),)))
 
 
-def _finish(source: Program, prepared: Program, raw: Program) -> Derivation:
+def finish(source: Program, prepared: Program, raw: Program) -> Derivation:
+    """The derivation that the chain rule's answer ``raw`` for a prepared program is the beginning of."""
     formulas, report = simplify(raw, prepared)
     return completed(source, prepared, formulas, report, raw)
 

@@ -13,12 +13,13 @@ from codegen.files import write_text
 @model_argument
 @click.option("-o", "--output", required=True, metavar="OUT.py", help="The file to write; - prints it.")
 @click.option("--target", type=click.Choice(["numba", "numpy"]), default="numba", show_default=True)
+@click.option("--hessian", is_flag=True, help="Add hvp and hvp_flat, the Hessian times a direction.")
 @size_option
 @dtype_option
 @reporting
-def command(model: str, output: str, target: str, sizes: Sizes, dtype: str | None) -> None:
+def command(model: str, output: str, target: str, hessian: bool, sizes: Sizes, dtype: str | None) -> None:
     """Write a module that computes MODEL, its gradients and its training, and needs nothing of gradc."""
-    text = source(load_model(model), dtype=dtype, target=target, sizes=sizes)
+    text = source(load_model(model), dtype=dtype, target=target, sizes=sizes, products=hessian)
     if output == "-":
         click.echo(text, nl=False)
     else:

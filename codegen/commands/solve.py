@@ -6,11 +6,9 @@ import time
 from pathlib import Path
 
 import click
-import numpy as np
 
 from codegen import data as datasets
 from codegen.commands.common import Sizes, Stopped, load_sized, model_argument, reporting, size_option
-from codegen.files import write_with
 from codegen.solve import METHODS, Iterate, Solution, solve
 from derive.errors import GradcError
 from derive.program import Program
@@ -65,7 +63,7 @@ def command(
     )
     table.end()
     if output is not None:
-        _save(output, net.program, solution)
+        solution.module.save(output, solution.params)
     for line in _summary(net.program, solution, time.perf_counter() - start):
         click.echo(line)
     if output is not None:
@@ -105,14 +103,8 @@ def _summary(program: Program, solution: Solution, seconds: float) -> list[str]:
         last = solution.iterates[-1]
         lines += [f"loss {last.loss:.10g}, |gradient| {last.slope:.1e}: {solution.reason}"]
     for name, (low, high) in solution.active.items():
-        size = solution.params[name].size
-        lines.append(f"{name}: of {size:,} entries {low:,} at the lower bound, {high:,} at the upper one")
+        ends = [f"{n:,} at the {end} bound" for n, end in ((low, "lower"), (high, "upper")) if n]
+        where = " and ".join(ends) or "none at a bound"
+        lines.append(f"{name}: of {solution.params[name].size:,} entries {where}")
     lines.append(f"all data: loss {solution.measured}" if solution.held is None else f"held out: loss {solution.held}")
     return lines
-
-
-def _save(path: str, program: Program, solution: Solution) -> None:
-    """The parameters as a module's `save` writes them, in the precision of the model."""
-    kind = dict(program.options).get("dtype", "float64")
-    arrays = {f"param_{name}": a.astype(kind) for name, a in solution.params.items()}
-    write_with(path, lambda file: np.savez(file, **arrays))

@@ -199,3 +199,13 @@ def test_const_lists_hold_their_declared_extent():
 def test_reading_is_deterministic():
     first, second = read(parse(NET)), read(parse(NET))
     assert [repr(e.body) for e in first.equations] == [repr(e.body) for e in second.equations]
+
+
+def test_a_bound_may_be_missing():
+    program = read(parse("param a in 0..inf\nparam b in -inf..2\nparam c in -inf..inf"))
+    assert [program.tensor(name).bounds for name in "abc"] == [(0, None), (None, 2), (None, None)]
+    own = read(parse("const inf = 7\nparam a in 0..inf"))
+    assert own.tensor("a").bounds == (0, 7)
+    for line in ("param a in inf..3", "param a in 0..-inf"):
+        with pytest.raises(GradcError, match="hold nothing"):
+            read(parse(line))

@@ -21,6 +21,7 @@ from derive.expr import (
     Expr,
     Letter,
     Mask,
+    MatrixCall,
     Mul,
     Num,
     Pow,
@@ -34,7 +35,8 @@ from derive.expr import (
     select,
     sum_over,
 )
-from derive.hoist import Namer, is_scale, split_scale
+from derive.hoist import STEMS, Namer, is_scale, split_scale
+from derive.matrix_functions import MATRIX_FUNCTIONS, At
 from derive.program import Equation, Program, Tensor, letters_for, reads
 from derive.recurrence import Recurrence, blocks, shift
 from derive.rewrite import accesses, substitute, terms, walk
@@ -219,6 +221,9 @@ def _weight(r: Reduce, namer: Namer, emit: Callable[[Equation], None]) -> Expr:
     """∂ reduction / ∂ one of its elements, as a function of the binders."""
     if r.op == "sum":
         return ONE
+    if r.op in MATRIX_FUNCTIONS:
+        places = r.places if isinstance(r, MatrixCall) else ()
+        return MATRIX_FUNCTIONS[r.op].slope(At(r, lambda e: namer.name(e, STEMS[e.op], emit)), *places)
     if r.op in ("max", "min"):
         first = namer.name(Reduce(f"arg{r.op}", r.binders, r.body), "first", emit)
         flat: Expr = num(0)

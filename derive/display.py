@@ -6,10 +6,10 @@ products go (X w for a hidden S), and the hidden definitions that it still rests
 
 from __future__ import annotations
 
-from derive.expr import Access, Expr, Reduce
-from derive.hoist import split_scale
+from derive.expr import Expr, Reduce
+from derive.hoist import is_product, split_scale
+from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.program import Equation, Program, Tensor, reads
-from derive.rewrite import factors
 from derive.simplify import inline
 
 
@@ -17,7 +17,7 @@ def readable(equation: Equation, program: Program) -> Equation:
     """The equation with hidden matrix products written out."""
     defined = program.defined
     for _ in range(len(defined)):
-        products = [t for t in reads(equation.body) if t.hidden and t in defined and is_product(defined[t].body)]
+        products = [t for t in reads(equation.body) if t.hidden and t in defined and is_written_out(defined[t].body)]
         if not products:
             break
         equation = equation.with_body(inline(equation.body, defined[products[0]]))
@@ -44,12 +44,7 @@ def definitions(equation: Equation, program: Program) -> list[Equation]:
     return [found[e.out] for e in program.equations if e.out in found]
 
 
-def is_product(e: Expr) -> bool:
-    """c·Σ of a product of elements: what matrix notation writes as a product."""
+def is_written_out(e: Expr) -> bool:
+    """Whether a formula shows what a name stands for: a product, a function of a whole matrix."""
     rest = split_scale(e)[1]
-    return (
-        isinstance(rest, Reduce)
-        and rest.op == "sum"
-        and len(factors(rest.body)) > 1
-        and all(isinstance(f, Access) and f.tensor.dtype == "real" for f in factors(rest.body))
-    )
+    return is_product(e) or (isinstance(rest, Reduce) and rest.op in MATRIX_FUNCTIONS)

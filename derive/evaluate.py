@@ -27,6 +27,7 @@ from derive.expr import (
     Expr,
     Letter,
     Mask,
+    MatrixCall,
     Mul,
     Not,
     Num,
@@ -35,6 +36,7 @@ from derive.expr import (
     Select,
     num,
 )
+from derive.matrix_functions import MATRIX_FUNCTIONS, value_of
 from derive.program import Equation, Program, Tensor, reads
 from derive.recurrence import Recurrence, blocks
 from derive.rewrite import substitute
@@ -261,11 +263,22 @@ class _Grid:
             return self.contraction(e.body, axes, e.binders, guarded)
         body = self.at(e.body, inner, guarded)
         outer = body.shape[: len(axes)] if body.ndim else (1,) * len(axes)
+        if e.op in MATRIX_FUNCTIONS:
+            return self.of_matrix(e, np.broadcast_to(body, outer + extents), axes, guarded)
         body = np.broadcast_to(body, outer + extents).reshape((*outer, -1))
         if e.op in _REDUCTIONS:
             return _REDUCTIONS[e.op](body, axis=-1)
         first = np.argmax(body.real, axis=-1) if e.op in ("max", "argmax") else np.argmin(body.real, axis=-1)
         return first if e.op.startswith("arg") else np.take_along_axis(body, first[..., None], -1)[..., 0]
+
+    def of_matrix(self, e: Reduce, matrices: Array, axes: tuple[Letter, ...], guarded: bool) -> Any:
+        """A function of each matrix; where that is a matrix again, its element at the places."""
+        found = value_of(e.op, matrices.astype(np.result_type(matrices, float)))
+        if not isinstance(e, MatrixCall):
+            return found
+        outer = found.shape[: len(axes)]
+        grid = np.ogrid[tuple(slice(n) for n in outer)] if outer else ()
+        return found[(*grid, *(self.at(p, axes, guarded) for p in e.places))]
 
     def contraction(self, e: Mul, axes: tuple[Letter, ...], binders: tuple[Letter, ...], guarded: bool) -> Any:
         """The sum of a product, each factor over its own letters; no number where one that is not finite is added."""

@@ -8,6 +8,7 @@ found by normalizing the sum of its own definition.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 
 from derive.expr import (
     ONE,
@@ -27,6 +28,7 @@ from derive.hoist import ordered_letters, reads_letters, split_scale, standard
 from derive.normal import Normalizer, TooLargeError, sort_places
 from derive.program import Equation, Program, Tensor, letters_for
 from derive.rewrite import factors, substitute, terms, walk
+from derive.squares import Squares
 
 
 class Facts:
@@ -37,6 +39,7 @@ class Facts:
         self.quotients: dict[Tensor, tuple[tuple[Letter, ...], Expr, str]] = {}
         self.fired: Counter[str] = Counter()
         self.defined = program.defined
+        self.squares = Squares(lambda e: Normalizer(self)(e))
         for t in program.declared:
             self._declare(t)
         for equation in program.equations:
@@ -48,7 +51,10 @@ class Facts:
         """An element as a quotient rule gives it."""
         rule = self.quotients.get(e.tensor)
         if rule is None:
-            return None
+            other = self.squares.access(e)
+            if other is not None:
+                self.fired[other[1]] += 1
+            return None if other is None else other[0]
         letters, value, name = rule
         self.fired[name] += 1
         return substitute(value, dict(zip(letters, e.places, strict=True)))
@@ -72,14 +78,21 @@ class Facts:
 
     def places(self, e: Access) -> tuple[Expr, ...]:
         """Places of a symmetric matrix in canonical order."""
-        if e.tensor.property("symmetric") is not None and e.tensor.rank == 2:
-            return tuple(sorted(e.places, key=lambda p: p.key))
-        return e.places
+        return self.squares.places(e)
+
+    def contracted(self, parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter]] | None:
+        """The factors of a sum without those that cancel, and the letters that are left; None where none do."""
+        found = self.squares.contracted(parts, bound)
+        if found is None:
+            return None
+        self.fired[found[2]] += 1
+        return found[:2]
 
     def _key(self, e: Expr, letters: tuple[Letter, ...]) -> Expr:
         return sort_places(standard(e, letters), self)
 
     def _declare(self, t: Tensor) -> None:
+        self.squares.declare(t)
         for name in ("one_hot", "simplex"):
             p = t.property(name)
             if p is not None and p.axis is not None:
@@ -88,7 +101,7 @@ class Facts:
                 self._total(total, ONE, f"Σ {t.name} = 1 ({name})")
 
     def _total(self, total: Expr, value: Expr, name: str) -> None:
-        normal = Normalizer(_Without(self))(total)
+        normal = Normalizer(WithoutTotals(self))(total)
         if isinstance(normal, Reduce) and normal != value:
             letters = ordered_letters(normal)
             if not value.letters <= set(letters):
@@ -98,6 +111,8 @@ class Facts:
 
     def _learn(self, equation: Equation) -> None:
         body = equation.body
+        with suppress(TooLargeError):
+            self.squares.learn(equation, self.defined)
         scale, rest = split_scale(body)
         if isinstance(rest, Reduce):
             if rest.op == "sum" and len(terms(rest.body)) == 1:
@@ -156,8 +171,8 @@ class Facts:
             self.quotients[other.tensor] = (places, equation.left, f"{other.tensor.name} is {equation.out.name}")
 
 
-class _Without:
-    """Facts without totals and quotients: for putting a total's own left side in normal form."""
+class WithoutTotals:
+    """Facts without totals: for a total's own left side, and to find what cancels within products that have names."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -173,6 +188,9 @@ class _Without:
 
     def places(self, e: Access) -> tuple[Expr, ...]:
         return self.facts.places(e)
+
+    def contracted(self, parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter]] | None:
+        return self.facts.contracted(parts, bound)
 
 
 def _negative(e: Expr) -> bool:

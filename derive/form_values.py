@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from derive import forms
 from derive.evaluate import evaluate_expr, extent
 from derive.expr import Call, Letter, Num, compare, num
+from derive.matrix_functions import value_of
 from derive.program import Tensor
 
 Array = NDArray[Any]
@@ -84,6 +85,8 @@ class _Values:
                 return parts[0].sum().reshape(1, 1)
             case forms.SquaredNorm():
                 return (parts[0] * parts[0]).sum().reshape(1, 1)
+            case forms.OfMatrix():
+                return value_of(form.op, parts[0]).reshape(shape)
             case forms.Extremum():
                 return _reduced(form, parts[0]).reshape(shape)
         return self.elementwise(form, parts)

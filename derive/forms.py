@@ -136,6 +136,16 @@ class Extremum(Form):
     over: int | None = None
 
 
+@dataclass(frozen=True)
+class OfMatrix(Form):
+    """A function of the whole matrix that the part is (see `derive.matrix_functions`): its inverse, its determinant.
+
+    The part counts its rows and columns with letters of its own.
+    """
+
+    op: str = "inv"
+
+
 # --- element by element ----------------------------------------------------------------------------------
 
 
@@ -260,9 +270,23 @@ def transpose(form: Form) -> Form:
         return replace(form, row=form.col, col=form.row, parts=tuple(transpose(p) for p in reversed(form.parts)))
     if isinstance(form, (*ELEMENTWISE, Broadcast)):
         return replace(form, row=form.col, col=form.row, parts=tuple(transpose(p) for p in form.parts))
-    if isinstance(form, (Identity, Diag)):
+    if isinstance(form, (Identity, Diag)) or (isinstance(form, Leaf) and form.tensor.is_symmetric):
+        return replace(form, row=form.col, col=form.row)
+    if isinstance(form, OfMatrix) and form.op == "inv" and is_symmetric(form.parts[0]):
         return replace(form, row=form.col, col=form.row)
     return Transpose(form.col, form.row, (form,))
+
+
+def is_symmetric(form: Form) -> bool:
+    """Whether a form reads the same transposed: ``Xᵀ X``, or a matrix that is promised to be symmetric."""
+    square = form.row is not None and form.col is not None and form.row.extent == form.col.extent
+    return square and _without_letters(transpose(form)) == _without_letters(form)
+
+
+def _without_letters(form: Form) -> Form:
+    """The form with every letter replaced by one for its extent: what it looks like."""
+    row, col = (None if a is None else Letter(a.extent, 0) for a in (form.row, form.col))
+    return replace(form, row=row, col=col, parts=tuple(map(_without_letters, form.parts)))
 
 
 def is_mask(form: Form) -> bool:

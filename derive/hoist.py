@@ -28,7 +28,7 @@ from derive.expr import (
     select,
 )
 from derive.program import Equation, Program, Tensor
-from derive.rewrite import accesses, map_children, substitute, terms
+from derive.rewrite import accesses, factors, map_children, substitute, terms
 
 
 def is_scale(e: Expr) -> bool:
@@ -42,6 +42,17 @@ def split_scale(term: Expr) -> tuple[Expr, Expr]:
         return (term, as_expr(1)) if is_scale(term) else (as_expr(1), term)
     scale = [f for f in term.args if is_scale(f)]
     return mul(*scale), mul(*(f for f in term.args if not is_scale(f)))
+
+
+def is_product(e: Expr) -> bool:
+    """c·Σ of a product of elements: what matrix notation writes as a product."""
+    rest = split_scale(e)[1]
+    return (
+        isinstance(rest, Reduce)
+        and rest.op == "sum"
+        and len(factors(rest.body)) > 1
+        and all(isinstance(f, Access) and f.tensor.dtype == "real" for f in factors(rest.body))
+    )
 
 
 class Namer:
@@ -124,11 +135,12 @@ def canonical_binders(e: Expr, depth: int = 0) -> Expr:
     if isinstance(e, Reduce):
         new = {b: Letter(b.extent, -1 - depth - k, b.hint) for k, b in enumerate(e.binders)}
         body = canonical_binders(substitute(e.body, new), depth + len(new))
-        return Reduce(e.op, tuple(new.values()), body)
+        return e.over(new.values(), body, lambda p: canonical_binders(p, depth))
     return map_children(e, lambda c: canonical_binders(c, depth))
 
 
 STEMS = {"sum": "S", "max": "M", "min": "L", "prod": "Q", "argmax": "first", "argmin": "first"}
+STEMS |= {"det": "D", "logdet": "D", "inv": "V", "cholesky": "L"}
 
 
 def hoist(program: Program) -> Program:

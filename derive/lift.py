@@ -23,6 +23,7 @@ from derive.expr import (
     Dim,
     Expr,
     Letter,
+    MatrixCall,
     Mul,
     Not,
     Num,
@@ -34,6 +35,7 @@ from derive.expr import (
     reduce_,
     split_coefficient,
 )
+from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.primes import Primes
 from derive.program import Equation
 from derive.rewrite import factors, map_children, substitute
@@ -159,6 +161,8 @@ class Lifter:
                 return forms.Negation(row, col, (self.operand(e.args[0], row, col),))
             case Select():
                 return forms.Where(row, col, tuple(self.operand(c, row, col) for c in e.children))
+            case Reduce() if e.op in MATRIX_FUNCTIONS:
+                return self.of_matrix(e, row, col)
             case Reduce():
                 return self.reduction(e, row, col)
         raise NoFormError(type(e).__name__)
@@ -274,6 +278,19 @@ class Lifter:
                 return self.at(spread, row, col)
             return self.product(tuple(parts), row, col)
         return self.extremum(e, row, col)
+
+    def of_matrix(self, e: Reduce, row: Letter | None, col: Letter | None) -> forms.Form:
+        """A function of a matrix that is a matrix itself, and of nothing else."""
+        part = self.fit(e.body, *e.binders)
+        if not isinstance(e, MatrixCall):
+            return forms.OfMatrix(None, None, (part,), e.op)
+        if not all(isinstance(p, Letter) and p.extent == b.extent for p, b in zip(e.places, e.binders, strict=True)):
+            raise NoFormError("an element of a matrix that is no letter")
+        first, second = (p for p in e.places if isinstance(p, Letter))
+        if first == second:
+            raise NoFormError("the diagonal of a matrix that has no name")
+        found = forms.OfMatrix(first, second, (part,), e.op)
+        return found if (row, col) == (first, second) else forms.transpose(found)
 
     def extremum(self, e: Reduce, row: Letter | None, col: Letter | None) -> forms.Form:
         free = [a for a in (row, col) if a is not None]

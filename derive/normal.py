@@ -23,6 +23,7 @@ from derive.expr import (
     Expr,
     Letter,
     Mask,
+    MatrixCall,
     Mul,
     Num,
     Pow,
@@ -62,6 +63,9 @@ class Knowledge(Protocol):
     def places(self, e: Access) -> tuple[Expr, ...]:
         """The places in canonical order (symmetric tensors)."""
 
+    def contracted(self, parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter]] | None:
+        """The factors of a sum without those that cancel, and the letters left; None where none do."""
+
 
 class Nothing:
     """No knowledge: only what holds for all numbers."""
@@ -77,6 +81,9 @@ class Nothing:
 
     def places(self, e: Access) -> tuple[Expr, ...]:
         return e.places
+
+    def contracted(self, parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter]] | None:
+        return None
 
 
 class Normalizer:
@@ -116,6 +123,10 @@ class Normalizer:
                 return self(add(mul(mask, e.chosen), mul(negate(mask), e.other)))
             case Reduce() if e.op == "sum":
                 return self._sum(e)
+            case MatrixCall():
+                fresh = {b: fresh_like(b) for b in e.binders}
+                body = self(substitute(e.body, fresh))
+                return canonical_matrix(e.op, tuple(fresh.values()), body, tuple(map(self, e.places)))
             case Reduce():
                 # canonical numbers belong to finished sums only: free letters must not be taken for them
                 fresh = {b: fresh_like(b) for b in e.binders}
@@ -210,6 +221,9 @@ class Normalizer:
     def _sum_of_product(self, bound: list[Letter], term: Expr) -> Expr:
         parts, bound = _flatten(list(factors(term)), bound)
         parts, bound, changed = eliminate(parts, bound)
+        cancelled = None if changed else self.knowledge.contracted(parts, bound)
+        if cancelled is not None:
+            (parts, bound), changed = cancelled, True
         if changed:
             return self(Reduce("sum", tuple(bound), mul(*parts))) if bound else self(mul(*parts))
         return self._split(parts, bound)
@@ -339,6 +353,17 @@ def canonical_reduce(
         table = {b: Letter(b.extent, -(height + k), b.hint) for k, b in enumerate(order)}
         candidates.append(Reduce(op, tuple(table.values()), tidy(substitute(body, table))))
     return min(candidates, key=lambda c: c.key)
+
+
+def canonical_matrix(op: str, binders: tuple[Letter, ...], body: Expr, places: tuple[Expr, ...]) -> Expr:
+    """A function of a matrix, its binders numbered by height; (Aᵀ)⁻¹ is (A⁻¹)ᵀ."""
+    height = 1 + max((-b.number for n in walk(body) if isinstance(n, Reduce) for b in n.binders), default=0)
+    numbered = tuple(Letter(b.extent, -(max(height, 1) + k), b.hint) for k, b in enumerate(binders))
+    found = []
+    for order in (binders, binders[::-1]) if op == "inv" else (binders,):
+        at = places if order == binders else places[::-1]
+        found.append(MatrixCall(op, numbered, substitute(body, dict(zip(order, numbered, strict=True))), at))
+    return min(found, key=lambda c: c.key)
 
 
 def equal(a: Expr, b: Expr, normalizer: Normalizer | None = None) -> bool:

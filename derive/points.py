@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from derive import promises
 from derive.errors import GradcError
 from derive.evaluate import evaluate, extent
-from derive.expr import Num
+from derive.expr import Num, Reduce
+from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.program import Equation, Program, Tensor
+from derive.rewrite import walk
 from derive.starts import distribution
 
 Point = dict[str, NDArray[Any]]
@@ -48,7 +50,11 @@ def small_sizes(program: Program, given: Mapping[str, int], least: int = 2) -> d
     numbers = (
         p for p in itertools.count(least) if p not in taken and not (primes and any(p % q == 0 for q in range(2, p)))
     )
-    chosen = {**dict(zip(free, numbers, strict=False)), **given}
+    drawn = tuple(itertools.islice(numbers, len(free)))
+    chosen = {**dict(zip(free, drawn, strict=True)), **given}
+    if of_matrices(program) and len(free) <= _MANY:  # XᵀX has an inverse where X has more rows than columns
+        orders = ({**dict(zip(free, order, strict=True)), **given} for order in itertools.permutations(drawn))
+        chosen = next((sizes for sizes in orders if fits(program, sizes) and _regular(program, sizes)), chosen)
     if not fits(program, chosen):
         chosen.update({d.name: d.default for d in dims if d.default is not None and d.name not in given})
     return {name: chosen[name] for name in [d.name for d in dims] + batch}
@@ -67,6 +73,18 @@ def fits(program: Program, sizes: Mapping[str, int]) -> bool:
     except GradcError:
         return False
     return True
+
+
+def of_matrices(program: Program) -> bool:
+    """Whether something in it is a function of a whole matrix, which may be singular."""
+    nodes = (n for e in program.equations for n in walk(e.body) if isinstance(n, Reduce))
+    return any(n.op in MATRIX_FUNCTIONS for n in nodes)
+
+
+def _regular(program: Program, sizes: Mapping[str, int]) -> bool:
+    """Whether every function of a matrix has a value at some random point."""
+    draws = (_point(program, sizes, np.random.default_rng(seed)) for seed in range(4))
+    return any(all(np.all(np.isfinite(a)) for a in evaluate(program, point, sizes).values()) for point in draws)
 
 
 def _point(program: Program, sizes: Mapping[str, int], r: np.random.Generator) -> Point:

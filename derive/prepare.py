@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from derive.expr import Access, Add, Call, Expr, Num, Pow, Reduce, power
-from derive.hoist import Namer, guarded, hoist, is_scale, map_branches, ordered_letters, standard
+from derive.expr import Access, Add, Call, Expr, MatrixCall, Num, Pow, Reduce, power
+from derive.hoist import STEMS, Namer, guarded, hoist, is_scale, map_branches, ordered_letters, split_scale, standard
+from derive.matrix_functions import MATRIX_FUNCTIONS, At
 from derive.order import ordered
 from derive.program import Equation, Program
-from derive.rewrite import accesses, map_children, walk
+from derive.rewrite import accesses, map_children, terms, walk
 
 _STEMS = {"exp": "E", "tanh": "T", "erf": "R", "sigmoid": "S", "softplus": "S"}
 
@@ -48,7 +49,25 @@ def prepare(program: Program) -> Program:
 
     for equation in expanded.equations:
         emit(equation)
-    return ordered(hoist(expanded.with_equations(out)))
+    return ordered(with_slopes(hoist(expanded.with_equations(out))))
+
+
+def with_slopes(program: Program) -> Program:
+    """What the slopes of inverses, determinants and factors are made of, under names: A⁻¹ for log |det A|."""
+    namer = Namer(program)
+    out: list[Equation] = []
+
+    def named(e: Reduce) -> Access:
+        return namer.name(e, STEMS[e.op], out.append)
+
+    for equation in program.equations:
+        out.append(equation)
+        namer.remember(equation)
+        for node in (split_scale(t)[1] for t in terms(equation.body)):
+            if isinstance(node, Reduce) and node.op in MATRIX_FUNCTIONS:
+                places = node.places if isinstance(node, MatrixCall) else ()
+                MATRIX_FUNCTIONS[node.op].slope(At(node, named), *places)
+    return program.with_equations(out)
 
 
 def unfold(e: Expr) -> Expr:

@@ -106,6 +106,11 @@ class Tensor:
         """Another tensor, the same but for the changes."""
         return replace(self, number=next(_numbers), **changes)
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether a promise says that it equals its transpose."""
+        return any(p.name in ("symmetric", "posdef", "diagonal") for p in self.properties)
+
     def property(self, name: str) -> Property | None:
         """The promise of that name, if it was made."""
         return next((p for p in self.properties if p.name == name), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from derive.expr import Access, Add, Expr, Letter, Mul, Reduce, fresh_like, reduce_
+from derive.expr import Access, Add, Expr, Letter, Mul, Reduce, fresh_like
 
 
 def walk(e: Expr) -> Iterator[Expr]:
@@ -58,7 +58,7 @@ def substitute(e: Expr, table: Mapping[Any, Expr]) -> Expr:
             inner = {k: v for k, v in table.items() if not k.letters & bound}
             if captured or len(inner) < len(table):
                 body = substitute(substitute(node.body, captured), inner)
-                return reduce_(node.op, (captured.get(b, b) for b in node.binders), body)
+                return node.over((captured.get(b, b) for b in node.binders), body, visit)
         children = node.children
         new = tuple(visit(c) for c in children)
         return node if all(a is b for a, b in zip(children, new, strict=True)) else node.rebuild(new)
@@ -77,5 +77,5 @@ def rename_binders(e: Expr) -> Expr:
     """``e`` with every bound letter made new: what must be done before a definition is inlined."""
     if isinstance(e, Reduce):
         new = {b: fresh_like(b) for b in e.binders}
-        return Reduce(e.op, tuple(new.values()), substitute(rename_binders(e.body), new))
+        return e.over(new.values(), substitute(rename_binders(e.body), new), rename_binders)
     return map_children(e, rename_binders)

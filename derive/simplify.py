@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from derive.cost import Cost, cost
 from derive.expr import Access, Compare, Expr, Letter, Reduce, add, mul
 from derive.extract import extract
-from derive.facts import Facts
-from derive.hoist import Namer, is_scale, split_scale
+from derive.facts import Facts, WithoutTotals
+from derive.hoist import Namer, is_product, is_scale, split_scale
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
 from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
 
 ROUNDS = 4
 MAX_NODES = 3000
+MAX_DEPTH = 8
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class _Work:
     def __init__(self, given: Program) -> None:
         self.facts = Facts(given)
         self.normal = Normalizer(self.facts, keep_whole=True)
+        self.bare = Normalizer(WithoutTotals(self.facts), keep_whole=True)
         self.report = Report()
         self._reads: dict[Equation, frozenset[Tensor]] = {}
 
@@ -62,11 +64,32 @@ class _Work:
             self._reads[e] = frozenset(reads(e.body))
         return self._reads[e]
 
+    def shortest(self, body: Expr) -> Expr:
+        """The extracted normal form.
+
+        Raises TooLargeError where there is none.
+        """
+        return min((extract(self.normal(e)) for e in (body, *self.unfolded(body))), key=cost)
+
+    def unfolded(self, body: Expr) -> list[Expr]:
+        """``body`` with products that gradc named written out, where a factor within may cancel with one outside."""
+        squares = self.facts.squares
+        tensors = {f.tensor for rule in squares.cancelling for f in rule.factors}.union(squares.elements)
+        found = body
+        for _ in range(MAX_DEPTH if tensors else 0):
+            names = [t for t in reads(found) if t.hidden and t in self.facts.defined]
+            products = [self.facts.defined[t] for t in names if is_product(self.facts.defined[t].body)]
+            inside = [e for e in products if tensors.intersection(reads(e.body))]
+            if not inside:
+                break
+            found = inline(found, inside[0])
+        return [] if found is body else [self.bare(found)]
+
     def improve(self, body: Expr, tensor: Tensor, rule: str = "normal form") -> Expr:
         """The cheaper of ``body`` and its extracted normal form."""
         before = Counter(self.facts.fired)
         try:
-            short = extract(self.normal(body))
+            short = self.shortest(body)
         except TooLargeError:
             self.report.kept.append(f"{tensor.name}: kept as derived, its expansion is too large")
             return body
@@ -146,7 +169,7 @@ def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equati
         if sum(1 for _ in walk(unfolded)) > MAX_NODES:
             return None
         try:
-            short = extract(work.normal(unfolded))
+            short = work.shortest(unfolded)
         except TooLargeError:
             return None
         new.append(user.with_body(unfolded if alias and cost(unfolded) < cost(short) else short))

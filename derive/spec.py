@@ -28,13 +28,14 @@ from derive.expr import (
 )
 from derive.functions import PRIMITIVES, Parameter
 from derive.hoist import split_scale
+from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.program import Equation, Program, Tensor
 from derive.recurrence import recurring
 from derive.rewrite import terms, walk
 
 STAGES = ("read", "prepared", "raw", "simplified", "stable")
 LINEAR = frozenset({"prepared", "raw", "stable"})
-REDUCTIONS = frozenset({"sum", "max", "min", "prod", "argmax", "argmin"})
+REDUCTIONS = frozenset({"sum", "max", "min", "prod", "argmax", "argmin", *MATRIX_FUNCTIONS})
 RELATIONS = frozenset({"<", "<=", "==", "!="})
 CONSTANTS = frozenset({"pi", "e"})
 DECLARED = frozenset({"input", "target", "param", "const", "noise", "state"})

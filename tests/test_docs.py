@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_YET = {
     "a recurrence within a `repeat`": "dims T, L = 2\ninput x : [T]\nrepeat l = 1..L\nh{l}[0] = 0\nend",
-    "logdet": "dims n\nparam A : [n, n]\nminimize logdet(A)",
 }
 
 

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable
 
 _MARK = re.compile(r"\b(?:np|numpy|scipy)\.|\.(?:sum|mean|max|min|prod|T|transpose)\b|\[[^\]]*\bNone\b[^\]]*\]")
-_MODULES = re.compile(r"\b(?:np|numpy|scipy\.special)\.")
+_MODULES = re.compile(r"\b(?:(?:np|numpy|scipy)\.linalg|np|numpy|scipy\.special)\.")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _METHODS = re.compile(r"\.(sum|mean|max|min|prod|transpose|T)\b")
 _RENAMED = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "maximum": "max", "minimum": "min", "dot": "matmul"}
+_RENAMED |= {"slogdet": "logdet"}
 _CLOSING = {"(": ")", "[": "]"}
 
 
@@ -103,6 +104,8 @@ _CALLS: dict[str, Callable[..., str]] = {
 
 def _indexed(operand: str, items: list[str]) -> str:
     """``v[:, None]`` is a column, ``v[None, :]`` a row; a full slice at the end is nothing."""
+    if operand.startswith("logdet(") and items == ["1"]:  # slogdet gives a sign and the logarithm
+        return operand
     if items == [":", "None"] or items == ["None"]:
         return f"col({operand})" if len(items) == 2 else operand
     if items == ["None", ":"]:

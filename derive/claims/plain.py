@@ -25,6 +25,7 @@ _SIGNS = {
     "≠": "!=",
 }
 _SIGNS |= {"∘": ""}
+INVERSE = "⟂"  # behind a matrix, within this module
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _LOWERED = "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
 _OPERATOR = re.compile(r"(Σ|\b(?:max|min|prod|argmax|argmin))_(?:\{([^{}]*)\}|([A-Za-z][A-Za-z0-9]*_*))(?=[ \[(])")
@@ -46,6 +47,7 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
     """
     text = re.sub(r"\b([A-Za-z][A-Za-z0-9_]*)\{(\d+)\}", r"\1\2", text)  # one layer of a family: Z{2}
     text = from_numpy(text).replace("″", "′′").replace("π", "pi")
+    text = re.sub("(?<!∘)⁻([¹ᵀ])(?![⁰¹²³⁴⁵⁶⁷⁸⁹])", lambda m: INVERSE + ("'" if m[1] == "ᵀ" else ""), text)
     text = re.sub("[" + "".join(_RAISED) + "]+", lambda m: "^" + "".join(_RAISED[c] for c in m[0]), text)
     text = re.sub(r"([A-Za-z0-9_])′(?=\()", r"\1_prime", text)
     text = re.sub("′+", lambda m: "_" * len(m[0]), text)  # a letter beside another over the same axis
@@ -134,7 +136,10 @@ class _Products:
         if word is not None and self.text[self.at : self.at + 1] == "(":
             out += self.brackets() or ""
         while self.at < len(self.text):
-            if self.text[self.at] == "'":
+            if self.text[self.at] == INVERSE:
+                self.at, self.changed = self.at + 1, True
+                out = f"{out}^-1" if self.is_scalar(out) else f"inv({out})"
+            elif self.text[self.at] == "'":
                 self.at += 1
                 out += "'"
             elif self.text[self.at] == "[":

@@ -45,6 +45,7 @@ from derive.expr.masks import (
     select,
 )
 from derive.expr.reductions import (
+    MatrixCall,
     Reduce,
     reduce_,
     sum_over,
@@ -65,6 +66,7 @@ __all__ = [
     "ExprLike",
     "Letter",
     "Mask",
+    "MatrixCall",
     "Mul",
     "Not",
     "Num",

@@ -18,7 +18,7 @@ from derive.expr import Expr
 from derive.functions import PRIMITIVES
 from derive.language import tree
 from derive.language.arguments import bind
-from derive.language.calls import NOT_YET, TENSOR_FUNCTIONS
+from derive.language.calls import TENSOR_FUNCTIONS
 from derive.language.definitions import Known, Outside, known_block, layer
 from derive.language.depth import too_deep
 from derive.language.expressions import Elaborator, written
@@ -166,7 +166,7 @@ class Expansion:
             raise SourceError(
                 f"{name} is a function{line_of(self.functions[name])}", block.span, hint="take another name"
             )
-        if name in TENSOR_FUNCTIONS or name in NOT_YET or name in PRIMITIVES:
+        if name in TENSOR_FUNCTIONS or name in PRIMITIVES:
             raise SourceError(f"{name} is a function of the language", block.span, hint="choose another name")
         self.refuse_cycle(block)
         self.known[name] = known_block(block, self.is_use)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from derive.errors import GradcError, NotSupportedYet, SourceError
+from derive.errors import GradcError, SourceError
 from derive.expr import Expr, compare, select
 from derive.expr import call as call_node
 from derive.functions import ScalarFunction
-from derive.language import structure, tree
+from derive.language import inverses, structure, tree
 from derive.language.arguments import bind, find_axis
 from derive.language.composites import composite, loss
 from derive.language.indices import Scope
@@ -24,6 +24,7 @@ from derive.language.parse import parse_expression
 from derive.language.tensors import Value, constant, elementwise, of_tensor, reduced
 from derive.library.functions import INLINE
 from derive.library.losses import COMPOSITES, LOSSES, NORMS
+from derive.matrix_functions import MATRIX_FUNCTIONS
 
 if TYPE_CHECKING:
     from derive.language.expressions import Elaborator
@@ -51,7 +52,6 @@ class Functions(Protocol):
 
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod")
-NOT_YET = frozenset(("inv", "det", "logdet", "solve"))
 
 
 def call(elab: Elaborator, node: tree.CallExpr, scope: Scope | None) -> Value:
@@ -64,10 +64,8 @@ def call(elab: Elaborator, node: tree.CallExpr, scope: Scope | None) -> Value:
     if signature is not None:
         return _scalar(elab, node, signature, scope)
     handler = TENSOR_FUNCTIONS.get(name)
-    if handler is None and name in NOT_YET:
-        raise NotSupportedYet(f"{name}(…)", node.span)
     if handler is None:
-        known = [*elab.functions.known(), *TENSOR_FUNCTIONS, *NOT_YET]
+        known = [*elab.functions.known(), *TENSOR_FUNCTIONS]
         hint = suggest(name, known)
         if elab.names.get(name) is not None:
             hint = f"{name} is not a function; for a product write {name} * (…)"
@@ -167,6 +165,8 @@ TENSOR_FUNCTIONS: dict[str, Callable[[Elaborator, tree.CallExpr], Value]] = {
     "outer": structure.outer,
     "kron": structure.kron,
     "trace": structure.trace,
+    **dict.fromkeys(MATRIX_FUNCTIONS, inverses.of_matrix),
+    "solve": inverses.solve,
     "diag": structure.diag,
     "tril": structure.triangle,
     "triu": structure.triangle,

@@ -160,7 +160,7 @@ def kron(elab: Elaborator, node: tree.CallExpr) -> Value:
 
 def trace(elab: Elaborator, node: tree.CallExpr) -> Value:
     """``trace(A)``: the sum of the diagonal."""
-    v = _square(elab, node)
+    v = square(elab, node)
 
     def build(places: Places, hints: Hints) -> Expr:
         i = hints.fresh(v.axes[0])
@@ -174,7 +174,7 @@ def diag(elab: Elaborator, node: tree.CallExpr) -> Value:
     v = elab.value(bind(node, ("x",))["x"])
     if v.rank == 1:
         return Value((v.axes[0],) * 2, lambda p, h: mul(compare("==", p[0], p[1]), v.build(p[:1], h)))
-    v = _square(elab, node)
+    v = square(elab, node)
     return Value(v.axes[:1], lambda p, h: v.build((p[0], p[0]), h))
 
 
@@ -235,7 +235,8 @@ def _of_rank(elab: Elaborator, node: tree.CallExpr, rank: int) -> Value:
     return v
 
 
-def _square(elab: Elaborator, node: tree.CallExpr) -> Value:
+def square(elab: Elaborator, node: tree.CallExpr) -> Value:
+    """The one argument of a function of square matrices."""
     v = elab.value(bind(node, ("x",))["x"])
     if v.rank != 2 or v.axes[0] != v.axes[1]:
         raise SourceError(

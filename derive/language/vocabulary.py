@@ -11,7 +11,7 @@ from derive.errors import GradcError, SourceError, Span
 from derive.expr import Expr, Num, num
 from derive.functions import EXPM1, LOG1P, PRIMITIVES, Parameter, ScalarFunction
 from derive.language import tree
-from derive.language.calls import NOT_YET, TENSOR_FUNCTIONS, Signature
+from derive.language.calls import TENSOR_FUNCTIONS, Signature
 from derive.language.expressions import Elaborator
 from derive.language.names import Names, check_name, line_of
 from derive.language.parse import parse_expression
@@ -71,7 +71,7 @@ class Vocabulary:
             raise SourceError(
                 f"the function {name} is defined twice: first{line_of(self._spans[name])} and again", node.span
             )
-        if name in _KNOWN or (name in TENSOR_FUNCTIONS and name not in LOSSES) or name in NOT_YET:
+        if name in _KNOWN or (name in TENSOR_FUNCTIONS and name not in LOSSES):
             raise SourceError(f"{name} is a function of the language", node.span, hint="choose another name")
         for k, p in enumerate(node.parameters):
             check_name(p, node.span)

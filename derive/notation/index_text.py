@@ -22,6 +22,7 @@ from derive.expr import (
     Dim,
     Expr,
     Letter,
+    MatrixCall,
     Mul,
     Not,
     Num,
@@ -35,6 +36,7 @@ from derive.expr import (
     split_coefficient,
 )
 from derive.lift import without_units
+from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.notation.style import ATOM, CHAIN, FLIPPED, TIGHT, Piece, Style
 from derive.program import Equation, reads
 from derive.rewrite import accesses, factors, map_children, substitute
@@ -92,10 +94,26 @@ class IndexPrinter:
                 return self.chain([e, *masks])
             case Select():
                 return style.cases(self.condition(e.mask), self.piece(e.chosen).text, self.piece(e.other).text)
+            case Reduce() if e.op in MATRIX_FUNCTIONS:
+                return self.of_matrix(e)
             case Reduce():
                 sign = style.operator(e.op, [self.binder(b, e.body) for b in e.binders])
                 return Piece(f"{sign} {style.wrap(self.piece(e.body), CHAIN)}", CHAIN)
         raise TypeError(f"no notation for {type(e).__name__}")
+
+    def of_matrix(self, e: Reduce) -> Piece:
+        """``A⁻¹[i,j]``; of a matrix that has no name ``inv_{k,l}(…)[i,j]``, over the letters below in their order."""
+        named = isinstance(e.body, Access) and e.body.places == e.binders
+        if named and isinstance(e.body, Access):
+            name = Piece(self.style.tensor(e.body.tensor))
+            found = self.style.inverse(name) if e.op == "inv" else self.of_name(e.op, name.text, [])
+        else:
+            below = [self.style.word(self.letters[b]) for b in e.binders]
+            found = self.of_name(e.op, self.piece(e.body).text, below)
+        return self.style.entry(found, [self.piece(p).text for p in e.places]) if isinstance(e, MatrixCall) else found
+
+    def of_name(self, op: str, inside: str, below: list[str]) -> Piece:
+        return Piece(self.style.operator(op, below) + self.style.parens(inside), ATOM)
 
     def binder(self, b: Letter, body: Expr) -> str:
         """A bound letter; with how far it runs, ``p<3``, where it does not stand alone on the axis that says so."""

@@ -14,7 +14,8 @@ from derive.notation.wrapping import wrapped
 from derive.program import Tensor
 
 _WIDTH = 140  # characters of source, about one line of print
-_OPERATORS = {"sum": r"\sum", "max": r"\max", "min": r"\min", "prod": r"\prod"}
+_OPERATORS = {"sum": r"\sum", "max": r"\max", "min": r"\min", "prod": r"\prod", "det": r"\det"}
+_OPERATORS |= {"logdet": r"\log\left|\det\right|"}
 
 
 class LatexStyle(Style):
@@ -50,6 +51,9 @@ class LatexStyle(Style):
             return name
         plain = name.isalpha() or ("^" in name and "_" not in name)
         return f"{name if plain else f'[{name}]'}_{{{','.join(places)}}}"
+
+    def entry(self, matrix: Piece, places: list[str]) -> Piece:
+        return Piece(rf"\left[{matrix.text}\right]_{{{','.join(places)}}}")
 
     def word(self, name: str) -> str:
         stem = name.rstrip("′″")
@@ -90,6 +94,9 @@ class LatexStyle(Style):
 
     def transposed(self, base: Piece) -> Piece:
         return self.above(base, r"\top")
+
+    def inverse(self, base: Piece, *, transposed: bool = False) -> Piece:
+        return self.above(base, r"-\top" if transposed else "-1")
 
     def power(self, base: Piece, exponent: Piece, *, elementwise: bool) -> Piece:
         return self.above(base, (r"\circ " if elementwise else "") + exponent.text)

@@ -60,7 +60,18 @@ class MatrixPrinter:
         return self.style.sized_ones(self.style.word(str(letter.extent)))
 
     def transposed(self, form: forms.Form) -> Piece:
-        return self.style.transposed(self.piece(form.parts[0]))
+        part = form.parts[0]
+        if isinstance(part, forms.OfMatrix) and part.op == "inv":
+            return self.style.inverse(self.piece(part.parts[0]), transposed=True)
+        return self.style.transposed(self.piece(part))
+
+    def of_matrix(self, form: forms.OfMatrix) -> Piece:
+        part = form.parts[0]
+        if form.op != "inv":
+            return Piece(self.style.operator(form.op, []) + self.style.parens(self.text(part)), TIGHT)
+        if isinstance(part, forms.Transpose):
+            return self.style.inverse(self.piece(part.parts[0]), transposed=True)
+        return self.style.inverse(self.piece(part))
 
     def broadcast(self, form: forms.Form) -> Piece:
         part = form.parts[0]
@@ -177,5 +188,6 @@ _METHODS: list[tuple[tuple[type[forms.Form], ...], Callable[..., Piece]]] = [
     ((forms.Where,), MatrixPrinter.where),
     ((forms.Diag, forms.Trace, forms.Total), MatrixPrinter.named),
     ((forms.SquaredNorm,), MatrixPrinter.norm),
+    ((forms.OfMatrix,), MatrixPrinter.of_matrix),
     ((forms.Extremum,), MatrixPrinter.extremum),
 ]

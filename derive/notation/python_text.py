@@ -15,6 +15,8 @@ from derive.notation.names import Names
 from derive.notation.style import ATOM, FLIPPED, SUM, TIGHT, TIMES, Piece
 from derive.program import Equation
 
+_OF_MATRIX = {"inv": "np.linalg.inv({})", "det": "np.linalg.det({})", "logdet": "np.linalg.slogdet({})[1]"}
+_OF_MATRIX |= {"cholesky": "np.linalg.cholesky({})"}
 _NUMPY = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "erf": "scipy.special.erf"}
 
 
@@ -116,6 +118,8 @@ class PythonPrinter:
             return Piece(f"{wrap(inner, ATOM)}.sum(axis=0)")
         if len(parts) == 1:
             return self.operand(parts[0])
+        if isinstance(first, forms.OfMatrix) and first.op == "inv":
+            return Piece(f"np.linalg.solve({self.piece(first.parts[0]).text}, {self.run(parts[1:]).text})")
         return Piece(" @ ".join(wrap(self.piece(p), TIGHT) for p in parts), TIMES)
 
     def condition(self, form: forms.Form) -> str:
@@ -142,6 +146,8 @@ class PythonPrinter:
                 return Piece(f"np.sum({self.piece(form.parts[0]).text})")
             case forms.SquaredNorm():
                 return Piece(f"np.sum({wrap(self.piece(form.parts[0]), ATOM)} ** 2)")
+            case forms.OfMatrix():
+                return Piece(_OF_MATRIX[form.op].format(self.piece(form.parts[0]).text))
             case forms.Extremum():
                 axis = "" if form.over is None else f", axis={form.over}"
                 return Piece(f"np.{form.op}({self.piece(form.parts[0]).text}{axis})")

@@ -53,6 +53,10 @@ class Style(ABC):
         """An element of a tensor."""
 
     @abstractmethod
+    def entry(self, matrix: Piece, places: list[str]) -> Piece:
+        """An element of a matrix that has no name of its own."""
+
+    @abstractmethod
     def word(self, name: str) -> str:
         """The name of an extent, a constant or an index letter."""
 
@@ -83,6 +87,10 @@ class Style(ABC):
     @abstractmethod
     def transposed(self, base: Piece) -> Piece:
         """A transposed name."""
+
+    @abstractmethod
+    def inverse(self, base: Piece, *, transposed: bool = False) -> Piece:
+        """The inverse of a matrix, or its transpose."""
 
     @abstractmethod
     def power(self, base: Piece, exponent: Piece, *, elementwise: bool) -> Piece:

@@ -47,6 +47,9 @@ class UnicodeStyle(Style):
     def element(self, tensor: Tensor, places: list[str]) -> str:
         return f"{self.tensor(tensor)}[{','.join(places)}]" if places else self.tensor(tensor)
 
+    def entry(self, matrix: Piece, places: list[str]) -> Piece:
+        return Piece(f"{self.wrap(matrix, TIGHT)}[{','.join(places)}]")
+
     def word(self, name: str) -> str:
         member = MEMBER.fullmatch(name)
         return _SIGNS.get(name, name) if member is None else member[1] + _shifted(member[2], _BELOW, "_")
@@ -74,6 +77,9 @@ class UnicodeStyle(Style):
 
     def transposed(self, base: Piece) -> Piece:
         return Piece(self._bare(base) + "ᵀ", TIGHT)
+
+    def inverse(self, base: Piece, *, transposed: bool = False) -> Piece:
+        return Piece(self._bare(base) + ("⁻ᵀ" if transposed else "⁻¹"), TIGHT)
 
     def _bare(self, base: Piece) -> str:
         """A base that can take a superscript: one that has a layer there already stands in parentheses."""

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 
 from derive.chain_rule import Partial, partials, pullback
 from derive.cost import cost
-from derive.display import is_product
 from derive.errors import Span
 from derive.expr import Compare, Expr, Letter, Reduce, add, compare, fresh_like, mul, sum_over
 from derive.extract import extract
-from derive.hoist import Namer, ordered_letters, standard
+from derive.hoist import Namer, is_product, ordered_letters, standard
 from derive.program import Equation, Program, Tensor, letters_for, needed, reads
 from derive.rewrite import factors, substitute, terms, walk
 from derive.scalar import derivative

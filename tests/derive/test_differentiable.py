@@ -138,7 +138,7 @@ TEXTBOOK: dict[str, tuple[str, tuple[str, ...], list[str]]] = {
     "quadratic form, symmetric": (
         "dims d=3\nparam x:[d]\ninput A:[d,d] symmetric\nminimize x' @ A @ x / 2\n",
         (),
-        ["dx = Aᵀ x"],
+        ["dx = A x"],
     ),
     "least squares": (
         "dims m=5, d=3\ninput A:[m,d]\ninput b:[m]\nparam x:[d]\nr = A @ x - b\nminimize sum(r^2) / 2\n",

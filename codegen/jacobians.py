@@ -1,4 +1,4 @@
-"""A Jacobian as text for a terminal, as LaTeX, or as an article: its element, its structure, and it written out.
+"""Derived models as text; of a Jacobian or Hessian its element, its structure, and it written out.
 
 In: a derived Jacobian and how it is to be written out. Out: text.
 """
@@ -15,6 +15,7 @@ from derive.differentiable import DerivedModel
 from derive.expr import ONE
 from derive.notation import to_json
 from derive.notation.expanded import Expanded
+from derive.notation.latex import aligned
 
 Place = int | str | None
 
@@ -84,6 +85,21 @@ class Jacobian:
         for title, text in parts:
             lines += ["", title, *(f"  {line}" for line in text.splitlines())]
         return "\n".join(lines)
+
+
+def derived(model: DerivedModel, form: str) -> str:
+    """Any other derivative in the notation of that name: a line for each result and what it rests on."""
+    if form == "json":
+        return json.dumps(to_json(model.program), indent=2, ensure_ascii=False)
+    head = heading(model.program)
+    if form == "latex":
+        return "\n\n".join([head.replace("#", "%", 1), aligned([f.latex() for f in model.shown])])
+    texts = [str(f) if form == "matrix" else f.notation.formula(f.equation, form) for f in model.shown]
+    width = min(60, max(map(len, texts)))
+    mark = "# " if form == "python" else ""
+    lines = [f"{t:{width}}   {mark}[{', '.join(f.shape)}]" for t, f in zip(texts, model.shown, strict=True)]
+    along = [f"{mark}along {', '.join(model.directions.values())}"] if model.directions else []
+    return "\n".join([head, *along, "", *lines])
 
 
 def places(text: str) -> list[Place]:

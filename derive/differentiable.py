@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from derive import pipeline
+from derive.curvature import gauss_newton_product, hessian_diagonal
 from derive.errors import GradcError
 from derive.evaluate import evaluate
 from derive.formulas import Formula, Gradient, SymbolicGradient
@@ -33,8 +34,11 @@ from derive.repeat.derivation import Repeated, understood
 from derive.repeat.flat import flat_derivation
 from derive.repeat.unroll import remaining
 from derive.results import named_results
+from derive.samples import per_sample_gradient
 from derive.simplify import closed_form
 from derive.steps import Steps, steps_of
+
+_READABLE = 100
 
 
 class Differentiable(InNotebook):
@@ -130,6 +134,30 @@ class Differentiable(InNotebook):
         directions = direction_of(first.formulas, wanted)
         title = "_".join(("hvp", *names))
         return DerivedModel(hessian_product(first, directions, mode), title, directions=directions)
+
+    def hessian_diagonal(self, x: str) -> DerivedModel:
+        """The diagonal of the Hessian by x, of the shape of x: the Hessian itself is not made first."""
+        return DerivedModel(hessian_diagonal(self.program, self.variable(x)), f"hessian_diagonal_{x}")
+
+    def gauss_newton(self, *names: str, of: str) -> DerivedModel:
+        """Jᵀ H J times a direction, with J = ∂of/∂(variables) and H the Hessian of the objective by ``of``.
+
+        Variables, directions and outputs are those of `hvp`. It is the Hessian product but for how ``of`` bends, and
+        positive semidefinite where the objective is convex in ``of``.
+
+        Raises GradcError where ``of`` does not stand between the variables and the objective.
+        """
+        wanted = self._variables(names)
+        directions = direction_of(self.program, wanted)
+        done = gauss_newton_product(self.program, self.variable(of), directions)
+        return DerivedModel(done, "_".join(("gauss_newton", *names)), directions=directions)
+
+    def per_sample(self, x: str) -> DerivedModel:
+        """The gradient by x sample by sample, with the batch in front: the sum over it is the gradient.
+
+        Raises GradcError where the objective is no sum over samples that are kept apart.
+        """
+        return DerivedModel(per_sample_gradient(self.program, self.variable(x)), f"per_sample_{x}")
 
     def tangent(self, x: str, y: str | None = None) -> DerivedModel:
         """The derivative of y (the objective, or the only output) along a direction in x: one forward pass.
@@ -260,6 +288,15 @@ class DerivedModel(Differentiable):
         """The equation of the result, of several that of the first one."""
         return self.formulas[0]
 
+    @cached_property
+    def shown(self) -> tuple[Formula, ...]:
+        """What prints: the results, along a direction with all cotangents and tangents where those read better."""
+        if not self.directions or all(len(str(f)) <= _READABLE for f in self.formulas):
+            return self.formulas
+        notation, kinds = Notation(self._program), ("cotangent", "tangent")
+        steps = [e for e in self._program.equations if e.out in self.results or e.out.kind in kinds]
+        return tuple(Formula(e, notation) for e in steps)
+
     def steps(self) -> Steps:
         """How the derivative is found, from the result back to the variable; every step was tested by number."""
         return steps_of(self.derivation)
@@ -317,10 +354,10 @@ class DerivedModel(Differentiable):
         return np.asarray(self.evaluate(values)["result"])
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.formulas))
+        return "\n".join(map(str, self.shown))
 
     def _shown(self) -> list[Shown]:
-        return [s for f in self.formulas for s in f._shown()]
+        return [s for f in self.shown for s in f._shown()]
 
 
 def parse(text: str, name: str = "<text>", *, freeze: Sequence[str] = ()) -> ParsedModel:

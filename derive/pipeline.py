@@ -72,12 +72,16 @@ def pulled_back(prepared: Program, wrt: tuple[Tensor, ...]) -> Program:
 def jacobian(program: Program, y: Tensor, x: Tensor) -> Derivation:
     """∂y/∂x, with the axes of y in front of those of x."""
     prepared = prepare(program)
+    return finish(program, prepared, raw_jacobian(prepared, y, x))
+
+
+def raw_jacobian(prepared: Program, y: Tensor, x: Tensor) -> Program:
+    """The chain rule's answer for ∂y/∂x of a prepared program."""
     extra = letters_for(y.axes)
     own = letters_for(y.axes)
     delta = mul(*(compare("==", a, b) for a, b in zip(extra, own, strict=True)))
     seed = Equation(Tensor(f"d{y.name}", (*y.axes, *y.axes), "cotangent", primal=y), (*extra, *own), delta)
-    raw = pullback(prepared, {y: seed}, (x,), extra)
-    return finish(program, prepared, raw)
+    return pullback(prepared, {y: seed}, (x,), extra)
 
 
 def vector_jacobian(program: Program, y: Tensor, seed: Tensor, x: Tensor) -> Derivation:

@@ -48,7 +48,7 @@ def hessian_product(first: Derivation, directions: Directions, mode: str | None 
     source = directed(as_forward(first.formulas), directions)
     bars = dict(first.formulas.gradients)
     found = [MODES[m](source, {x: bars[x] for x in directions}, directions) for m in ([mode] if mode else MODES)]
-    return min(found, key=price)
+    return min(found, key=lambda d: _leading(price(d)))  # of equals the first: forward keeps less in memory
 
 
 def forward_over_reverse(source: Program, bars: Directions, directions: Directions) -> Derivation:
@@ -81,6 +81,10 @@ MODES: dict[str, Callable[[Program, Directions, Directions], Derivation]] = {
     "forward": forward_over_reverse,
     "reverse": reverse_over_reverse,
 }
+
+
+def _leading(cost: Cost) -> tuple[int, int]:
+    return cost.degree, cost.by_degree.get(cost.degree, 0)
 
 
 def price(derivation: Derivation) -> Cost:

@@ -158,7 +158,19 @@ def _total(lifter: Lifts, parts: tuple[Expr, ...], b: Letter, x: Letter) -> form
         base = parts[0].children[0]
         found = min(lifter.fit(base, b, x), lifter.fit(base, x, b), key=forms.effort)
         return forms.SquaredNorm(None, None, (found,))
-    return forms.Total(None, None, (min(lifter.product(parts, b, x), lifter.product(parts, x, b), key=forms.effort),))
+    total = forms.Total(None, None, (min(lifter.product(parts, b, x), lifter.product(parts, x, b), key=forms.effort),))
+    if len(parts) != 2:
+        return total
+    choices = []
+    for one, two in (parts, parts[::-1]):
+        for row, col in ((b, x), (x, b)):
+            both = forms.product(lifter.fit(one, row, col), lifter.fit(two, col, row))
+            choices.append(both if not isinstance(both, forms.Product) else forms.Trace(None, None, (both,)))
+    trace = min(choices, key=forms.effort)
+    matrices = isinstance(trace, forms.Trace) and not any(isinstance(f, forms.ELEMENTWISE) for f in forms.walk(trace))
+    products = matrices and any(isinstance(lifter.fit(p, b, x), forms.Product) for p in parts)
+    shorter = matrices and forms.effort(trace) < forms.effort(total)
+    return trace if products or shorter else total
 
 
 def _inner(lifter: Lifts, parts: tuple[Expr, ...], b: Letter) -> forms.Form:

@@ -229,30 +229,53 @@ def _join(one: Expr, two: Expr) -> Expr | None:
     a, b = _split_sum(one), _split_sum(two)
     if a is None or b is None:
         return None
+    if len(a[1].binders) < len(b[1].binders):
+        a, b = b, a
     (outer_a, sum_a), (outer_b, sum_b) = a, b
-    if len(sum_a.binders) != len(sum_b.binders):
-        return None
+    alike = len(sum_a.binders) == len(sum_b.binders)
     free_a = [f for f in outer_a if not isinstance(f, Num)]
     free_b = [f for f in outer_b if not isinstance(f, Num)]
     common_outer = [f for f in free_a if f in free_b]
+    alike = alike and free_a == common_outer and free_b == common_outer
     letters: dict[Expr, Expr] = {b: fresh_like(b) for b in sum_a.binders}
     new = list(letters.values())
-    body_a = substitute(sum_a.body, letters)
+    parts_a = _primitive(substitute(sum_a.body, letters))
+    best: tuple[int, list[Expr], list[Expr]] | None = None
     for order in _matchings(sum_b.binders, new):
-        body_b = substitute(sum_b.body, order)
-        parts_b = list(factors(body_b))
-        shared = [f for f in factors(body_a) if f in parts_b and f.letters & set(new)]
-        if not shared and (free_a != common_outer or free_b != common_outer):
-            continue
-        rest_a = mul(body_a, *(f for f in outer_a if f not in common_outer))
-        rest_b = mul(body_b, *(f for f in outer_b if f not in common_outer))
-        binders = tuple(x for x in new if isinstance(x, Letter))
-        bound = frozenset(binders)
-        joined = factors(_shortest(add(rest_a, rest_b)))
-        inside = [f for f in joined if f.letters & bound]
-        outside = [f for f in joined if not f.letters & bound]
-        return mul(*common_outer, *outside, sum_over(binders, mul(*inside)))
-    return None
+        parts_b = _primitive(substitute(sum_b.body, order))
+        shared = [f for f in parts_a if f in parts_b and f.letters & set(new)]
+        saved = sum(3 ** len(f.letters) for f in shared)
+        if (shared or alike) and (best is None or saved > best[0]):
+            best = saved, shared, parts_b
+    if best is None:
+        return None
+    _, shared, parts_b = best
+    bound = frozenset[Letter]().union(*(f.letters for f in shared)) & set(new) if shared else frozenset(sum_a.binders)
+    rests = []
+    for outer, parts in ((outer_a, parts_a), (outer_b, parts_b)):
+        rest = mul(*(f for f in parts if f not in shared))
+        used = frozenset[Letter]().union(*(f.letters for f in parts))
+        inner = tuple(x for x in new if isinstance(x, Letter) and x in used and shared and x not in bound)
+        rests.append(mul(*(f for f in outer if f not in common_outer), sum_over(inner, rest)))
+    binders = tuple(x for x in new if isinstance(x, Letter) and (x in bound or not shared))
+    joined = [*shared, *factors(_shortest(add(*rests)))]
+    inside = [f for f in joined if f.letters & set(binders)]
+    outside = [f for f in joined if not f.letters & set(binders)]
+    return mul(*common_outer, *outside, sum_over(binders, mul(*inside)))
+
+
+def _primitive(e: Expr) -> list[Expr]:
+    """The factors, each sum among them with the number that its terms share in front of it: −x − y is −1 and x + y."""
+    out: list[Expr] = []
+    for f in factors(e):
+        if isinstance(f, Add):
+            parts = terms(f)
+            size = abs(_numeric_content(parts).value)
+            number = num(size if split_coefficient(parts[0])[0] > 0 else -size)
+            out += [number, add(*(mul(t, power(number, -1)) for t in parts))] if number != ONE else [f]
+        else:
+            out.append(f)
+    return out
 
 
 def _matchings(binders: tuple[Letter, ...], targets: list[Expr]) -> list[dict[Expr, Expr]]:

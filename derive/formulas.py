@@ -24,6 +24,7 @@ from derive.repeat.scheme import Repeat
 from derive.shapes import show_extent
 from derive.simplify import Report
 from derive.steps import Steps, steps_of
+from derive.textbook import is_plain, textbook
 
 
 class Formula(InNotebook):
@@ -104,7 +105,11 @@ class Gradient(InNotebook, Mapping[str, Formula]):
         self.program = program
         self.notation = Notation(program)
         defined = program.defined
-        self._by_name = {v.name: Formula(defined[bar], self.notation, derivation) for v, bar in program.gradients}
+        self.plain = is_plain(program)
+        found = {v.name: defined[bar] for v, bar in program.gradients}
+        if self.plain:
+            found = {name: textbook(e, program) for name, e in found.items()}
+        self._by_name = {name: Formula(e, self.notation, derivation) for name, e in found.items()}
 
     @property
     def report(self) -> Report:
@@ -122,7 +127,9 @@ class Gradient(InNotebook, Mapping[str, Formula]):
 
     @property
     def formulas(self) -> tuple[Formula, ...]:
-        """The backward pass: every derived equation, in order."""
+        """The backward pass: every derived equation, in order; for a plain expression one formula for each variable."""
+        if self.plain:
+            return tuple(self._by_name.values())
         return tuple(Formula(e, self.notation, self.derivation) for e in self.derivation.derived)
 
     def __getitem__(self, name: str) -> Formula:

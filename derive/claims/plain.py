@@ -53,7 +53,7 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
     text = re.sub("′+", lambda m: "_" * len(m[0]), text)  # a letter beside another over the same axis
     text = re.sub("1[" + _LOWERED + "]", "1", text)
     text = re.sub(r"‖([^‖]*)‖(?:_F)?\^2", r"sum((\1)^2)", text)
-    text = re.sub(r"‖([^‖]*)‖", r"norm(\1)", text)
+    text = re.sub(r"‖([^‖]*)‖(?:_F)?", r"norm(\1)", text)
     text = _OPERATOR.sub(_reduction, text)
     text = re.sub(r"Σ(?=\()", "sum", text)
     text = re.sub(r"\btr(?=\()", "trace", text)
@@ -185,8 +185,8 @@ class _Products:
             return f"sum({self.joined(factors[:-1])}, axis=-1)"
         if len(factors) > 1 and factors[-1] == "1'":
             return f"col({self.joined(factors[:-1])})"
-        if len(factors) > 1 and factors[0] == "1" and factors[1].endswith("'"):
-            return self.joined(factors[1:])
+        if len(factors) > 1 and factors[0] == "1":  # what stands behind a column of ones is a row
+            return self.joined(factors[1:]) if factors[1].endswith("'") else f"({self.joined(factors[1:])})'"
         out = factors[0]
         for before, factor in pairwise(factors):
             scalar = self.is_scalar(before) or self.is_scalar(factor)

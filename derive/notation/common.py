@@ -24,6 +24,8 @@ def with_common_numbers(form: Form) -> Form:
     ('Scale', Fraction(2, 1), 2)
     """
     form = replace(form, parts=tuple(map(with_common_numbers, form.parts)))
+    if isinstance(form, forms.Product) and not form.is_scalar:
+        return forms.product(*form.parts)  # a number found in a factor goes in front of all
     if not isinstance(form, forms.Sum):
         return form
     split = [_split(p) for p in form.parts]

@@ -104,6 +104,9 @@ class LatexStyle(Style):
     def root(self, base: Piece) -> Piece:
         return Piece(rf"\sqrt{{{base.text}}}")
 
+    def norm(self, inner: str, *, matrix: bool) -> Piece:
+        return Piece(rf"\left\lVert {inner}\right\rVert{'_{F}' if matrix else ''}", TIGHT)
+
     def squared_norm(self, inner: str, *, matrix: bool) -> Piece:
         return Piece(rf"\left\lVert {inner}\right\rVert{'_{F}' if matrix else ''}^{{2}}", TIGHT)
 

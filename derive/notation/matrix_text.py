@@ -121,6 +121,8 @@ class MatrixPrinter:
     def power(self, form: forms.Form) -> Piece:
         base, exponent = form.parts
         if isinstance(exponent, forms.Number) and exponent.value == Fraction(1, 2):
+            if isinstance(base, forms.SquaredNorm):
+                return self.style.norm(self.text(base.parts[0]), matrix=is_matrix(base.parts[0]))
             return self.style.root(self.piece(base))
         return self.style.power(self.piece(base), self.piece(exponent), elementwise=not form.is_scalar)
 
@@ -155,12 +157,17 @@ class MatrixPrinter:
 
     def norm(self, form: forms.Form) -> Piece:
         part = form.parts[0]
-        return self.style.squared_norm(self.text(part), matrix=part.row is not None and part.col is not None)
+        return self.style.squared_norm(self.text(part), matrix=is_matrix(part))
 
     def extremum(self, form: forms.Extremum) -> Piece:
         axis = "" if form.over is None else f", axis={form.over}"
         name = self.style.operator(form.op, [])
         return Piece(name + self.style.parens(self.text(form.parts[0]) + self.style.prose(axis)), ATOM)
+
+
+def is_matrix(form: forms.Form) -> bool:
+    """Whether it has rows and columns."""
+    return form.row is not None and form.col is not None
 
 
 def _is_column(part: forms.Form) -> bool:

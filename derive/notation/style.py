@@ -101,6 +101,10 @@ class Style(ABC):
         """A square root."""
 
     @abstractmethod
+    def norm(self, inner: str, *, matrix: bool) -> Piece:
+        """The square root of the sum of squares."""
+
+    @abstractmethod
     def squared_norm(self, inner: str, *, matrix: bool) -> Piece:
         """The sum of squares."""
 

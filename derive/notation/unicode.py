@@ -96,6 +96,9 @@ class UnicodeStyle(Style):
     def root(self, base: Piece) -> Piece:
         return Piece("√" + self.wrap(base, ATOM), TIGHT)
 
+    def norm(self, inner: str, *, matrix: bool) -> Piece:
+        return Piece(f"‖{inner}‖{'_F' if matrix else ''}", TIGHT)
+
     def squared_norm(self, inner: str, *, matrix: bool) -> Piece:
         return Piece(f"‖{inner}‖{'_F' if matrix else ''}²", TIGHT)
 

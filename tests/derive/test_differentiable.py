@@ -134,7 +134,7 @@ TEXTBOOK: dict[str, tuple[str, tuple[str, ...], list[str]]] = {
         ("w",),
         ["dw = (1/n) Xᵀ (p − y)"],
     ),
-    "quadratic form": ("dims d=3\nparam x:[d]\ninput A:[d,d]\nminimize x' @ A @ x\n", (), ["dx = A x + Aᵀ x"]),
+    "quadratic form": ("dims d=3\nparam x:[d]\ninput A:[d,d]\nminimize x' @ A @ x\n", (), ["dx = (A + Aᵀ) x"]),
     "quadratic form, symmetric": (
         "dims d=3\nparam x:[d]\ninput A:[d,d] symmetric\nminimize x' @ A @ x / 2\n",
         (),

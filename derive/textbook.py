@@ -1,0 +1,96 @@
+"""A derivative as a textbook states it: one formula over the names of the model alone.
+
+In: a derived equation and its program. Out: an equal equation in which everything that gradc named is written out and
+what that makes possible is shortened; the equation itself where that would cost an order more. For printing only:
+code keeps its intermediates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from derive.cost import Cost, cost
+from derive.display import readable
+from derive.expr import Expr
+from derive.extract import extract
+from derive.facts import Facts
+from derive.lift import lift
+from derive.normal import Normalizer, TooLargeError
+from derive.program import Equation, Program, Tensor, reads
+from derive.rewrite import walk
+from derive.simplify import MAX_NODES, inline
+
+
+def is_plain(program: Program) -> bool:
+    """Whether nothing between the variables and the objective has a name of the user's: no network."""
+    return all(_is_gradcs(e.out, program) for e in program.equations)
+
+
+def _is_gradcs(t: Tensor, program: Program) -> bool:
+    """Whether gradc named it: the objective too has its name from gradc."""
+    return t.hidden or t.kind != "value" or t is program.objective
+
+
+def textbook(equation: Equation, program: Program) -> Equation:
+    """The shortest formula for ``equation.out`` over the user's own names.
+
+    What gradc named is written out name by name, the last first. The sum that a name stands for is shortened with the
+    rest or kept as it is, whichever costs less.
+    """
+    own = [written_out(e, program) for e in program.equations if not _is_gradcs(e.out, program)]
+    facts = Facts(program.with_equations(e for e in own if e is not None))
+    normal = Normalizer(facts, keep_whole=True)
+    body: Expr | None = equation.body
+    candidates: list[Expr] = []
+    while body is not None:
+        candidates = [body]
+        with contextlib.suppress(TooLargeError):
+            candidates.append(extract(normal(body)))
+        body = _without_a_name(min(candidates, key=cost), program)
+    whole = written_out(equation, program)
+    if whole is None:
+        return readable(equation, program)
+    candidates.append(whole.body)
+    with contextlib.suppress(TooLargeError):
+        candidates.append(extract(normal(whole.body)))
+    found = [equation.with_body(c) for c in candidates if _named(c, program) is None]
+    best = min([c for c in found if lift(c) is not None] or found, key=lambda c: cost(c.body))
+    short = readable(equation, program)
+    dearer = cost(best.body).degree > _chain(equation, program).degree
+    return short if dearer and (lift(best) is None or lift(short) is not None) else best
+
+
+def written_out(equation: Equation, program: Program) -> Equation | None:
+    """The equation with everything in it that gradc named; None where it gets too long."""
+    body: Expr | None = equation.body
+    while body is not None and _named(body, program) is not None:
+        body = _without_a_name(body, program)
+    return None if body is None else equation.with_body(body)
+
+
+def _named(e: Expr, program: Program) -> Tensor | None:
+    """The last of the tensors read that gradc named."""
+    read, defined = set(reads(e)), program.defined
+    return next((t for t in reversed(defined) if t in read and _is_gradcs(t, program)), None)
+
+
+def _without_a_name(e: Expr, program: Program) -> Expr | None:
+    """``e`` with the last name of gradc's written out; None where there is none, or it gets too long."""
+    named = _named(e, program)
+    if named is None:
+        return None
+    unfolded = inline(e, program.defined[named])
+    return unfolded if sum(1 for _ in walk(unfolded)) <= MAX_NODES else None
+
+
+def _chain(equation: Equation, program: Program) -> Cost:
+    """What the equation costs with all that it rests on, each computed once."""
+    defined, seen, stack, total = program.defined, {equation.out}, [equation], Cost()
+    while stack:
+        e = stack.pop()
+        total = total + cost(e.body)
+        for t in reads(e.body):
+            if t in defined and t not in seen and _is_gradcs(t, program):
+                seen.add(t)
+                stack.append(defined[t])
+    return total

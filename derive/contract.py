@@ -167,7 +167,8 @@ def _total(lifter: Lifts, parts: tuple[Expr, ...], b: Letter, x: Letter) -> form
             both = forms.product(lifter.fit(one, row, col), lifter.fit(two, col, row))
             choices.append(both if not isinstance(both, forms.Product) else forms.Trace(None, None, (both,)))
     trace = min(choices, key=forms.effort)
-    matrices = isinstance(trace, forms.Trace) and not any(isinstance(f, forms.ELEMENTWISE) for f in forms.walk(trace))
+    chain = trace.parts[0].parts if isinstance(trace, forms.Trace) else ()
+    matrices = bool(chain) and not any(isinstance(f, forms.ELEMENTWISE) for f in chain)
     products = matrices and any(isinstance(lifter.fit(p, b, x), forms.Product) for p in parts)
     shorter = matrices and forms.effort(trace) < forms.effort(total)
     return trace if products or shorter else total

@@ -7,13 +7,12 @@ code keeps its intermediates.
 
 from __future__ import annotations
 
-import contextlib
-
 from derive.cost import Cost, cost
 from derive.display import readable
-from derive.expr import Expr
+from derive.expr import Expr, MatrixCall
 from derive.extract import extract
 from derive.facts import Facts
+from derive.hoist import split_scale
 from derive.lift import lift
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
@@ -31,37 +30,51 @@ def _is_gradcs(t: Tensor, program: Program) -> bool:
     return t.hidden or t.kind != "value" or t is program.objective
 
 
+def _is_whole(t: Tensor, program: Program) -> bool:
+    """Whether it is a function of a whole matrix, an inverse say, which is no sum that could be shortened."""
+    return isinstance(split_scale(program.defined[t].body)[1], MatrixCall)
+
+
 def textbook(equation: Equation, program: Program) -> Equation:
     """The shortest formula for ``equation.out`` over the user's own names.
 
     What gradc named is written out name by name, the last first. The sum that a name stands for is shortened with the
     rest or kept as it is, whichever costs less.
     """
-    own = [written_out(e, program) for e in program.equations if not _is_gradcs(e.out, program)]
-    facts = Facts(program.with_equations(e for e in own if e is not None))
-    normal = Normalizer(facts, keep_whole=True)
+    kept = [e for e in program.equations if not _is_gradcs(e.out, program) or _is_whole(e.out, program)]
+    own = [written_out(e, program) for e in kept]
+    normal = Normalizer(Facts(program.with_equations(e for e in own if e is not None)), keep_whole=True)
     body: Expr | None = equation.body
     candidates: list[Expr] = []
     while body is not None:
-        candidates = [body]
-        with contextlib.suppress(TooLargeError):
-            candidates.append(extract(normal(body)))
-        body = _without_a_name(min(candidates, key=cost), program)
+        candidates = [body, *_shortened(body, normal)]
+        body = _without_a_name(min(candidates, key=_length), program)
     whole = written_out(equation, program)
     if whole is None:
         return readable(equation, program)
-    candidates.append(whole.body)
-    with contextlib.suppress(TooLargeError):
-        candidates.append(extract(normal(whole.body)))
+    candidates += [whole.body, *_shortened(whole.body, normal)]
     found = [equation.with_body(c) for c in candidates if _named(c, program) is None]
-    best = min([c for c in found if lift(c) is not None] or found, key=lambda c: cost(c.body))
+    best = min([c for c in found if lift(c) is not None] or found, key=lambda c: _length(c.body))
     short = readable(equation, program)
     dearer = cost(best.body).degree > _chain(equation, program).degree
     return short if dearer and (lift(best) is None or lift(short) is not None) else best
 
 
+def _length(e: Expr) -> tuple[Cost, int]:
+    """What it costs, and how long it is."""
+    return cost(e), sum(1 for _ in walk(e))
+
+
+def _shortened(e: Expr, normal: Normalizer) -> list[Expr]:
+    """The extracted normal form, if its expansion is not too large."""
+    try:
+        return [extract(normal(e))]
+    except TooLargeError:
+        return []
+
+
 def written_out(equation: Equation, program: Program) -> Equation | None:
-    """The equation with everything in it that gradc named; None where it gets too long."""
+    """The equation with every sum in it that gradc named; None where it gets too long."""
     body: Expr | None = equation.body
     while body is not None and _named(body, program) is not None:
         body = _without_a_name(body, program)
@@ -71,7 +84,8 @@ def written_out(equation: Equation, program: Program) -> Equation | None:
 def _named(e: Expr, program: Program) -> Tensor | None:
     """The last of the tensors read that gradc named."""
     read, defined = set(reads(e)), program.defined
-    return next((t for t in reversed(defined) if t in read and _is_gradcs(t, program)), None)
+    found = (t for t in reversed(defined) if t in read and _is_gradcs(t, program))
+    return next((t for t in found if not _is_whole(t, program)), None)
 
 
 def _without_a_name(e: Expr, program: Program) -> Expr | None:
@@ -90,7 +104,7 @@ def _chain(equation: Equation, program: Program) -> Cost:
         e = stack.pop()
         total = total + cost(e.body)
         for t in reads(e.body):
-            if t in defined and t not in seen and _is_gradcs(t, program):
+            if t in defined and t not in seen and _is_gradcs(t, program) and not _is_whole(t, program):
                 seen.add(t)
                 stack.append(defined[t])
     return total

@@ -64,7 +64,7 @@ def test_the_slope_of_every_primitive(name):
     ("text", "expected"),
     {
         "logdet": (A + "minimize logdet(A)", "dA = A⁻ᵀ"),
-        "Jacobi's formula": (A + "minimize det(A)", "dA = loss A⁻ᵀ"),
+        "Jacobi's formula": (A + "minimize det(A)", "dA = det(A) A⁻ᵀ"),
         "bilinear": (A + "param a : [n]\nparam b : [n]\nminimize a' @ inv(A) @ b", "dA = −A⁻ᵀ a bᵀ A⁻ᵀ"),
         "trace": (A + "input B : [n, n]\nminimize trace(inv(A) @ B)", "dA = −A⁻ᵀ Bᵀ A⁻ᵀ"),
         "Gram": (X + "minimize logdet(X' @ X)", "dX = 2 X (Xᵀ X)⁻¹"),

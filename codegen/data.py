@@ -56,7 +56,7 @@ class Data:
 
 
 def load(name: str, program: Program, *, targets: Sequence[str] = (), sizes: Mapping[str, int] | None = None) -> Data:
-    """The data that ``name`` names (a `.npz` or `.csv` file, or ``digits``) as ``program`` wants them.
+    """The data that ``name`` names (a `.npz` or `.csv` file, or a set of scikit-learn's) as ``program`` wants them.
 
     ``targets`` are the columns of a `.csv` that form the target; ``sizes`` replace the defaults of dims.
     """

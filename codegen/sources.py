@@ -1,4 +1,4 @@
-"""Where data come from: a `.npz` file, a `.csv` file with a header, or the bundled ``digits``.
+"""Where data come from: a `.npz` file, a `.csv` file with a header, or a set that scikit-learn carries.
 
 In: what the user named. Out: a `Source`: arrays by name, one sample an entry of the first axis, and which of
 them are features or targets where the source knows. What a model wants is no business of this module.
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from derive.errors import GradcError
 
 Array = NDArray[Any]
+BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,30 @@ def read(name: str, wanted: Sequence[str], target_columns: Sequence[str] = ()) -
 
     ``target_columns`` are the columns of a `.csv` that form the target.
     """
-    if name == "digits":
-        return _digits()
+    if name in BUNDLED:
+        return _bundled(name)
     path = Path(name)
     if not path.is_file():
-        raise GradcError(f"no data in {name}: give a .npz file, a .csv file, or digits")
+        raise GradcError(f"no data in {name}: give a .npz file, a .csv file, or one of {', '.join(BUNDLED)}")
     readers = {".npz": _read_npz, ".csv": _read_csv}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise GradcError(f"{name}: data are read from .npz and .csv files, and from digits")
+        raise GradcError(f"{name}: data are read from .npz and .csv files")
     return reader(path, wanted, target_columns)
 
 
-def _digits() -> Source:
+def _bundled(name: str) -> Source:
+    """A set that scikit-learn carries: pixels of the digits from 0 to 1, other features with mean 0 and deviation 1."""
     try:
-        from sklearn.datasets import load_digits  # optional, and slow to load
+        from sklearn import datasets  # optional, and slow to load
     except ImportError as e:
-        raise GradcError("digits come with scikit-learn: pip install 'gradc[data]'") from e
-    bundle = load_digits()
-    return Source("digits", features=bundle.data / 16.0, targets=bundle.target.astype(np.int64))
+        raise GradcError(f"{name} comes with scikit-learn: pip install 'gradc[data]'") from e
+    bundle = getattr(datasets, f"load_{name}")()
+    features, targets = np.asarray(bundle.data, np.float64), np.asarray(bundle.target)
+    features = features / 16 if name == "digits" else (features - features.mean(0)) / features.std(0)
+    return Source(
+        name, features=features, targets=targets.astype(np.int64 if targets.dtype.kind in "iu" else np.float64)
+    )
 
 
 def _read_npz(path: Path, wanted: Sequence[str], target_columns: Sequence[str]) -> Source:

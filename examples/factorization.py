@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 
 import derive
 from codegen.data import arrange
+from codegen.solve import METHODS, solve
 from codegen.sources import Source
 from codegen.train import train
 
@@ -48,14 +49,19 @@ def error(filled: Matrix, matrix: Matrix, missing: NDArray[np.bool_]) -> float:
     return float(np.sqrt(np.mean((filled - matrix)[missing] ** 2)))
 
 
-def factorize(matrix: Matrix, missing: NDArray[np.bool_], epochs: int, batch: int, seed: int) -> Matrix:
-    """The matrix as the trained model gives it."""
+def factorize(
+    matrix: Matrix, missing: NDArray[np.bool_], epochs: int, batch: int, seed: int, solver: str | None = None
+) -> Matrix:
+    """The matrix as the trained model gives it, or as a solver finds it in as many iterations as there are epochs."""
     model = derive.load(MODEL)
     rows, columns = (np.ascontiguousarray(places) for places in np.nonzero(~missing))
     mean = matrix[~missing].mean()
     entries = {"i": rows, "j": columns, "y": matrix[rows, columns] - mean}
     data = arrange(Source("the known entries", entries), model.program)
-    params = train(model, data, epochs=epochs, batch_size=batch, seed=seed, holdout=0.0).params
+    if solver is not None:
+        params = solve(model, data, method=solver, max_iterations=epochs, seed=seed, on_iterate=print).params
+    else:
+        params = train(model, data, epochs=epochs, batch_size=batch, seed=seed, holdout=0.0).params
     return np.asarray(mean + params["a"][:, None] + params["b"] + params["U"] @ params["V"].T, dtype=np.float64)
 
 
@@ -65,11 +71,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--solve", choices=METHODS, help="do not train: solve, in as many iterations as --epochs says")
     options = parser.parse_args()
     matrix = load_digits().data
     missing = np.random.default_rng(options.seed).random(matrix.shape) < 0.2
     others = baselines(matrix, missing, rank=12)
-    own = factorize(matrix, missing, options.epochs, options.batch, options.seed)
+    own = factorize(matrix, missing, options.epochs, options.batch, options.seed, options.solve)
     for name, filled in {**others, "factorization.gc": own}.items():
         print(f"{name:25} {error(filled, matrix, missing):.3f}")
     if error(own, matrix, missing) >= min(error(filled, matrix, missing) for filled in others.values()):

@@ -13,6 +13,9 @@ import pytest
 import codegen
 import derive
 from codegen import verify
+from codegen.data import arrange, load
+from codegen.solve import solve
+from codegen.sources import Source
 from derive.points import small_sizes
 from derive.promises import draw
 
@@ -23,6 +26,7 @@ SMALL = {
     "char_transformer": {"L": 1, "c": 5, "s": 3, "d": 4, "h": 2, "e": 3, "f": 7},
     "char_gru": {"c": 5, "s": 4, "h": 3},
 }
+SOLVED = {"breast_cancer": {"d": 3}, "elastic_net": {"d": 3}}
 
 
 def script(name: str) -> Any:
@@ -36,9 +40,9 @@ def script(name: str) -> Any:
     return module
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, *SOLVED])
 def test_every_gradient_is_right_by_every_method(name):
-    result = verify.check(derive.load(EXAMPLES / f"{name}.gc"), SMALL[name], target="numpy")
+    result = verify.check(derive.load(EXAMPLES / f"{name}.gc"), {**SMALL, **SOLVED}[name], target="numpy")
     assert result.ok, str(result)
 
 
@@ -53,6 +57,54 @@ def test_a_few_epochs_lower_the_loss(name):
     before = net.loss(params, **data)
     net.fit(params, data, epochs=8, batch_size=4)
     assert net.loss(params, **data) < before
+
+
+@pytest.mark.parametrize("method", ["trust-ncg", "lbfgsb"])
+def test_logistic_regression_has_the_optimum_of_scikit_learn(method):
+    linear = pytest.importorskip("sklearn.linear_model")
+    model = derive.load(EXAMPLES / "breast_cancer.gc")
+    data = load("breast_cancer", model.program)
+    solution = solve(model, data, method=method, tol=1e-9, target="numpy")
+    peer = linear.LogisticRegression(C=1, tol=1e-12, max_iter=10_000, solver="newton-cholesky")
+    peer.fit(data.arrays["X"], data.arrays["y"])
+    assert solution.converged
+    np.testing.assert_allclose(solution.params["w"], peer.coef_[0], atol=1e-6)
+    np.testing.assert_allclose(solution.params["b"], peer.intercept_[0], atol=1e-6)
+    assert solution.measured.accuracy == pytest.approx(peer.score(data.arrays["X"], data.arrays["y"]))
+
+
+def test_the_hessian_of_logistic_regression_is_one_product_of_scaled_rows():
+    hessian = derive.load(EXAMPLES / "breast_cancer.gc").hessian("w")
+    assert str(hessian) == "result = (1/n) Xᵀ diag(p ⊙ (1 − p)) X + I/n"
+
+
+def test_an_elastic_net_has_the_optimum_of_scikit_learn_and_its_zeros():
+    linear = pytest.importorskip("sklearn.linear_model")
+    model = derive.load(EXAMPLES / "elastic_net.gc")
+    data = load("diabetes", model.program)
+    solution = solve(model, data, tol=1e-8, target="numpy")
+    peer = linear.ElasticNet(alpha=2, l1_ratio=0.9, tol=1e-14, max_iter=10**6)
+    peer.fit(data.arrays["X"], data.arrays["y"])
+    w = solution.params["p"] - solution.params["q"]
+    np.testing.assert_allclose(w, peer.coef_, atol=1e-6 * np.abs(peer.coef_).max())
+    np.testing.assert_array_equal(w == 0, peer.coef_ == 0)
+    assert (w == 0).any()
+    assert not (solution.params["p"] * solution.params["q"]).any()
+    assert sum(low for low, _ in solution.active.values()) == len(w) + int((w == 0).sum())
+
+
+def test_a_factorization_that_is_solved_finds_a_matrix_of_low_rank():
+    r = np.random.default_rng(0)
+    matrix = r.normal(size=(23, 2)) @ r.normal(size=(2, 17)) + r.normal(size=17)
+    rows, columns = np.nonzero(r.random(matrix.shape) < 0.9)
+    model = derive.load(EXAMPLES / "factorization.gc")
+    entries = {"i": rows, "j": columns, "y": matrix[rows, columns]}
+    data = arrange(Source("entries", entries), model.program, {"u": 23, "v": 17, "k": 2})
+    solution = solve(model, data, tol=1e-7, target="numpy")
+    p = solution.params
+    found = p["a"][:, None] + p["b"] + p["U"] @ p["V"].T
+    assert solution.converged
+    assert np.sqrt(np.mean((found - matrix) ** 2)) < 0.05 * matrix.std()
 
 
 def test_bigrams_are_probabilities_and_their_perplexity_is_that_of_a_count():

@@ -13,6 +13,7 @@ from typing import IO, Any, ParamSpec, TypeVar
 import click
 
 import derive
+from codegen.sources import BUNDLED
 from derive.errors import GradcError, SourceError
 
 P = ParamSpec("P")
@@ -77,6 +78,7 @@ size_option = click.option(
     callback=_parse_sizes,
     help="The extent of a dim, as in h=256, or the widths of layers, as in n=784,30,10; may be repeated.",
 )
+DATA_HELP = f"A .npz or .csv file, or one of {', '.join(BUNDLED)}."
 model_argument = click.argument("model", metavar="MODEL")
 dtype_option = click.option("--dtype", type=click.Choice(["float32", "float64"]), help="The precision.")
 

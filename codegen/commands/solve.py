@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from codegen import data as datasets
-from codegen.commands.common import Sizes, Stopped, load_sized, model_argument, reporting, size_option
+from codegen.commands.common import DATA_HELP, Sizes, Stopped, load_sized, model_argument, reporting, size_option
 from codegen.solve import METHODS, Iterate, Solution, solve
 from derive.errors import GradcError
 from derive.program import Program
@@ -16,7 +16,7 @@ from derive.program import Program
 
 @click.command("solve")
 @model_argument
-@click.option("--data", "source", required=True, help="A .npz or .csv file, or a data set of scikit-learn.")
+@click.option("--data", "source", required=True, help=DATA_HELP)
 @click.option("--target", "targets", multiple=True, metavar="COL", help="A column of the .csv that is target.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="lbfgsb", show_default=True)
 @click.option("--tol", type=float, default=1e-6, show_default=True, help="What no entry of the gradient may exceed.")

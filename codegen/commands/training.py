@@ -13,7 +13,7 @@ import click
 import derive
 from codegen import data as datasets
 from codegen import train as training
-from codegen.commands.common import dtype_option
+from codegen.commands.common import DATA_HELP, dtype_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,7 +33,7 @@ class How(TypedDict):
 def training_options(*, required: bool) -> Callable[[F], F]:
     """A decorator that gives a command the options of `How`; without ``required`` the data may be left away."""
     options = [
-        click.option("--data", "source", required=required, help="A .npz or .csv file, or digits."),
+        click.option("--data", "source", required=required, help=DATA_HELP),
         click.option("--target", "targets", multiple=True, metavar="COL", help="A column of the .csv that is target."),
         click.option("--epochs", type=click.IntRange(1), default=20, show_default=True),
         click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Samples in a step."),

@@ -244,6 +244,11 @@ class _Search:
 
     def run(self, limit: int) -> tuple[str, bool, bool]:
         """Why it ended, whether it converged, whether it was interrupted."""
+        ended = self._search(limit)
+        self.theta = np.clip(self.theta, self.low, self.high)  # a barrier may leave them by rounding
+        return ended
+
+    def _search(self, limit: int) -> tuple[str, bool, bool]:
 
         def callback(intermediate_result: OptimizeResult) -> None:
             if self.arrived(np.array(intermediate_result.x)):

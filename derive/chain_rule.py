@@ -58,7 +58,7 @@ def pullback(
     wanted = tuple(wrt)
     order = blocks(program.equations)
     rounds = {e.out for block in order if isinstance(block, Recurrence) for e in block.equations}
-    active = _active(program, wanted)
+    active = active_in(program, wanted)
     pending: dict[Tensor, list[tuple[tuple[Letter, ...], Expr]]] = {}
     namer = Namer(program)
     for e in program.equations:
@@ -152,7 +152,7 @@ def _may_be_singular(e: Expr) -> bool:
     )
 
 
-def _active(program: Program, wanted: Iterable[Tensor]) -> set[Tensor]:
+def active_in(program: Program, wanted: Iterable[Tensor]) -> set[Tensor]:
     """The tensors through which a variable acts, the variables included."""
     active = set(wanted)
     before = -1
@@ -271,7 +271,7 @@ def pushforward(program: Program, seeds: Mapping[Tensor, Tensor]) -> tuple[Progr
     ``seeds`` gives the tangent of a tensor as a tensor of its shape. The result has an equation for each
     tangent right behind its primal's, and says which tensor is the tangent of which.
     """
-    active = _active(program, seeds)
+    active = active_in(program, seeds)
     namer = Namer(program)
     tangent = dict(seeds)
     out: list[Equation] = []

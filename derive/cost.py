@@ -62,10 +62,15 @@ class Cost:
 def cost(*expressions: Expr) -> Cost:
     """What evaluating the expressions costs, shared sub-expressions once."""
     counts: dict[int, int] = {}
-    seen: set[Expr] = set()
+    for n, letters in charges(*expressions):
+        counts[len(letters)] = counts.get(len(letters), 0) + n
+    return Cost(counts)
 
-    def charge(n: int, letters: int) -> None:
-        counts[letters] = counts.get(letters, 0) + n
+
+def charges(*expressions: Expr) -> list[tuple[int, frozenset[Letter]]]:
+    """Every operation of the expressions, with the letters over which it is repeated."""
+    found: list[tuple[int, frozenset[Letter]]] = []
+    seen: set[Expr] = set()
 
     def visit(e: Expr) -> None:
         if e in seen or isinstance(e, (Access, Letter, Num, Dim, Const)):  # places cost nothing
@@ -75,19 +80,19 @@ def cost(*expressions: Expr) -> Cost:
             places = [place for _, _, place in landings(e, e.letters)]
             if all(digits(place) is not None and not isinstance(place, Letter) for place in places):
                 e = landed(e)  # several axes become one: each term is written where it belongs
-            _reduction(e, charge)
+            found.extend(_reduction(e))
             for f in factors(e.body):
                 visit(f)
             return
         own = _own_operations(e)
         if own:
-            charge(own, len(e.letters))
+            found.append((own, frozenset(e.letters)))
         for c in e.children:
             visit(c)
 
     for e in expressions:
         visit(e)
-    return Cost(counts)
+    return found
 
 
 def _own_operations(e: Expr) -> int:
@@ -106,44 +111,45 @@ def _own_operations(e: Expr) -> int:
     return 0
 
 
-def _reduction(e: Reduce, charge: object) -> None:
+def _reduction(e: Reduce) -> list[tuple[int, frozenset[Letter]]]:
     parts = [f.letters for f in factors(e.body)]
     plan = best_elimination([p for p in parts if p], frozenset(e.binders)) if e.op == "sum" else None
-    assert callable(charge)
     if plan is None:
-        charge(max(1, len(parts)), len(e.body.letters))
-        return
-    for degree, multiplications in plan:
-        charge(1 + multiplications, degree)
+        return [(max(1, len(parts)), frozenset(e.body.letters))]
+    found = [(1 + multiplications, letters) for letters, multiplications in plan]
     outside = [f for f in factors(e.body) if not f.letters and f != MINUS_ONE]
-    if outside:  # what mentions no letter costs what it would cost in front of the sum
-        charge(len(outside), len(e.letters))
+    # what mentions no letter costs what it would cost in front of the sum
+    return [*found, *([(len(outside), frozenset(e.letters))] if outside else [])]
 
 
-def best_elimination(parts: list[frozenset[Letter]], binders: frozenset[Letter]) -> list[tuple[int, int]] | None:
-    """The cheapest order in which to sum the binders out: (degree, multiplications) a step; None if too many.
+Elimination = list[tuple[frozenset[Letter], int]]
+
+
+def best_elimination(parts: list[frozenset[Letter]], binders: frozenset[Letter]) -> Elimination | None:
+    """The cheapest order in which to sum the binders out: (letters, multiplications) a step; None if too many.
 
     Each step multiplies the factors that mention one binder and sums it out.
     """
     if len(binders) > 4:
         return None
-    best: list[tuple[int, int]] | None = None
+    best: Elimination | None = None
+    least: list[tuple[int, int]] = []
     for order in itertools.permutations(sorted(binders, key=lambda b: b.key)):
-        remaining, steps = list(parts), list[tuple[int, int]]()
+        remaining, steps = list(parts), Elimination()
         for b in order:
             group = [p for p in remaining if b in p]
             if not group:
                 continue
             union = frozenset[Letter]().union(*group)
-            steps.append((len(union), len(group) - 1))
+            steps.append((union, len(group) - 1))
             # binders of the group that nothing else mentions go with it
             rest = [p for p in remaining if b not in p]
             elsewhere = frozenset[Letter]().union(*rest) if rest else frozenset[Letter]()
             gone = {x for x in union if x in binders and x not in elsewhere} | {b}
             remaining = [*rest, union - gone]
         if len(remaining) > 1:  # what is left is multiplied, without a summation
-            steps.append((len(frozenset[Letter]().union(*remaining)), len(remaining) - 2))
-        key = sorted(steps, reverse=True)
-        if best is None or key < sorted(best, reverse=True):
-            best = steps
+            steps.append((frozenset[Letter]().union(*remaining), len(remaining) - 2))
+        key = sorted(((len(letters), count) for letters, count in steps), reverse=True)
+        if best is None or key < least:
+            best, least = steps, key
     return best

@@ -48,7 +48,7 @@ class _Order:
 
     def __init__(self, program: Program) -> None:
         self.given = program
-        self.sizes = _known_sizes(program)
+        self.sizes = known_sizes(program)
         self.defined = program.defined
         self.recurring = recurring(program.equations)
         kept = {*program.outputs, *(g for _, g in program.gradients), program.objective}
@@ -124,7 +124,7 @@ class _Order:
 
     def extents(self, letters: Sequence[frozenset[Letter]]) -> dict[Letter, int]:
         """A number for the extent of each letter."""
-        return {x: _number(x.extent, self.sizes) for x in frozenset[Letter]().union(*letters)}
+        return {x: number_of(x.extent, self.sizes) for x in frozenset[Letter]().union(*letters)}
 
     def written(
         self, equations: Sequence[Equation], products: Mapping[tuple[Tensor, int], tuple[_Product, int]]
@@ -197,18 +197,19 @@ class _Order:
         return [b for b in product.binders if b in own]
 
 
-def _known_sizes(program: Program) -> dict[str, int]:
+def known_sizes(program: Program) -> dict[str, int]:
     """The default of each extent; what belongs to a family has the usual size, so that layers stay alike."""
     known = {name: value for name, value in default_sizes(program).items() if "{" not in name}
     for d in program.dims:
         if d.name not in known:
-            known[d.name] = USUAL if d.derived is None else _number(d.derived, known)
+            known[d.name] = USUAL if d.derived is None else number_of(d.derived, known)
     if program.batch is not None:
         known.setdefault(program.batch.name, BATCH)
     return known
 
 
-def _number(extent: Expr, sizes: Mapping[str, int]) -> int:
+def number_of(extent: Expr, sizes: Mapping[str, int]) -> int:
+    """An extent as a number; a usual one where it is not known."""
     found = size(extent, sizes)
     return USUAL if found is None else max(1, int(found))
 

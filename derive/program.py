@@ -59,6 +59,7 @@ class Tensor:
     A stack of members has them along its first axis; ``layers`` are the number of the first one and how many there are.
     A ``frozen`` parameter is not trained.
     What a round of a recurrence finds is ``ahead`` of another tensor: its values one place later along that axis.
+    A derivative of a tensor that gradc carries along says of which tensor it is and ``along`` which variables.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Tensor:
     layers: tuple[int, int] | None = None
     frozen: bool = False
     ahead: tuple[Tensor, int] | None = field(default=None, repr=False)
+    along: tuple[Tensor, tuple[Tensor, ...]] | None = field(default=None, repr=False)
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __repr__(self) -> str:
@@ -189,6 +191,19 @@ class OptimizerCall:
         return self.rule.name
 
 
+@dataclass(frozen=True)
+class Choice:
+    """How ``out`` = d(of, by) is made, what a training step takes so, and the next best way."""
+
+    out: Tensor
+    of: Tensor
+    by: Tensor
+    way: str
+    operations: int
+    other: str
+    instead: int
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """A whole model, at any stage.
@@ -196,7 +211,8 @@ class Program:
     ``equations`` stand in an order in which each reads only what stands before it. ``gradients`` pairs a
     variable with its cotangent, once derivation has run. ``text`` is the canonical model text that the
     program comes from, ``digest`` its SHA-256. The program is the training form of the model; ``inference`` is the
-    other form, over the same declared tensors, where the model makes a difference.
+    other form, over the same declared tensors, where the model makes a difference. ``choices`` tell how derivatives
+    inside the model are made.
     """
 
     name: str
@@ -212,6 +228,7 @@ class Program:
     text: str = ""
     digest: str = ""
     inference: Program | None = field(default=None, repr=False)
+    choices: tuple[Choice, ...] = ()
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from derive.claims.elaborate import Formulas
 from derive.claims.line import Line, bound_in, nodes_of
 from derive.claims.slopes import Slopes
-from derive.errors import GradcError, PlaceError, SourceError
+from derive.errors import GradcError, PlaceError, SourceError, Span
 from derive.expr import ONE, ZERO, Dim, Expr, Letter, Mask, Select, add
 from derive.inner import derivative_of
 from derive.language import tree
@@ -250,7 +250,7 @@ class Reader:
         steps = ((step_letter(i), axis) for i, axis in zip(left.items, whole.axes, strict=True))
         return found | {letter.name: add(axis, -1) for letter, axis in steps if letter is not None}
 
-    def _derivative(self, u: Value, x: Tensor) -> Tensor:
+    def _derivative(self, u: Value, x: Tensor, _: Span | None) -> Tensor:
         if u.tensor is None:
             raise GradcError(f"give {u.text} a name in the model: d(u, x) differentiates a named tensor here")
         if (u.tensor, x) not in self._derivatives:

@@ -35,6 +35,7 @@ from derive.expr.base import (
     split_power,
 )
 from derive.expr.calls import Call, call
+from derive.expr.derivatives import Derivative
 from derive.expr.masks import (
     TRAINING,
     Compare,
@@ -61,6 +62,7 @@ __all__ = [
     "Call",
     "Compare",
     "Const",
+    "Derivative",
     "Dim",
     "Expr",
     "ExprLike",

@@ -148,7 +148,7 @@ def _derivative(elab: Elaborator, node: tree.CallExpr) -> Value:
     if elab.differentiate is None:
         raise SourceError("d(u, x) stands in equations only", node.span)
     try:
-        return of_tensor(elab.differentiate(u, x.tensor))
+        return of_tensor(elab.differentiate(u, x.tensor, node.span))
     except SourceError:
         raise
     except GradcError as error:

@@ -74,7 +74,9 @@ class Elaborator:
         self.catalogue = catalogue
         self.growing: dict[Tensor, tuple[int, list[tuple[Range, Span | None]]]] = {}  # recurrences without an end yet
         self.ahead: dict[Tensor, Tensor] = {}  # what each round of a recurrence finds
-        self.differentiate: Callable[[Value, Tensor], Tensor] | None = None  # d(u, x); the reader knows how
+        self.differentiate: Callable[[Value, Tensor, Span | None], Tensor] | None = (
+            None  # d(u, x); the reader knows how
+        )
         self.formula = False  # what was printed: its masks keep its places inside
         self.named: Callable[[Value], Value] | None = None  # a value as an equation of its own; the reader knows how
 

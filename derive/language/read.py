@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from derive.errors import NotSupportedYet, SourceError, Span
 from derive.expr import ONE, TRAINING, ZERO, Dim, Expr, Letter
-from derive.inner import derivative_of
+from derive.inner import asked, resolved
 from derive.language import tree
 from derive.language.blocks import Expansion, Round, expanded
 from derive.language.declarations import (
@@ -48,7 +48,7 @@ def read(syntax: tree.Tree, notices: list[str] | None = None) -> Program:
     Repetitions are written out at the default depth.
     """
     program, scheme = read_scheme(syntax, notices)
-    return program if scheme is None else formed(unroll(scheme))
+    return program if scheme is None else formed(resolved(unroll(scheme)))
 
 
 def read_scheme(syntax: tree.Tree, notices: list[str] | None = None) -> tuple[Program, Scheme | None]:
@@ -92,7 +92,7 @@ class _Reader:
         check_groups(self.optimizers, self.parameters)
         members = any(t.family is not None for t in self.declared + [e.out for e in self.equations])
         if not self.widths and not members and not any(isinstance(i, Repeat) for i in self.items):
-            return formed(self.program(self.declared, self.equations)), None
+            return formed(resolved(self.program(self.declared, self.equations))), None
         frame = self.program([], [])
         return frame, Scheme(frame, tuple(self.items), tuple(self.widths))
 
@@ -317,19 +317,17 @@ class _Reader:
         extent = None if place.extent is None else self.elab.extent(place.extent)
         return Range(plain_name(letter, "a letter"), span, extent)
 
-    def differentiate(self, u: Value, x: Tensor) -> Tensor:
-        """The tensor of ∂u/∂x; the equations that lead to it become the model's, under names that nobody uses."""
+    def differentiate(self, u: Value, x: Tensor, span: Span | None) -> Tensor:
+        """The tensor of ∂u/∂x, under a name that nobody uses; what leads to it is found when all is read."""
         if self.elab.families.open:
             raise NotSupportedYet("d(u, x) within a repetition", u.span)
         of = u.tensor
         if of is None:
             of = self.named(u).tensor
             assert of is not None
-        so_far = Program(
-            self.name, batch=self.elab.batch, declared=tuple(self.declared), equations=tuple(self.equations)
-        )
-        self.name_new(derivative_of(so_far, of, x))
-        return self.equations[-1].out
+        wish = replace(asked(f"d{of.name}_d{x.name}", of, x, self.elab.batch), span=span)
+        self.name_new([wish])
+        return wish.out
 
     def named(self, v: Value) -> Value:
         """The value under a name that nobody uses: an equation of its own."""

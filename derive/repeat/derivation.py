@@ -12,6 +12,7 @@ from functools import cached_property
 
 from derive import pipeline
 from derive.errors import GradcError, SourceError
+from derive.inner import resolved, waits
 from derive.language.read import read_scheme
 from derive.language.tree import Tree
 from derive.pipeline import Derivation
@@ -35,7 +36,7 @@ class Repeated:
         self.scheme = scheme
         self.sizes = sizes or {}
         self.unrolling = Unrolling(scheme, self.sizes)
-        self.program = formed(self.unrolling.program(scheme))
+        self.program = formed(resolved(self.unrolling.program(scheme)))
         self.why_not: str | None = None
 
     @cached_property
@@ -46,7 +47,7 @@ class Repeated:
     @cached_property
     def stacked(self) -> Program | None:
         """The program with layers that are alike as places of one tensor, if there are such."""
-        return stacked(self.scheme, self.sizes)
+        return None if waits(self.scheme.equations) else stacked(self.scheme, self.sizes)
 
     def gradient(self, wrt: Iterable[Tensor]) -> tuple[Derivation, Induction | None]:
         """The gradient by tensors of the program; with the induction behind it, if there is one."""
@@ -54,6 +55,8 @@ class Repeated:
         if self.program.objective is None:
             raise GradcError("no objective; use jacobian, or add a line `minimize …`")
         try:
+            if waits(self.scheme.equations):
+                raise NoInductionError("d(u, x) reaches through the layers")
             found = induct(self.outline, self._of_scheme(asked))
             declared = self.program.declared  # in the order of the text
             other = self.program.inference

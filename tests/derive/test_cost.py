@@ -57,7 +57,8 @@ def test_products_of_matrices_and_a_vector_go_through_the_vector():
 def test_best_elimination():
     letters = frozenset((j, k))
     plan = best_elimination([frozenset((i, j)), frozenset((j, k)), frozenset((k,))], letters)
-    assert plan == [(2, 1), (2, 1)]
+    assert plan is not None
+    assert [(len(letters), count) for letters, count in plan] == [(2, 1), (2, 1)]
     assert best_elimination([frozenset((j,))], frozenset(fresh(n) for _ in range(5))) is None
     assert best_elimination([frozenset((i,)), frozenset((j,))], frozenset((j,))) is not None
 

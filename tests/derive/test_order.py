@@ -118,6 +118,6 @@ def test_any_sum_of_products_keeps_its_value_and_its_gradient(operands, data):
 
 def test_extents_of_families_and_of_the_batch_have_usual_sizes():
     program = model(("x : [a]",), "minimize sum(x^2)").program
-    known = order._known_sizes(program)
+    known = order.known_sizes(program)
     assert known["a"] == 2
     assert known["n"] == order.BATCH

@@ -16,7 +16,8 @@ from derive.display import definitions, readable
 from derive.formulas import Gradient, SymbolicGradient
 from derive.notation import Notation, source_line
 from derive.notation.latex import aligned
-from derive.program import Equation, Program, Tensor, needed, reads
+from derive.order import BATCH
+from derive.program import Choice, Equation, Program, Tensor, needed, reads
 from derive.repeat.display import grouped
 from derive.repeat.display import heading as loop_heading
 from derive.training import otherwise
@@ -114,8 +115,10 @@ def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) 
     besides = further(gradient)
     texts = {e: notation.formula(e, form) for e in (*forward, *backward, *(e for _, group in besides for e in group))}
     if form == "matrix":  # as the author wrote it, not through names of gradc's; those that gradients need come last
+        asked = {c.out for c in program.choices}  # what travels instead of it comes last, with the other names
+        forward = [e for e in program.equations if not e.out.hidden and (e in texts or e.out in asked)]
+        forward = [e for e in forward if e.out.kind != "cotangent"]
         texts.update({e: as_written(e, gradient.notation) for e in forward})
-        forward = [e for e in forward if not e.out.hidden]
     python = form == "python"
     width = min(60, max(len(texts[e]) for e in (*forward, *backward)))
 
@@ -133,7 +136,33 @@ def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) 
         lines += ["", f"# {title}", *listed(group, "# " if title == _USED else "")]
     if form != "index" and (said := in_indices(notation, forward, backward)):
         lines += ["", f"# {said}"]
+    if form == "matrix" and program.choices:
+        lines += ["", "derivatives in the model", *choices_of(program)]
     return "\n".join(lines)
+
+
+def choices_of(program: Program) -> list[str]:
+    """How each derivative in the model is made, what a training step takes so, and what it would take otherwise."""
+    made = {c.out: c for c in program.choices}
+
+    def name(t: Tensor) -> str:
+        return f"d({name(made[t].of)}, {made[t].by.name})" if t.hidden and t in made else t.name
+
+    def told(c: Choice) -> str:
+        called = f"d({name(c.of)}, {c.by.name})"
+        return called if c.out.hidden else f"{c.out.name} = {called}"
+
+    each = "a step" if program.batch is None else f"a step of {BATCH} samples"
+    return [
+        f"  {told(c)}: {c.way}, {_short(c.operations)} operations {each}; {c.other} {_short(c.instead)}"
+        for c in program.choices
+    ]
+
+
+def _short(count: int) -> str:
+    """A count with two digits, as in 2.3e6."""
+    digits, _, exponent = f"{count:.1e}".partition("e")
+    return f"{digits}e{int(exponent)}"
 
 
 def shapes_of(gradient: Gradient, deltas: bool = False) -> str:

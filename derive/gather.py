@@ -122,7 +122,7 @@ class _Gathering:
         """The cofactor times the combination, which gets a name unless it is all that there is."""
         outer, factor = cofactor
         if top and not outer and factor == ONE:
-            return self.linear(self.expanded(parts), root, top=False)
+            return self.linear(self.expanded(parts), root, top=True)
         first = min(parts, key=lambda p: p.access.tensor.number).scale
         unit = first if isinstance(first, Num) else num(1)
         scaled = [_Part(mul(p.scale, unit**-1), p.inside, p.access) for p in parts]

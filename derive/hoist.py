@@ -81,8 +81,9 @@ class Namer:
     def remember(self, equation: Equation) -> None:
         """Let later equal expressions refer to this equation's tensor."""
         order = ordered_letters(equation.body)
-        if order == equation.letters:
-            self.known.setdefault(standard(equation.body, order), (equation.out, tuple(range(len(order)))))
+        if len(order) == len(equation.letters) and set(order) == set(equation.letters):
+            places = tuple(order.index(a) for a in equation.letters)
+            self.known.setdefault(standard(equation.body, order), (equation.out, places))
 
     def find(self, e: Expr) -> Access | None:
         """The access that stands for ``e``, if its value has a name already."""

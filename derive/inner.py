@@ -17,7 +17,7 @@ from derive.gather import gathered
 from derive.hoist import Namer, hoist
 from derive.prepare import prepare
 from derive.program import Choice, Equation, Program, Tensor, letters_for, needed
-from derive.rewrite import accesses, substitute
+from derive.rewrite import accesses, map_children
 from derive.simplify import simplify
 from derive.streams import Direction, Streams
 from derive.work import results, step
@@ -136,6 +136,9 @@ def _adopted(program: Program) -> Program:
         if isinstance(moved.body, Derivative):
             pair = moved.body.of.tensor, moved.body.by.tensor
             same = first.setdefault(pair, name)
+            if same is not name and name.hidden:
+                table[name] = same
+                continue
             if same is not name:
                 moved = moved.with_body(same.at(moved.letters))
         out.append(moved)
@@ -144,9 +147,11 @@ def _adopted(program: Program) -> Program:
 
 def renamed(e: Expr, table: Mapping[Tensor, Tensor]) -> Expr:
     """The same expression over other tensors."""
-    if isinstance(e, Derivative):
-        return Derivative(*(table.get(a.tensor, a.tensor).at(a.places) for a in (e.of, e.by)))
-    return substitute(e, {a: table[a.tensor].at(a.places) for a in accesses(e) if a.tensor in table})
+    if not table:
+        return e
+    if isinstance(e, Access):
+        return table.get(e.tensor, e.tensor).at(renamed(p, table) for p in e.places)
+    return map_children(e, lambda c: renamed(c, table))
 
 
 def _written(base: Program, plan: Mapping[Tensor, str]) -> tuple[Program, dict[Tensor, Tensor]]:

@@ -13,7 +13,7 @@ from derive.expr import Access, Add, Call, Expr, MatrixCall, Num, Pow, Reduce, p
 from derive.hoist import STEMS, Namer, guarded, hoist, is_scale, map_branches, ordered_letters, split_scale, standard
 from derive.matrix_functions import MATRIX_FUNCTIONS, At
 from derive.order import ordered
-from derive.program import Equation, Program
+from derive.program import Equation, Program, Tensor
 from derive.rewrite import accesses, map_children, terms, walk
 
 _STEMS = {"exp": "E", "tanh": "T", "erf": "R", "sigmoid": "S", "softplus": "S"}
@@ -25,14 +25,17 @@ def prepare(program: Program) -> Program:
     wanted = _worth_a_name(expanded)
     namer = Namer(expanded)
     out: list[Equation] = []
+    making: list[Tensor] = []
 
     def emit(equation: Equation) -> None:
         before, namer.around = namer.around, equation.letters
         known = namer.find(equation.body) if not isinstance(equation.body, (Access, Num)) else None
         namer.remember(equation)
+        making.append(equation.out)
         body = (
             known if known is not None and known.tensor is not equation.out else map_branches(equation.body, visit, ())
         )
+        making.pop()
         out.append(equation.with_body(body))
         namer.around = before
 
@@ -41,10 +44,13 @@ def prepare(program: Program) -> Program:
             return e
         if isinstance(e, Pow) and isinstance(e.exponent, Num) and _key(positive := _positive_power(e)) in wanted:
             name = namer.name(guarded(positive, given), "s", emit)
-            return name if positive == e else power(name, -1)
+            if name.tensor not in making:  # under its guard it stands in its own definition
+                return name if positive == e else power(name, -1)
         if isinstance(e, (Call, Add)) and _key(e) in wanted:
             stem = _STEMS.get(e.function.name, "K") if isinstance(e, Call) else "D"
-            return namer.name(guarded(e, given), stem, emit)
+            name = namer.name(guarded(e, given), stem, emit)
+            if name.tensor not in making:
+                return name
         return map_branches(e, visit, given)
 
     for equation in expanded.equations:

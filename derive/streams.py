@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from derive.chain_rule import active_in, partials
 from derive.deltas import eliminate
-from derive.expr import ZERO, Access, Compare, Expr, Letter, Reduce, add, compare, fresh_like, mul, sum_over
-from derive.hoist import Namer, split_scale
+from derive.expr import ZERO, Access, Call, Compare, Expr, Letter, Reduce, add, compare, fresh_like, mul, sum_over
+from derive.hoist import Namer, guarded, map_branches, split_scale
 from derive.program import Equation, Program, Tensor, letters_for
 from derive.recurrence import recurring
 from derive.rewrite import factors, substitute, terms
@@ -56,6 +56,7 @@ class Streams:
         """One more equation of the program."""
         self.equations.append(equation)
         self.defined[equation.out] = equation
+        self.namer.taken.add(equation.out.name)
         self.namer.remember(equation)
 
     def derivative(self, wish: Equation, access: Access, by: Access, d: Direction) -> None:
@@ -174,7 +175,13 @@ class Streams:
             for term in terms(inner):
                 parts, bound, _ = eliminate([*factors(p.factor), *factors(term)], list(p.summed))
                 found.append(sum_over(bound, mul(*parts)))
-        return add(*found)
+        self.namer.around = equation.letters
+        return self.with_names(add(*found), ())
+
+    def with_names(self, e: Expr, given: tuple[Expr, ...]) -> Expr:
+        """Each function value under a name: sin(z) is known, and cos(z) is found again by the next tangent."""
+        inner = map_branches(e, self.with_names, given)
+        return self.namer.name(guarded(inner, given), "K", self.emit) if isinstance(inner, Call) else inner
 
 
 def stream_name(base: Tensor, directions: Sequence[Tensor]) -> str:

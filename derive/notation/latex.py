@@ -33,6 +33,9 @@ class LatexStyle(Style):
             return rf"\delta^{{{self.names.deltas[tensor]}}}"
         if tensor.latex is not None:
             return tensor.latex
+        if tensor.along is not None:
+            of, directions = tensor.along
+            return rf"\partial_{{{' '.join(self.tensor(x) for x in directions)}}}{self.tensor(of)}"
         if tensor.kind != "cotangent" or tensor.primal is None:
             return latex_name(self.names[tensor])
         primal = self.tensor(tensor.primal)
@@ -41,7 +44,7 @@ class LatexStyle(Style):
             return rf"\frac{{\partial {self.tensor(objective) if objective else 'J'}}}{{\partial {primal}}}"
         # A name of one sign gets its bar in front of the subscript, anything else as a whole.
         base = re.match(r"\\?[A-Za-z]+(?=[_^]|$)", primal)
-        if base is None or (base[0][0] != "\\" and len(base[0]) > 1):
+        if base is None or tensor.primal.along is not None or (base[0][0] != "\\" and len(base[0]) > 1):
             return rf"\overline{{{primal}}}"
         return rf"\bar{{{base[0]}}}{primal[base.end() :]}"
 
@@ -86,7 +89,8 @@ class LatexStyle(Style):
 
     def above(self, base: Piece, text: str) -> Piece:
         inner = self.wrap(base, ATOM)
-        if base.level == ATOM and "^" in inner and not inner.startswith(r"\left("):
+        derived = inner.startswith(r"\partial")
+        if base.level == ATOM and ("^" in inner or derived) and not inner.startswith(r"\left("):
             inner = self.parens(inner)
         elif any(mark in inner for mark in "^'"):
             inner = f"{{{inner}}}"

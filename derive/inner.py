@@ -7,6 +7,7 @@ one chain rule, so such derivatives nest, mix and are differentiated like everyt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -195,6 +196,7 @@ def _backwards(program: Program, wish: Equation, namer: Namer) -> Iterator[Equat
             continue
         # Tensors of the derivation are no cotangents of the model: its own derivation makes those.
         e.out.kind, e.out.hidden = "value", True
+        e.out.name = e.out.name if e.out.name not in namer.taken else namer.unique(re.sub(r"_\d+$", "", e.out.name))
         yield e.with_body(body)
     last = _arranged(new[-1], wish, x, shared, kept)
     yield last.with_body(renamed(last.body, table))

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from codegen.contract import contraction
+from codegen.factors import inverses, solved, without_inverses
 from codegen.function import Function, Setting, Slice
 from codegen.interface import calls, promises
 from codegen.members import entry, key, offset, rounds, single
@@ -19,7 +20,7 @@ from codegen.naming import names_of
 from codegen.noise import drawn
 from codegen.plan import plan
 from codegen.schedule import copies, schedule
-from codegen.steps import Gemm, Part, RoundParts, Step, parts_of
+from codegen.steps import Gemm, Part, RoundParts, Routine, Step, item_reads, parts_of
 from codegen.targets import Target
 from codegen.targets.shapes import Shapes
 from codegen.targets.text import quoted
@@ -104,6 +105,7 @@ def context(
         "calls": calls(program, functions, kernels, setting, shapes),
         "epoch": epoch,
         "uses_special": any("special." in line for k in kernels.values() for line in k.lines),
+        "uses_factors": any(isinstance(s, Routine) for f in functions.values() for s in f.plan.steps),
         "uses_added": any("_added(" in line for k in kernels.values() for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
         "update": update,
@@ -212,23 +214,28 @@ def _function(
         tuple(stands[t] for t in results),
         tuple((t, stands[g]) for t, g in pairs if t.kind == "param"),
         goal,
-        tuple(_with_products(parts)),
+        tuple(without_inverses(list(_with_products(parts)), wanted, item_reads)),
         plan(parts, wanted, sizes),
     )
 
 
-def _with_products(parts: Iterable[Part | RoundParts]) -> Iterator[Part | RoundParts | Gemm]:
+def _with_products(parts: Iterable[Part | RoundParts | Routine]) -> Iterator[Part | RoundParts | Gemm | Routine]:
     """The parts, with those that are matrix products taken apart."""
+    known: dict[Tensor, Routine] = {}
     for part in parts:
         if isinstance(part, RoundParts):
             yield part.each(_with_products)
+            continue
+        if isinstance(part, Routine):
+            known |= inverses([part])
+            yield part
             continue
         product = contraction(part)
         if product is None:
             yield part
         else:
             yield from product[0]
-            yield product[1]
+            yield solved(product[1], known)
 
 
 def _inputs(program: Program, parts: Iterable[Equation]) -> tuple[Tensor, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from codegen.naming import Names
 from codegen.plan import Plan
-from codegen.steps import Gemm, Part, RoundParts, Step
+from codegen.steps import Gemm, Part, RoundParts, Routine, Step
 from derive.expr import Expr
 from derive.functions import Parameter
 from derive.program import OptimizerCall, Program, Tensor
@@ -41,7 +41,7 @@ class Function:
     outputs: tuple[Tensor, ...]
     gradients: tuple[tuple[Tensor, Tensor], ...]
     returned: Tensor | None
-    order: tuple[Part | RoundParts | Gemm, ...]
+    order: tuple[Part | RoundParts | Gemm | Routine, ...]
     plan: Plan
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 
 from codegen.batch import batched
 from codegen.contract import contraction
+from codegen.factors import inverses, solved, without_inverses
 from codegen.lower import lower, merge
 from codegen.steps import (
     Loop,
@@ -20,6 +21,7 @@ from codegen.steps import (
     Part,
     RoundParts,
     Rounds,
+    Routine,
     Step,
     Touch,
     Write,
@@ -45,12 +47,15 @@ class Plan:
     shared: Mapping[Tensor, Tensor]
 
 
-def plan(parts: Iterable[Part | RoundParts], results: Iterable[Tensor], sizes: Mapping[str, int] | None = None) -> Plan:
+def plan(
+    parts: Iterable[Part | RoundParts | Routine], results: Iterable[Tensor], sizes: Mapping[str, int] | None = None
+) -> Plan:
     """The plan that computes ``parts`` and leaves ``results`` behind.
 
     Where ``sizes`` are known, products that are matrix products in every round of a loop become such loops.
     """
     kept, steps = frozenset(results), fuse(parts, sizes=sizes)
+    steps = without_inverses(steps, kept, reads_of)
     return allocate(_localized(steps, kept), kept)
 
 
@@ -72,7 +77,7 @@ def _localized(steps: Sequence[Step], kept: frozenset[Tensor]) -> list[Step]:
 
 
 def fuse(
-    parts: Iterable[Part | RoundParts],
+    parts: Iterable[Part | RoundParts | Routine],
     strided: frozenset[Tensor] = frozenset(),
     sizes: Mapping[str, int] | None = None,
 ) -> list[Step]:
@@ -105,19 +110,22 @@ def fuse(
             fused = part.each(lambda items, across=across: fuse(items, across, sizes))  # type: ignore[misc]
             steps.append(_as_steps(fused))
             continue
+        if isinstance(part, Routine):
+            steps.append(part)
+            continue
         product = contraction(part) if part.out not in strided else None
         if product is None:
             place(part)
         else:
             for made in product[0]:
                 place(made)
-            steps.append(product[1])
+            steps.append(solved(product[1], inverses(steps)))
     return steps
 
 
 def _with_batches(
-    parts: Iterable[Part | RoundParts], strided: frozenset[Tensor], sizes: Mapping[str, int] | None
-) -> Iterator[Part | RoundParts]:
+    parts: Iterable[Part | RoundParts | Routine], strided: frozenset[Tensor], sizes: Mapping[str, int] | None
+) -> Iterator[Part | RoundParts | Routine]:
     """The parts, with those that are a matrix product in every round of a loop as that loop."""
     for part in parts:
         found = None

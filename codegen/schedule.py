@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from codegen.factors import factored
 from codegen.joined import joined
 from codegen.recompute import recomputed
 from codegen.rounds import Loop, Prefixes, filled_in_place
-from codegen.steps import Part, RoundParts
-from derive.expr import Access, Add, Call, Expr, Letter, Reduce, add, fresh_like, mul, reduce_
+from codegen.steps import Part, RoundParts, Routine
+from derive.expr import Access, Add, Call, Expr, Letter, MatrixCall, Reduce, add, fresh_like, mul, reduce_
 from derive.hoist import is_scale
 from derive.program import Equation, Program, Tensor, letters_for, needed, reads
 from derive.recurrence import Recurrence, blocks
@@ -21,7 +22,7 @@ from derive.rewrite import factors, map_children, substitute
 
 def schedule(
     program: Program, wanted: Iterable[Tensor], known: frozenset[str], sizes: Mapping[str, int] | None = None
-) -> tuple[Part | RoundParts, ...]:
+) -> tuple[Part | RoundParts | Routine, ...]:
     """The parts that compute ``wanted``, each after what it reads; those of a recurrence as one loop.
 
     ``known`` names the functions that the target has of its own; other calls stand for their definition. Under
@@ -45,7 +46,8 @@ def schedule(
             out.append(Loop(block, found, outside, sizes or {}, parts_of).parts())
         else:
             out += parts_of(prefixes.read(block))
-    return tuple(prefixes.after(p) if isinstance(p, RoundParts) else p for p in out)
+    done = tuple(prefixes.after(p) if isinstance(p, RoundParts) else p for p in out)
+    return factored(done, program)
 
 
 def expand(e: Expr, known: frozenset[str]) -> Expr:
@@ -61,6 +63,8 @@ def split(equation: Equation) -> list[Part]:
     parts: list[Part] = []
 
     def named(e: Expr, scope: tuple[Letter, ...]) -> Expr:
+        if isinstance(e, MatrixCall):
+            return whole(e, named(e.body, (*scope, *e.binders)), scope)
         if not isinstance(e, Reduce):
             return map_children(e, lambda child: named(child, scope))
         inside = named(e.body, (*scope, *e.binders))
@@ -74,6 +78,13 @@ def split(equation: Equation) -> list[Part]:
         inside = mul(*(f for f in factors(body) if not is_scale(f)))
         return mul(*outside, temporary("sum", binders, inside, scope))
 
+    def whole(e: MatrixCall, inside: Expr, scope: tuple[Letter, ...]) -> Expr:
+        """The matrix that an element is of."""
+        letters = letters_for(b.extent for b in e.binders)
+        out = Tensor(f"{equation.out.name}_{e.op}", tuple(a.extent for a in letters))
+        parts.append(Part(out, letters, MatrixCall(e.op, e.binders, inside, letters), equation))
+        return Access(out, e.places)
+
     def temporary(op: str, binders: tuple[Letter, ...], body: Expr, scope: tuple[Letter, ...]) -> Expr:
         reduced = reduce_(op, binders, body)
         letters = tuple(s for s in scope if s in reduced.letters)
@@ -83,9 +94,10 @@ def split(equation: Equation) -> list[Part]:
         return Access(out, letters)
 
     body = named(equation.body, equation.letters)
-    if parts and parts[-1].letters == equation.letters and body == Access(parts[-1].out, equation.letters):
+    if parts and body == Access(parts[-1].out, equation.letters):
         last = parts.pop()
-        return [*parts, Part(equation.out, equation.letters, last.body, equation)]
+        whole_body = substitute(last.body, dict(zip(last.letters, equation.letters, strict=True)))
+        return [*parts, Part(equation.out, equation.letters, whole_body, equation)]
     return [*parts, Part(equation.out, equation.letters, body, equation)]
 
 
@@ -95,7 +107,7 @@ def freshened(part: Part) -> Part:
     body = substitute(part.body, new)
     if isinstance(body, Reduce):
         bound = {s: fresh_like(s) for s in body.binders}
-        body = Reduce(body.op, tuple(bound.values()), substitute(body.body, bound))
+        body = body.over(bound.values(), substitute(body.body, bound))
     return Part(part.out, tuple(new.values()), body, part.origin)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from derive.expr import ONE, Access, Expr, Letter
-from derive.program import Equation, Tensor
+from derive.program import Equation, Tensor, reads
 from derive.rewrite import accesses
 
 
@@ -48,6 +48,32 @@ class Gemm:
     left: Operand
     right: Operand
     part: Part
+
+
+@dataclass(frozen=True, eq=False)
+class Routine:
+    """A call for a whole matrix: factor, inverse, solve, solve_right (from the right), det, logdet or cholesky.
+
+    ``outs`` and ``ins`` are tensors as they lie, or operands of a ``solve``. ``kind`` says how a matrix is factored: as
+    ``general``, as ``symmetric`` (perhaps positive definite), or not at all as it is ``lower`` triangular.
+    """
+
+    name: str
+    outs: tuple[Tensor | Operand, ...]
+    ins: tuple[Tensor | Operand, ...]
+    part: Part
+    kind: str = "general"
+    transposed: bool = False
+
+    @property
+    def reads(self) -> list[Tensor]:
+        """The tensors that are read."""
+        return [t.tensor if isinstance(t, Operand) else t for t in self.ins]
+
+    @property
+    def writes(self) -> list[Tensor]:
+        """The tensors that are written."""
+        return [t.tensor if isinstance(t, Operand) else t for t in self.outs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +172,7 @@ class Rounds(RoundParts):
     """`RoundParts` whose items are steps."""
 
 
-Step = Gemm | Nest | Rounds
+Step = Gemm | Nest | Rounds | Routine
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,15 +221,28 @@ def reads_of(step: Step) -> list[Tensor]:
     """The tensors that a step reads from memory."""
     if isinstance(step, Gemm):
         return [step.left.tensor, step.right.tensor]
+    if isinstance(step, Routine):
+        return step.reads
     if isinstance(step, Rounds):
         return _from_memory(step, reads_of)
     return list(dict.fromkeys(t.access.tensor for t in touches(step.body) if not t.writes))
+
+
+def item_reads(item: Part | RoundParts | Gemm | Routine) -> list[Tensor]:
+    """The tensors that a part, or what was made of it, reads; of a loop, from memory."""
+    if isinstance(item, RoundParts):
+        return [item.sources.get(t, t) for b in item.blocks for inner in b.items for t in item_reads(inner)]
+    if isinstance(item, Gemm):
+        return [item.left.tensor, item.right.tensor]
+    return item.reads if isinstance(item, Routine) else reads(item.body)
 
 
 def written_by(step: Step) -> list[Tensor]:
     """The tensors that a step writes."""
     if isinstance(step, Gemm):
         return [step.out.tensor]
+    if isinstance(step, Routine):
+        return step.writes
     if isinstance(step, Rounds):
         filled = _from_memory(step, written_by)
         return [*filled, *(v.tensor for v in step.after if v.source in filled)]
@@ -214,12 +253,14 @@ def scalars_of(step: Step) -> frozenset[Tensor]:
     """The tensors that live in local variables of a step."""
     if isinstance(step, Rounds):
         return frozenset().union(*(scalars_of(inner) for b in step.blocks for inner in b.items))
+    if isinstance(step, Routine):
+        return frozenset(t for t in step.writes if not t.rank)
     return step.scalars if isinstance(step, Nest) else frozenset()
 
 
 def parts_of(step: Step) -> list[Part]:
     """The parts that a step computes."""
-    if isinstance(step, Gemm):
+    if isinstance(step, (Gemm, Routine)):
         return [step.part]
     if isinstance(step, Rounds):
         return [p for b in step.blocks for inner in b.items for p in parts_of(inner)]

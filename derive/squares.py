@@ -54,14 +54,15 @@ class Squares:
             return
         body = equation.body
         if not isinstance(body, MatrixCall):
-            if self._is_symmetric(body, equation.letters):
+            if self.is_symmetric(body, equation.letters):
                 self.symmetric.add(equation.out)
         elif body.op == "inv" and body.places == equation.letters:
-            if self._is_symmetric(body.body, body.binders):
+            if self.is_symmetric(body.body, body.binders):
                 self.symmetric.add(equation.out)
             self._inverse(equation.out, body, defined)
 
-    def _is_symmetric(self, e: Expr, letters: tuple[Letter, ...]) -> bool:
+    def is_symmetric(self, e: Expr, letters: tuple[Letter, ...]) -> bool:
+        """Whether a matrix over two letters is known to equal its transpose."""
         i, j = letters
         return self.normal(e) == self.normal(substitute(e, {i: j, j: i}))
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from codegen.common import repeated
 from codegen.naming import Names
 from codegen.plan import Plan
-from codegen.steps import Gemm, Nest, Node, Operand, Rounded, Rounds, Step, Write, writes_in
+from codegen.steps import Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
 from codegen.targets.scalar import SUM, ScalarPrinter
 from derive.expr import ONE, Access, mul, split_coefficient
 from derive.program import Tensor
@@ -68,6 +68,8 @@ class NumbaPrinter(ScalarPrinter):
         yield from comment(step)
         if isinstance(step, Gemm):
             yield self.product(step)
+        elif isinstance(step, Routine):
+            yield self.routine(step)
         else:
             yield from self.nest(step)
 
@@ -168,6 +170,21 @@ class NumbaPrinter(ScalarPrinter):
             f"    {best} = {self.real(w.value)}",
             f"    {target} = {self.integer(w.position)}",
         ]
+
+    def routine(self, r: Routine) -> str:
+        """The call of a routine for a whole matrix; a number is what it returns."""
+        given = [self.column(t) for t in (*r.ins, *(t for t in r.outs if isinstance(t, Operand) or t.rank))]
+        name = f"_{r.name}" if r.kind == "general" else f"_{r.name}_{r.kind}"
+        text = f"{name}({', '.join([*given, *([str(int(r.transposed))] if r.name.startswith('solve') else [])])})"
+        out = r.outs[0]
+        return text if isinstance(out, Operand) or out.rank else f"{self.names.tensor(out)} = {text}"
+
+    def column(self, t: Tensor | Operand) -> str:
+        """A matrix, or a vector as a matrix of one column."""
+        if not isinstance(t, Operand):
+            return self.names.tensor(t)
+        text = self.operand(t) if len(t.groups) == 2 else f"{self.operand(t)}.reshape((-1, 1))"
+        return f"np.ascontiguousarray({text})" if t.transposed and len(t.groups) == 2 else text
 
     def product(self, g: Gemm) -> str:
         """``np.dot`` into the memory of the result."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from codegen.function import Function, Kernel, Setting, Update
 from codegen.noise import next_states, row
-from codegen.steps import Gemm, Part, RoundParts
+from codegen.steps import item_reads
 from codegen.targets.numpy.printer import FUNCTIONS, NumpyPrinter
 from codegen.targets.numpy.update import update_lines
 from codegen.targets.shapes import Shapes
-from derive.program import Tensor, reads
 
 TEMPLATE = "numpy/module.py.jinja"
 __all__ = ["FUNCTIONS", "TEMPLATE", "epoch", "kernel"]
@@ -23,7 +22,7 @@ def kernel(function: Function, setting: Setting) -> Kernel:
     names = setting.names.scope()
     theta, grad = names.fresh("theta"), names.fresh("grad")
     printer = NumpyPrinter(names, setting.extents)
-    read = {t for item in function.order for t in _reads(item)}
+    read = {t for item in function.order for t in item_reads(item)}
     results = {t: names.fresh(f"{names.tensor(t)}_out") for t in function.outputs}
     lines = []
     for s in setting.slices:
@@ -45,14 +44,6 @@ def kernel(function: Function, setting: Setting) -> Kernel:
     arguments = (*front, *own, *(names.tensor(t) for t in function.inputs), *results.values())
     leading = (*front, "theta", *(["grad"] if function.gradients else []))
     return Kernel(function.name, arguments, tuple(lines), leading)
-
-
-def _reads(item: Part | RoundParts | Gemm) -> list[Tensor]:
-    if isinstance(item, RoundParts):
-        return [item.sources.get(t, t) for b in item.blocks for inner in b.items for t in _reads(inner)]
-    if isinstance(item, Gemm):
-        return [item.left.tensor, item.right.tensor]
-    return reads(item.body)
 
 
 def epoch(step: Kernel, function: Function, update: Update, setting: Setting) -> Kernel:

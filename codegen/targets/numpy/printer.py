@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from codegen.lower import branches
 from codegen.naming import Names
-from codegen.steps import Gemm, Operand, Part, Rounded, RoundParts, Step
+from codegen.steps import Gemm, Operand, Part, Rounded, RoundParts, Routine, Step
 from codegen.targets.scalar import ATOM, NOT, PRODUCT, ScalarPrinter, Text
 from derive.deltas import guards_for
 from derive.digits import digits, span
@@ -40,12 +40,16 @@ class NumpyPrinter(ScalarPrinter):
         self.views: dict[Tensor, str] = {}
 
     def lines(
-        self, order: Iterable[Part | RoundParts | Gemm], comment: Callable[[Step | Part], list[str]]
+        self, order: Iterable[Part | RoundParts | Gemm | Routine], comment: Callable[[Step | Part], list[str]]
     ) -> Iterator[str]:
         """The statements, each under its comment."""
         for item in order:
             if isinstance(item, RoundParts):
                 yield from self.rounds(item, comment)
+                continue
+            if isinstance(item, Routine):
+                yield from comment(item)
+                yield self.routine(item)
                 continue
             part = item.part if isinstance(item, Gemm) else item
             out = item.out.tensor if isinstance(item, Gemm) else part.out
@@ -58,7 +62,12 @@ class NumpyPrinter(ScalarPrinter):
 
     def rounds(self, loop: RoundParts, comment: Callable[[Step | Part], list[str]]) -> Iterator[str]:
         """The loop of a recurrence; what is kept for all rounds has its memory before it."""
-        written = {p.origin.out for b in loop.blocks for i in b.items for p in [i.part if isinstance(i, Gemm) else i]}
+        written = {
+            p.origin.out
+            for b in loop.blocks
+            for i in b.items
+            for p in [i.part if isinstance(i, (Gemm, Routine)) else i]
+        }
         kept = dict.fromkeys(v.source for b in loop.blocks for v in b.views if v.tensor in written)
         if kept:
             yield ""
@@ -163,6 +172,13 @@ class NumpyPrinter(ScalarPrinter):
         given = ", ".join(self.name(f.tensor) for f in operands)
         return f'np.einsum("{inputs}->{output}", {given}, optimize=True)'
 
+    def routine(self, r: Routine) -> str:
+        """The call of a routine for a whole matrix."""
+        given = [self.operand(t) if isinstance(t, Operand) else self.name(t) for t in r.ins if not _is_pivots(t)]
+        given += [f'"{r.kind}"'] if r.name == "factor" else [str(r.transposed)] if r.name.startswith("solve") else []
+        text, out = f"_{r.name}({', '.join(given)})", r.outs[0]
+        return f"{self.names.tensor(out.tensor if isinstance(out, Operand) else out)} = {text}"
+
     def product(self, g: Gemm) -> str:
         """A matrix product."""
         text = f"{self.operand(g.left)} @ {self.operand(g.right)}"
@@ -258,6 +274,11 @@ class NumpyPrinter(ScalarPrinter):
 
     def negated(self, e: Expr) -> Text:
         return f"~({self.condition(e)})", NOT
+
+
+def _is_pivots(t: Tensor | Operand) -> bool:
+    """NumPy's factor of a matrix has its pivots with it."""
+    return isinstance(t, Tensor) and t.dtype == "int"
 
 
 def _listed(items: list[str]) -> str:

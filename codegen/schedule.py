@@ -94,7 +94,7 @@ def split(equation: Equation) -> list[Part]:
         return Access(out, letters)
 
     body = named(equation.body, equation.letters)
-    if parts and body == Access(parts[-1].out, equation.letters):
+    if parts and isinstance(body, Access) and body.tensor is parts[-1].out and body.places == equation.letters:
         last = parts.pop()
         whole_body = substitute(last.body, dict(zip(last.letters, equation.letters, strict=True)))
         return [*parts, Part(equation.out, equation.letters, whole_body, equation)]

@@ -12,6 +12,7 @@ from derive import forms
 from derive.errors import GradcError
 from derive.expr import ONE, Compare, Expr, Letter, Mul, compare, mul
 from derive.notation.entries import EntryLatex, EntryPrinter, EntryStyle, EntryUnicode
+from derive.notation.kronecker import kronecker
 from derive.notation.matrix_text import MatrixPrinter
 from derive.notation.names import Names
 from derive.notation.notation import Notation
@@ -38,19 +39,22 @@ class Partial:
     ) -> str | None:
         """``∂a/∂x = diag(a ⊙ (1 − a)) W``, or None; the gradient of a number is a row in numerator layout.
 
+        Of a matrix, or by one, it is that of the columns below each other, ``∂vec(Y)/∂vec(W) = I ⊗ X``.
+
         ``at`` fixes places as in `derive.notation.expanded.expanded`: by the i-th row of weights z has ``e_i xᵀ``, the
         unit vector e_i telling which row it is that x stands in.
         """
         fixed = tuple(None if p is None else str(p) for p in at) if at is not None else (None,) * self.equation.out.rank
         equation = self.equation if at is None else self.at(fixed)
         form = None if equation is None else self.notation.form(equation)
+        style: EntryStyle = EntryLatex(self.names) if latex else EntryUnicode(self.names)
         if form is None:
-            return None
+            found = None if at is not None else kronecker(self.equation, self.y.rank, self.notation, style)
+            return None if found is None else f"{style.partial(_vec(self.y, style), _vec(self.x, style))} = {found}"
         row = layout == "numerator" and not any(a != ONE for a in self.y.axes)
         matrix = form.row is not None and form.col is not None
         if (row and (matrix or form.row is not None)) or (not row and not matrix and form.row is None):
             form = forms.transpose(form)
-        style: EntryStyle = EntryLatex(self.names) if latex else EntryUnicode(self.names)
         return f"{self.title(style, fixed)} = {MatrixPrinter(style, exact=is_repeated(form)).text(form)}"
 
     def at(self, places: Sequence[str | None]) -> Equation | None:
@@ -96,6 +100,10 @@ class Partial:
         top = printer.piece(self.y.at(own)).text
         bottom = printer.piece(self.x.at(self.equation.letters[self.y.rank :])).text
         return f"{style.partial(top, bottom)} = {printer.piece(printer.body).text}"
+
+
+def _vec(t: Tensor, style: EntryStyle) -> str:
+    return style.operator("vec", []) + style.parens(style.tensor(t)) if t.rank == 2 else style.tensor(t)
 
 
 def is_repeated(form: forms.Form) -> bool:

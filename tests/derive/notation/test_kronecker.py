@@ -1,0 +1,99 @@
+"""Derivatives by matrices as Kronecker products: the text as in Magnus and Neudecker, the factors by number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import derive
+from derive.evaluate import evaluate, evaluate_expr, find_sizes
+from derive.notation.kronecker import splits
+from derive.points import points, small_sizes
+
+JACOBIANS = {
+    "dims a, b, c\ninput X : [a, b]\nparam W : [b, c]\nY = X @ W": "∂vec(Y)/∂vec(W) = I ⊗ X",
+    "dims a, b, c\ninput X : [b, c]\nparam W : [a, b]\nY = W @ X": "∂vec(Y)/∂vec(W) = Xᵀ ⊗ I",
+    "dims b, c\ninput x : [b]\nparam W : [c, b]\nY = W @ x": "∂Y/∂vec(W) = xᵀ ⊗ I",
+    "dims b, c\ninput x : [b]\nparam W : [b, c]\nY = x @ W": "∂Y/∂vec(W) = I ⊗ xᵀ",
+    "dims b, c\nparam W : [b]\ninput v : [c]\nY = outer(W, v)": "∂vec(Y)/∂W = v ⊗ I",
+    "dims b, c\nparam W : [b]\ninput v : [c]\nY = outer(v, W)": "∂vec(Y)/∂W = I ⊗ v",
+    "dims b, c\nparam W : [b, c]\nY = W'": "∂vec(Y)/∂vec(W) = K",
+    "dims b, c\nparam W : [b, c]\nY = 3*W": "∂vec(Y)/∂vec(W) = 3 I",
+    "dims d\nparam W : [d, d]\nY = W @ W": "∂vec(Y)/∂vec(W) = I ⊗ W + Wᵀ ⊗ I",
+    "dims d\nparam W : [d, d]\nY = inv(W)": "∂vec(Y)/∂vec(W) = −Yᵀ ⊗ Y",
+    "dims b, c\nparam W : [b, c]\nY = W' @ W": "∂vec(Y)/∂vec(W) = I ⊗ Wᵀ + (Wᵀ ⊗ I) K",
+    "dims a, b, c, d\ninput A : [a, b]\ninput B : [c, d]\nparam W : [b, c]\nY = A @ W @ B": (
+        "∂vec(Y)/∂vec(W) = Bᵀ ⊗ A"
+    ),
+}
+HESSIANS = {
+    "dims d, c\nbatch n\ninput X : [n, d]\ntarget Y : [n, c]\nparam W : [d, c]\nminimize mse(Y, X @ W)": (
+        "∂vec(dW)/∂vec(W) = (2/(c n)) (I ⊗ (Xᵀ X))"
+    ),
+    "dims d\nparam W : [d, d]\nminimize logdet(W)": "∂vec(dW)/∂vec(W) = −(W⁻¹ ⊗ W⁻ᵀ) K",
+    "dims m, d, c\ninput A : [m, d]\ninput B : [c, c]\nparam W : [d, c]\nminimize sum((A @ W @ B)^2)/2 + sum(W^2)": (
+        "∂vec(dW)/∂vec(W) = (B Bᵀ) ⊗ (Aᵀ A) + 2 I"
+    ),
+}
+
+
+def matrix_of(model: derive.DerivedModel) -> tuple[np.ndarray, np.ndarray]:
+    """∂vec/∂vec from the factors, and from the definition."""
+    partial, program = model.partial, model.program
+    values = next(points(program, small_sizes(program, {}), 2, lambda p: True))
+    everything = evaluate(program, values)
+    arrays = {t: np.asarray(everything[t.name]) for t in program.tensors if t.name in everything}
+    sizes = find_sizes(program, arrays)
+    rank = partial.y.rank
+    whole = everything["result"]
+    ys, xs = whole.shape[:rank], whole.shape[rank:]
+
+    def vec(axes: tuple[int, ...], start: int) -> list[int]:
+        return [start + k for k in reversed(range(len(axes)))]
+
+    order = np.transpose(whole, [*vec(ys, 0), *vec(xs, rank)]).reshape(int(np.prod(ys)), int(np.prod(xs)))
+    found = np.zeros(order.shape)
+    own = set(partial.equation.letters[:rank])
+    terms = splits(partial.equation, rank)
+    assert terms is not None
+    for s in terms:
+        sides = []
+        for e in (s.outer, s.inner):
+            a = evaluate_expr(e.body, e.letters, arrays, sizes)
+            sides.append(a if a.ndim == 2 else a[:, None] if e.letters[0] in own else a[None])
+        product = float(evaluate_expr(s.scale, (), arrays, sizes)) * np.kron(*sides)
+        found += product @ commutation(*xs) if s.crossed else product
+    return found, order
+
+
+def commutation(rows: int, columns: int) -> np.ndarray:
+    """K vec(X) = vec(Xᵀ)."""
+    count = rows * columns
+    places = np.arange(count).reshape(rows, columns, order="F")
+    return np.eye(count)[places.T.reshape(count, order="F")]
+
+
+@pytest.mark.parametrize("text", JACOBIANS)
+def test_jacobians(text):
+    model = derive.parse(text).jacobian("Y", "W")
+    assert model.structure == JACOBIANS[text]
+    np.testing.assert_allclose(*matrix_of(model), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", HESSIANS)
+def test_hessians(text):
+    model = derive.parse(text).hessian("W")
+    assert model.structure == HESSIANS[text]
+    np.testing.assert_allclose(*matrix_of(model), rtol=1e-10, atol=1e-12)
+
+
+def test_latex():
+    model = derive.parse(next(iter(JACOBIANS))).jacobian("Y", "W")
+    assert model.partial.structure(latex=True) == (
+        r"\frac{\partial \operatorname{vec}\left(Y\right)}{\partial \operatorname{vec}\left(W\right)} = I \otimes X"
+    )
+
+
+def test_what_does_not_fall_apart_has_none():
+    text = "dims a, b, c\ninput X : [a, b]\nparam W : [b, c]\nY = tanh(X @ W)"
+    assert derive.parse(text).jacobian("Y", "W").structure is None

@@ -32,6 +32,7 @@ from derive.expr import (
     Select,
     add,
     mul,
+    power,
     reduce_,
     split_coefficient,
 )
@@ -208,6 +209,10 @@ class Lifter:
         below = [self.at(p, None, None) for p in bottom if not p.letters]
         above = [p for p in top if p.letters]
         under = [p for p in bottom if p.letters]
+        if under and row is not None and col is not None:
+            diagonal = self.diagonal(above, under, row, col)
+            if diagonal is not None:
+                return scaled(diagonal, numbers, below)
         value: forms.Form = forms.number(1)
         if above:
             value = self.hadamard(above, row, col, full=bool(under))
@@ -218,6 +223,15 @@ class Lifter:
                 value, numbers = forms.times([*scalars, core]), [minus_one()] if negative else []
             value = forms.Quotient(row, col, (value, divisor))
         return scaled(value, numbers, below)
+
+    def diagonal(self, above: list[Expr], under: list[Expr], row: Letter, col: Letter) -> forms.Form | None:
+        """The quotient as diag(…) where a Kronecker delta of the rows and columns stands above, else None."""
+        deltas = [p for p in above if is_delta(p) and p.letters == {row, col}]
+        if not deltas:
+            return None
+        top = [substitute_letter(p, col, row) for p in above if p not in deltas]
+        bottom = [power(substitute_letter(p, col, row), -1) for p in under]
+        return forms.Diag(row, col, (self.fit(mul(*top, *bottom), row, None),))
 
     def hadamard(self, parts: list[Expr], row: Letter | None, col: Letter | None, *, full: bool) -> forms.Form:
         """The element-wise product; ``full`` repeats it along axes that none of the factors has."""

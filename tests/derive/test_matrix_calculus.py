@@ -13,9 +13,11 @@ from matrix_calculus.page import PAGE, page
 from matrix_calculus.problem import GRADIENT, HESSIAN, Problem
 from matrix_calculus.sympy_cases import CASES, VERSION, Case
 
+import codegen
 from derive.claims.line import read_line, scalars_of
 from derive.claims.reader import Reader
 from derive.cost import Cost, cost
+from derive.differentiable import DerivedModel
 from derive.errors import SourceError
 from derive.evaluate import evaluate
 from derive.points import points
@@ -82,6 +84,17 @@ def test_problem(problem: Problem) -> None:
     equation, outer = problem.equation, problem.answer.program
     shown = evaluate(outer.with_equations((*outer.equations, renamed(equation))), point, sizes)["as_printed"]
     np.testing.assert_allclose(shown.reshape(found.shape), found, rtol=1e-8, atol=1e-10 * scale)
+
+
+@pytest.mark.parametrize("problem", [p for p in PROBLEMS if p.kind != GRADIENT], ids=lambda p: p.name)
+def test_emitted(problem: Problem) -> None:
+    """What is no gradient of a number is emitted, and the module runs: results of any order."""
+    assert isinstance(problem.answer, DerivedModel)
+    sizes, point = sizes_of(problem), point_of(problem)
+    module = codegen.compile(problem.answer, target="numpy", sizes=sizes)
+    expected = evaluate(problem.computed, point, sizes)[problem.result.name]
+    found = module.forward({}, **point)
+    np.testing.assert_allclose(found["result"] if isinstance(found, dict) else found, expected, rtol=1e-9, atol=1e-12)
 
 
 def renamed(equation: Equation) -> Equation:

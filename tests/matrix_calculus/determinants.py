@@ -79,7 +79,7 @@ PROBLEMS = (
         "X",
         "X⁻¹",
         lambda X: np.linalg.inv(X),
-        f"{BOYD}, A.4.1",
+        f"{BOYD}, sec. A.4.1",
         "X⁻¹",
     ),
     Problem(
@@ -159,7 +159,7 @@ PROBLEMS = (
         "a",
         "(X ⊙ (X (S_2 X)⁻ᵀ)) 1, with S_2 = Xᵀ ⊙ a",
         lambda X, a: np.diag(X @ np.linalg.inv(X.T @ np.diag(a) @ X) @ X.T),
-        f"{BOYD}, eq. 7.5.2 (experiment design)",
+        f"{BOYD}, sec. 7.5.2 (experiment design)",
     ),
     Problem(
         "X : [m, n]",

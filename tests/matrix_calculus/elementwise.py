@@ -86,7 +86,7 @@ PROBLEMS = (
         "x",
         "exp(x)/Σ(exp(x))",
         lambda x: np.exp(x) / np.exp(x).sum(),
-        f"{BOYD}, eq. 3.1.5",
+        f"{BOYD}, sec. 3.1.5",
         "exp(x)/Σ(exp(x))",
     ),
     Problem(
@@ -95,7 +95,7 @@ PROBLEMS = (
         "x",
         "(1/Σ(exp(A x + b))) Aᵀ exp(A x + b)",
         lambda A, b, x: A.T @ np.exp(A @ x + b) / np.exp(A @ x + b).sum(),
-        f"{BOYD}, A.4.2",
+        f"{BOYD}, sec. A.4.2",
         "(1/Σ(exp(A x + b))) Aᵀ exp(A x + b)",
     ),
     Problem(
@@ -104,7 +104,7 @@ PROBLEMS = (
         "x",
         "Aᵀ (exp(A x) ⊘ (b + exp(A x)))",
         lambda A, b, x: A.T @ (np.exp(A @ x) / (b + np.exp(A @ x))),
-        f"{BOYD}, eq. 9.1",
+        f"{BOYD}, sec. 9.1",
         "Aᵀ (exp(A x) ⊘ (exp(A x) + b))",
     ),
     Problem(
@@ -113,7 +113,7 @@ PROBLEMS = (
         "x",
         "log(x ⊘ y) + 1",
         lambda x, y: np.log(x / y) + 1,
-        f"{BOYD}, eq. 3.1.5 (relative entropy)",
+        f"{BOYD}, sec. 3.1.5 (relative entropy)",
         "log(x ⊘ y) + 1",
     ),
     Problem(
@@ -122,7 +122,7 @@ PROBLEMS = (
         "y",
         "−x ⊘ y",
         lambda x, y: -x / y,
-        f"{BOYD}, eq. 3.1.5 (relative entropy)",
+        f"{BOYD}, sec. 3.1.5 (relative entropy)",
         "−x ⊘ y",
     ),
     Problem(
@@ -131,7 +131,7 @@ PROBLEMS = (
         "x",
         "log(x) + 1",
         lambda x: np.log(x) + 1,
-        f"{BOYD}, eq. 3.1.5 (negative entropy)",
+        f"{BOYD}, sec. 3.1.5 (negative entropy)",
         "log(x) + 1",
     ),
     Problem(
@@ -140,7 +140,7 @@ PROBLEMS = (
         "x",
         "a ⊘ x",
         lambda x, a: a / x,
-        f"{BOYD}, eq. 9.1",
+        f"{BOYD}, sec. 9.1",
         "a ⊘ x",
     ),
     Problem(
@@ -158,7 +158,7 @@ PROBLEMS = (
         "x",
         "2 prod(x) prod(where(I, 1, x 1ᵀ), axis=0)",
         lambda x: 2 * np.prod(x) ** 2 / x,
-        f"{BOYD}, eq. 3.1.5 (geometric mean)",
+        f"{BOYD}, sec. 3.1.5 (geometric mean)",
     ),
     Problem(
         "x : [n] positive, y : [n] positive",
@@ -166,7 +166,7 @@ PROBLEMS = (
         "y",
         "−x∘² ⊘ y∘²",
         lambda x, y: -((x / y) ** 2),
-        f"{BOYD}, eq. 3.1.5 (quadratic over linear)",
+        f"{BOYD}, sec. 3.1.5 (quadratic over linear)",
     ),
     Problem(
         "x : [n] positive, y : [n] positive",
@@ -174,7 +174,7 @@ PROBLEMS = (
         "x",
         "2 (x ⊘ y)",
         lambda x, y: 2 * x / y,
-        f"{BOYD}, eq. 3.1.5 (quadratic over linear)",
+        f"{BOYD}, sec. 3.1.5 (quadratic over linear)",
         "2 (x ⊘ y)",
     ),
     Problem(
@@ -183,7 +183,7 @@ PROBLEMS = (
         "x",
         "−Aᵀ (b ⊘ (exp(b ⊙ (A x)) + 1))",
         lambda A, b, x: -A.T @ (b / (1 + np.exp(b * (A @ x)))),
-        f"{BOYD}, eq. 7.1.1 (logistic model)",
+        f"{BOYD}, sec. 7.1.1 (logistic model)",
         "−Aᵀ (b ⊘ (exp(b ⊙ (A x)) + 1))",
     ),
     Problem(
@@ -192,7 +192,7 @@ PROBLEMS = (
         "x",
         "Aᵀ (exp(A x) − b)",
         lambda A, b, x: A.T @ (np.exp(A @ x) - b),
-        f"{BOYD}, eq. 7.1.1 (Poisson counts)",
+        f"{BOYD}, sec. 7.1.1 (Poisson counts)",
         "Aᵀ (exp(A x) − b)",
     ),
     Problem(
@@ -201,7 +201,7 @@ PROBLEMS = (
         "x",
         "Aᵀ (1[A x − b > 0] − 1[A x − b < 0])",
         lambda A, b, x: A.T @ np.sign(A @ x - b),
-        f"{BOYD}, eq. 6.1.1",
+        f"{BOYD}, sec. 6.1.1",
     ),
     Problem(
         "A : [m, n], b : [m], x : [n]",
@@ -209,7 +209,7 @@ PROBLEMS = (
         "x",
         "2 Aᵀ (1[A x − b > 0] ⊙ (A x − b))",
         lambda A, b, x: 2 * A.T @ np.maximum(0, A @ x - b),
-        f"{BOYD}, eq. 6.1.2 (penalty)",
+        f"{BOYD}, sec. 6.1.2 (penalty)",
         "2 Aᵀ relu(A x − b)",
         longer=True,
     ),

@@ -89,7 +89,7 @@ PROBLEMS = (
         "X",
         "−X⁻¹ a aᵀ X⁻¹",
         lambda X, a: -np.outer(np.linalg.inv(X) @ a, np.linalg.inv(X) @ a),
-        f"{BOYD}, eq. 3.1.7 (matrix fractional)",
+        f"{BOYD}, sec. 3.1.7 (matrix fractional)",
         "−X⁻¹ a aᵀ X⁻¹",
     ),
     Problem(
@@ -98,7 +98,7 @@ PROBLEMS = (
         "a",
         "2 X⁻¹ a",
         lambda X, a: 2 * np.linalg.inv(X) @ a,
-        f"{BOYD}, eq. 3.1.7 (matrix fractional)",
+        f"{BOYD}, sec. 3.1.7 (matrix fractional)",
         "2 X⁻¹ a",
     ),
     Problem(

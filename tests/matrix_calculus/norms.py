@@ -77,7 +77,7 @@ PROBLEMS = (
         "x",
         "abs′(x)",
         lambda x: np.sign(x),
-        f"{BOYD}, eq. 6.1.1",
+        f"{BOYD}, sec. 6.1.1",
     ),
     Problem(
         "A : [m, n], b : [m], x : [n]",
@@ -85,7 +85,7 @@ PROBLEMS = (
         "x",
         "2 Aᵀ (A x − b)",
         lambda A, b, x: 2 * A.T @ (A @ x - b),
-        f"{BOYD}, eq. 1.2.1 and A.4.1",
+        f"{BOYD}, sec. 1.2.1 and A.4.1",
         "2 Aᵀ (A x − b)",
     ),
     Problem(
@@ -112,7 +112,7 @@ PROBLEMS = (
         "x",
         "(1[‖A x − b‖² ≠ 0]/‖A x − b‖) Aᵀ (A x − b)",
         lambda A, b, x: A.T @ (A @ x - b) / np.linalg.norm(A @ x - b),
-        f"{BOYD}, eq. 6.1.1",
+        f"{BOYD}, sec. 6.1.1",
     ),
     Problem(
         "A : [m, n], b : [m], x : [n], g",
@@ -120,7 +120,7 @@ PROBLEMS = (
         "x",
         "2 (Aᵀ (A x − b) + g x)",
         lambda A, b, x, g: 2 * A.T @ (A @ x - b) + 2 * g * x,
-        f"{BOYD}, eq. 6.3.2",
+        f"{BOYD}, sec. 6.3.2",
         "2 (Aᵀ (A x − b) + g x)",
     ),
     Problem(
@@ -146,7 +146,7 @@ PROBLEMS = (
         "x",
         "2 Aᵀ (w ⊙ (A x − b))",
         lambda A, w, b, x: 2 * A.T @ (w * (A @ x - b)),
-        f"{BOYD}, eq. 6.1",
+        f"{BOYD}, sec. 6.1",
         "2 Aᵀ (w ⊙ (A x − b))",
     ),
     Problem(
@@ -297,7 +297,7 @@ PROBLEMS = (
         "x",
         "2 (x ⊙ p)",
         lambda x, p: 2 * p * x,
-        f"{BOYD}, eq. 6.1",
+        f"{BOYD}, sec. 6.1",
         "2 (p ⊙ x)",
     ),
     Problem(
@@ -325,7 +325,7 @@ PROBLEMS = (
         "x",
         "x ⊘ √(x∘² + 1)",
         lambda x: x / np.sqrt(x * x + 1),
-        f"{BOYD}, eq. 6.1.2",
+        f"{BOYD}, sec. 6.1.2",
     ),
     Problem(
         "X : [m, n]",

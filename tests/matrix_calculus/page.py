@@ -62,7 +62,7 @@ def entry(problem: Problem) -> str:
     """What the page says of one problem."""
     mark = " †" if problem.longer else ""
     shown = " ".join(problem.printed.split())
-    return row(code(problem.of), code(problem.by), code(shown) + mark, problem.source)
+    return row(code(problem.of), code(problem.by), code(problem.given), code(shown) + mark, problem.source)
 
 
 def page() -> str:
@@ -70,8 +70,8 @@ def page() -> str:
     counted = sum(bool(p.textbook) for p in PROBLEMS if p.kind == GRADIENT)
     parts = [HEAD.replace("{count}", str(len(PROBLEMS))).replace("{counted}", str(counted))]
     for title, problems in TOPICS.items():
-        head = row(problems[0].kind + " of", "by", "is", "source")
-        parts.append("\n".join([f"## {title}\n", head, "|---|---|---|---|", *map(entry, problems), ""]))
+        head = row(problems[0].kind + " of", "by", "where", "is", "source")
+        parts.append("\n".join([f"## {title}\n", head, "|---|---|---|---|---|", *map(entry, problems), ""]))
     parts.append(ABOUT_SYMPY.replace("{version}", VERSION))
     lines = [
         row("SymPy is asked", "and answers", "gradc is asked", "and answers", "what went wrong"),

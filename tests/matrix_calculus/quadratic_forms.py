@@ -112,7 +112,7 @@ PROBLEMS = (
         "x",
         "2 B x",
         lambda B, x: 2 * B @ x,
-        f"{BOYD}, A.4.1",
+        f"{BOYD}, sec. A.4.1",
         "2 B x",
     ),
     Problem(
@@ -258,7 +258,7 @@ PROBLEMS = (
         "x",
         "A x + b",
         lambda A, b, x: A @ x + b,
-        f"{BOYD}, A.4.1",
+        f"{BOYD}, sec. A.4.1",
         "A x + b",
     ),
     Problem(
@@ -294,7 +294,7 @@ PROBLEMS = (
         "x",
         "(a − ((aᵀ x)/(bᵀ x)) b)/(bᵀ x)",
         lambda a, b, x: (a - (a @ x) / (b @ x) * b) / (b @ x),
-        f"{BOYD}, eq. 4.3.2 (linear-fractional)",
+        f"{BOYD}, sec. 4.3.2 (linear-fractional)",
         "(a − ((xᵀ a)/(xᵀ b)) b)/(xᵀ b)",
     ),
     Problem(

@@ -50,7 +50,7 @@ PROBLEMS = (
         "P",
         "W − P⁻¹",
         lambda P, W: W - np.linalg.inv(P),
-        f"{BOYD}, eq. 7.1.1 (covariance estimation)",
+        f"{BOYD}, sec. 7.1.1 (covariance estimation)",
         "W − P⁻¹",
     ),
     Problem(
@@ -126,7 +126,7 @@ PROBLEMS = (
         "w",
         "−Xᵀ (y ⊘ (exp(y ⊙ (X w)) + 1))",
         lambda X, y, w: -X.T @ (y / (1 + np.exp(y * (X @ w)))),
-        f"{BOYD}, eq. 7.1.1",
+        f"{BOYD}, sec. 7.1.1",
         "−Xᵀ (y ⊘ (exp(y ⊙ (X w)) + 1))",
     ),
     Problem(
@@ -145,7 +145,7 @@ PROBLEMS = (
         "w",
         "Xᵀ (exp(X w) − y)",
         lambda X, y, w: X.T @ (np.exp(X @ w) - y),
-        f"{BOYD}, eq. 7.1.1",
+        f"{BOYD}, sec. 7.1.1",
         "Xᵀ (exp(X w) − y)",
     ),
     Problem(

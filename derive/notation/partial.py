@@ -108,7 +108,10 @@ def _vec(t: Tensor, style: EntryStyle) -> str:
 
 def is_repeated(form: forms.Form) -> bool:
     """Whether it is one number repeated, for which vectors of ones are needed."""
-    return not any(isinstance(f, (forms.Leaf, forms.Identity)) and not f.is_scalar for f in forms.walk(form))
+    nodes = list(forms.walk(form))
+    if any(isinstance(f, forms.Broadcast) and f.parts[0].is_scalar and len(f.axes) == 2 for f in nodes):
+        return True
+    return not any(isinstance(f, (forms.Leaf, forms.Identity)) and not f.is_scalar for f in nodes)
 
 
 def with_letters_of(e: Expr, wanted: frozenset[Letter]) -> Expr:

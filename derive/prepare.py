@@ -8,13 +8,16 @@ equation of its own. This is what makes the textbook's reuse (P, σ, x̂ …) po
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 
 from derive.expr import Access, Add, Call, Expr, MatrixCall, Num, Pow, Reduce, power
 from derive.hoist import STEMS, Namer, guarded, hoist, is_scale, map_branches, ordered_letters, split_scale, standard
 from derive.matrix_functions import MATRIX_FUNCTIONS, At
+from derive.normal import Normalizer, TooLargeError
 from derive.order import ordered
 from derive.program import Equation, Program, Tensor
-from derive.rewrite import accesses, map_children, terms, walk
+from derive.rewrite import accesses, map_children, substitute, terms, walk
 
 _STEMS = {"exp": "E", "tanh": "T", "erf": "R", "sigmoid": "S", "softplus": "S"}
 
@@ -71,9 +74,20 @@ def with_slopes(program: Program) -> Program:
         namer.remember(equation)
         for node in (split_scale(t)[1] for t in terms(equation.body)):
             if isinstance(node, Reduce) and node.op in MATRIX_FUNCTIONS:
+                _mark_symmetric(node, program.defined)
                 places = node.places if isinstance(node, MatrixCall) else ()
                 MATRIX_FUNCTIONS[node.op].slope(At(node, named), *places)
     return program.with_equations(out)
+
+
+def _mark_symmetric(node: Reduce, defined: Mapping[Tensor, Equation]) -> None:
+    """Let the matrix that a function is of say that it is symmetric, where its equation says so."""
+    t = node.body.tensor if isinstance(node.body, Access) and node.body.places == node.binders else None
+    if t is None or t.rank != 2 or t not in defined:
+        return
+    normal, (i, j) = Normalizer(), defined[t].letters
+    with suppress(TooLargeError):
+        t.symmetric = normal(defined[t].body) == normal(substitute(defined[t].body, {i: j, j: i}))
 
 
 def unfold(e: Expr) -> Expr:

@@ -58,6 +58,7 @@ class Tensor:
     tensor stay, where that is known. A member of a family has the ``family``'s name and the ``index`` of its layer.
     A stack of members has them along its first axis; ``layers`` are the number of the first one and how many there are.
     A ``frozen`` parameter is not trained.
+    ``symmetric`` says that an equation was found to make it so.
     What a round of a recurrence finds is ``ahead`` of another tensor: its values one place later along that axis.
     A derivative of a tensor that gradc carries along says of which tensor it is and ``along`` which variables.
     """
@@ -80,6 +81,7 @@ class Tensor:
     layers: tuple[int, int] | None = None
     frozen: bool = False
     ahead: tuple[Tensor, int] | None = field(default=None, repr=False)
+    symmetric: bool = False
     along: tuple[Tensor, tuple[Tensor, ...]] | None = field(default=None, repr=False)
     number: int = field(default_factory=lambda: next(_numbers))
 
@@ -110,8 +112,8 @@ class Tensor:
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether a promise says that it equals its transpose."""
-        return any(p.name in ("symmetric", "posdef", "diagonal") for p in self.properties)
+        """Whether it equals its transpose, by a promise or by its equation."""
+        return self.symmetric or any(p.name in ("symmetric", "posdef", "diagonal") for p in self.properties)
 
     def property(self, name: str) -> Property | None:
         """The promise of that name, if it was made."""

@@ -26,7 +26,7 @@ SMALL = {
     "char_transformer": {"L": 1, "c": 5, "s": 3, "d": 4, "h": 2, "e": 3, "f": 7},
     "char_gru": {"c": 5, "s": 4, "h": 3},
 }
-SOLVED = {"breast_cancer": {"d": 3}, "elastic_net": {"d": 3}}
+SOLVED = {"breast_cancer": {"d": 3}, "elastic_net": {"d": 3}, "gaussian_process": {"d": 2}, "covariance": {"d": 3}}
 
 
 def script(name: str) -> Any:
@@ -91,6 +91,34 @@ def test_an_elastic_net_has_the_optimum_of_scikit_learn_and_its_zeros():
     assert (w == 0).any()
     assert not (solution.params["p"] * solution.params["q"]).any()
     assert sum(low for low, _ in solution.active.values()) == len(w) + int((w == 0).sum())
+
+
+def test_the_covariance_of_maximum_likelihood_is_that_of_the_sample():
+    model = derive.load(EXAMPLES / "covariance.gc")
+    data = load("iris", model.program)
+    solution = solve(model, data, tol=1e-9, target="numpy")
+    triangle = np.tril(solution.params["W"])
+    x = data.arrays["X"]
+    assert solution.converged
+    np.testing.assert_allclose(solution.params["m"], x.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(triangle @ triangle.T, np.cov(x.T, bias=True), atol=1e-6)
+
+
+def test_a_gaussian_process_has_the_likelihood_of_scikit_learn():
+    processes = pytest.importorskip("sklearn.gaussian_process")
+    kernels = processes.kernels
+    model = derive.load(EXAMPLES / "gaussian_process.gc")
+    everything = load("diabetes", model.program)
+    x, y = everything.arrays["X"][:90] * 20, (everything.arrays["y"][:90] - 150) / 80
+    data = arrange(Source("part", {"X": x, "y": y}), model.program)
+    solution = solve(model, data, tol=1e-8, target="numpy")
+    kernel = kernels.ConstantKernel() * kernels.RBF() + kernels.WhiteKernel()
+    peer = processes.GaussianProcessRegressor(kernel, alpha=0).fit(x, y)
+    p = solution.params
+    found = [2 * p["log_height"], p["log_length"], 2 * p["log_noise"]]
+    assert solution.converged
+    np.testing.assert_allclose(found, peer.kernel_.theta, atol=1e-3)
+    assert solution.loss == pytest.approx(-peer.log_marginal_likelihood_value_ / len(y), rel=1e-8)
 
 
 def test_a_factorization_that_is_solved_finds_a_matrix_of_low_rank():

@@ -52,7 +52,7 @@ def small_sizes(program: Program, given: Mapping[str, int], least: int = 2) -> d
     )
     drawn = tuple(itertools.islice(numbers, len(free)))
     chosen = {**dict(zip(free, drawn, strict=True)), **given}
-    if of_matrices(program) and len(free) <= _MANY:  # XᵀX has an inverse where X has more rows than columns
+    if _matrices(program) and len(free) <= _MANY:  # XᵀX has an inverse where X has more rows than columns
         orders = ({**dict(zip(free, order, strict=True)), **given} for order in itertools.permutations(drawn))
         chosen = next((sizes for sizes in orders if fits(program, sizes) and _regular(program, sizes)), chosen)
     if not fits(program, chosen):
@@ -75,10 +75,23 @@ def fits(program: Program, sizes: Mapping[str, int]) -> bool:
     return True
 
 
-def of_matrices(program: Program) -> bool:
-    """Whether something in it is a function of a whole matrix, which may be singular."""
-    nodes = (n for e in program.equations for n in walk(e.body) if isinstance(n, Reduce))
-    return any(n.op in MATRIX_FUNCTIONS for n in nodes)
+def _matrices(program: Program) -> tuple[Equation, ...]:
+    """An equation for each matrix that something is a function of: it may be singular."""
+    nodes = (n for e in program.equations for n in walk(e.body) if isinstance(n, Reduce) and n.op in MATRIX_FUNCTIONS)
+    found = ((tuple(sorted(n.body.letters - {*n.binders}, key=lambda x: x.key)), n) for n in nodes)
+    return tuple(
+        Equation(Tensor(f"matrix {k}", tuple(a.extent for a in (*free, *n.binders))), (*free, *n.binders), n.body)
+        for k, (free, n) in enumerate(found)
+    )
+
+
+def _condition(program: Program, matrices: tuple[Equation, ...], point: Point, sizes: Mapping[str, int]) -> float:
+    """The largest condition number of the matrices at a point; infinite where one has an entry that is no number."""
+    values = evaluate(program.with_equations((*program.equations, *matrices)), point, sizes)
+    found = [values[m.out.name] for m in matrices if m.out.name in values]
+    if not all(np.isfinite(a).all() for a in found):
+        return math.inf
+    return max((float(np.max(np.linalg.cond(a), initial=1)) for a in found), default=1)
 
 
 def _regular(program: Program, sizes: Mapping[str, int]) -> bool:
@@ -127,9 +140,12 @@ def points(program: Program, sizes: Mapping[str, int], seed: int, good: Callable
     r = np.random.default_rng(seed)
     given = [t for t in program.declared if t.kind != "const"]
     free = [t.name for t in given if t.dtype == "real" and not t.properties and t.bounds is None and t.kind != "noise"]
+    matrices = _matrices(program)
     for attempt in range(_TRIES):
         point = _point(program, sizes, r)
         if attempt % 2:
             point.update({name: np.asarray(np.abs(point[name]) + 0.3) for name in free})
+        if matrices and _condition(program, matrices, point, sizes) > 1e3 * 10 ** (attempt / 10):
+            continue  # digits that the matrix takes away are no fault of a formula
         if good(point):
             yield point

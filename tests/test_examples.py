@@ -118,7 +118,7 @@ def test_a_gaussian_process_has_the_likelihood_of_scikit_learn():
     found = [2 * p["log_height"], p["log_length"], 2 * p["log_noise"]]
     assert solution.converged
     np.testing.assert_allclose(found, peer.kernel_.theta, atol=1e-3)
-    assert solution.loss == pytest.approx(-peer.log_marginal_likelihood_value_ / len(y), rel=1e-8)
+    assert solution.iterates[-1].loss == pytest.approx(-peer.log_marginal_likelihood_value_ / len(y), rel=1e-8)
 
 
 def test_a_factorization_that_is_solved_finds_a_matrix_of_low_rank():

@@ -37,6 +37,7 @@ from derive.expr import (
     power,
     split_power,
 )
+from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.rational import cancel, has_sum_below
 from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
 from derive.shapes import polynomial
@@ -127,6 +128,9 @@ class Normalizer:
                 fresh = {b: fresh_like(b) for b in e.binders}
                 body = self(substitute(e.body, fresh))
                 return canonical_matrix(e.op, tuple(fresh.values()), body, tuple(map(self, e.places)))
+            case Reduce() if e.op in MATRIX_FUNCTIONS:
+                fresh = {b: fresh_like(b) for b in e.binders}
+                return self._canonical(e.op, tuple(fresh.values()), self(substitute(e.body, fresh)))
             case Reduce():
                 # canonical numbers belong to finished sums only: free letters must not be taken for them
                 fresh = {b: fresh_like(b) for b in e.binders}

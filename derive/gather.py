@@ -15,7 +15,7 @@ from derive.expr import ONE, ZERO, Access, Add, Expr, Letter, Num, Reduce, add, 
 from derive.hoist import Namer, ordered_letters, split_scale, standard
 from derive.program import Equation, Program, Tensor
 from derive.recurrence import recurring
-from derive.rewrite import factors, map_children, rename_binders, substitute, terms
+from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class _Gathering:
 
     def part(self, term: Expr) -> tuple[Cofactor, _Part] | None:
         """A term as a cofactor times a made tensor, if it has just one of them."""
-        scale, rest = split_scale(term)
+        scale, rest = _apart(term)
         binders = rest.binders if isinstance(rest, Reduce) and rest.op == "sum" else ()
         inside = factors(rest.body if binders and isinstance(rest, Reduce) else rest)
         found = [f for f in inside if self.mentions(f)]
@@ -158,9 +158,20 @@ class _Gathering:
         return found
 
 
+def _apart(term: Expr) -> tuple[Expr, Expr]:
+    """A term as what is the same everywhere (numbers, extents, constants and tensors without axes) times the rest."""
+    outside = [f for f in factors(term) if not f.letters and not any(isinstance(n, Reduce) for n in walk(f))]
+    rest = mul(*(f for f in factors(term) if f not in outside))
+    if isinstance(rest, Reduce) and rest.op == "sum":
+        inner = [f for f in factors(rest.body) if not f.letters]
+        outside += inner
+        rest = sum_over(rest.binders, mul(*(f for f in factors(rest.body) if f not in inner)))
+    return mul(*outside), rest
+
+
 def _summed(term: Expr, inside: list[Letter]) -> Expr:
     """Σ_inside of a term, as one sum."""
-    scale, rest = split_scale(term)
+    scale, rest = _apart(term)
     binders = [*inside]
     if isinstance(rest, Reduce) and rest.op == "sum":
         binders, rest = [*inside, *rest.binders], rest.body

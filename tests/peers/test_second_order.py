@@ -99,7 +99,7 @@ def test_hessians_and_their_diagonals(name):
         close(model.hessian_diagonal(t.name).result(values), diagonal)
 
 
-@pytest.mark.parametrize("name", ["network", "logistic", *ZOO])
+@pytest.mark.parametrize("name", [*MODELS, *ZOO])
 def test_products_over_all_parameters_are_the_jvp_of_grad(numeric, name):
     if name in MODELS:
         text, objective = MODELS[name]

@@ -21,7 +21,7 @@ from derive.rewrite import factors, terms
 
 @dataclass(frozen=True)
 class Split:
-    """One term: ``scale · (outer ⊗ inner)``, or that times K where it is ``crossed``.
+    """One term: ``scale · diag(vec(weights)) (outer ⊗ inner)``, or that times K where it is ``crossed``.
 
     The inner factor has the first letter of Y, the outer one the last; of X the other way round where crossed.
     """
@@ -30,6 +30,7 @@ class Split:
     outer: Equation
     inner: Equation
     crossed: bool
+    weights: Equation | None = None
 
 
 def splits(equation: Equation, rank: int) -> list[Split] | None:
@@ -46,6 +47,9 @@ def splits(equation: Equation, rank: int) -> list[Split] | None:
 
 def _split(term: Expr, y: tuple[Letter, ...], x: tuple[Letter, ...]) -> Split | None:
     scale, parts, binders = _flat(term)
+    own_entry = [p for p in parts if len(y) == 2 and p.letters == set(y)]
+    parts = [p for p in parts if p not in own_entry]
+    weights = Equation(Tensor("weights", tuple(a.extent for a in y)), y, mul(*own_entry)) if own_entry else None
     groups: list[tuple[set[Letter], list[Expr]]] = []
     for p in parts:
         near = [g for g in groups if g[0] & p.letters]
@@ -73,7 +77,7 @@ def _split(term: Expr, y: tuple[Letter, ...], x: tuple[Letter, ...]) -> Split | 
         if len(sides) == 2:
             rest = [g for g in groups if not g[0] & free]
             sums = [sum_over([b for b in binders if b in g[0]], mul(*g[1])) for g in rest]
-            return Split(mul(scale, *sums), sides[0], sides[1], crossed)
+            return Split(mul(scale, *sums), sides[0], sides[1], crossed, weights)
     return None
 
 
@@ -123,6 +127,15 @@ def kronecker(equation: Equation, rank: int, notation: Notation, style: EntrySty
             product = times.join(pieces)
             product = style.parens(product) if s.crossed or front else product
             product += " K" if s.crossed else ""
+        if s.weights is not None:
+            form = notation.form(s.weights)
+            if form is None:
+                return None
+            scaling = style.operator("diag", []) + style.parens(
+                style.operator("vec", []) + style.parens(printer.text(form))
+            )
+            identity = product == pieces[0] and not s.crossed
+            product = scaling if identity else f"{scaling} {product if front or s.crossed else style.parens(product)}"
         sign = style.minus if number < 0 else ""
         text += f" {sign or '+'} {front}{product}" if k else f"{sign}{front}{product}"
     return text

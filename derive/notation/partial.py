@@ -49,7 +49,9 @@ class Partial:
         form = None if equation is None else self.notation.form(equation)
         style: EntryStyle = EntryLatex(self.names) if latex else EntryUnicode(self.names)
         if form is None:
-            found = None if at is not None else kronecker(self.equation, self.y.rank, self.notation, style)
+            own = with_letters_of(self.equation.body, frozenset(self.equation.letters[: self.y.rank]))
+            body = self.equation.with_body(own)
+            found = None if at is not None else kronecker(body, self.y.rank, self.notation, style)
             return None if found is None else f"{style.partial(_vec(self.y, style), _vec(self.x, style))} = {found}"
         row = layout == "numerator" and not any(a != ONE for a in self.y.axes)
         matrix = form.row is not None and form.col is not None

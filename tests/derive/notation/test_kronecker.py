@@ -94,6 +94,12 @@ def test_latex():
     )
 
 
-def test_what_does_not_fall_apart_has_none():
+def test_what_depends_on_the_entry_stands_in_front():
     text = "dims a, b, c\ninput X : [a, b]\nparam W : [b, c]\nY = tanh(X @ W)"
+    shown = derive.parse(text).jacobian("Y", "W").structure
+    assert shown == "∂vec(Y)/∂vec(W) = diag(vec(1 − Y∘²)) (I ⊗ X)"
+
+
+def test_what_does_not_fall_apart_has_none():
+    text = "dims a, b\nparam W : [a, b]\nY = softmax(W, axis=1)"
     assert derive.parse(text).jacobian("Y", "W").structure is None

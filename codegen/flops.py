@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from derive.expr import ONE, ZERO, Access, Add, Expr, Letter, Mul, Not, Reduce, add, mul
+from derive.expr import ONE, ZERO, Access, Add, Expr, Letter, MatrixCall, Mul, Not, Reduce, add, mul, power
+from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.program import Equation
 
 
@@ -27,6 +28,9 @@ def operations(equations: Iterable[Equation]) -> Expr:
 
 
 def _of(e: Expr) -> Expr:
+    if isinstance(e, Reduce) and e.op in MATRIX_FUNCTIONS:
+        whole = mul(MATRIX_FUNCTIONS[e.op].operations, power(e.binders[0].extent, 3))
+        return mul(whole, *(power(b.extent, -1) for b in e.binders)) if isinstance(e, MatrixCall) else whole
     if isinstance(e, Reduce):
         return mul(add(_of(e.body), ONE), *(b.extent for b in e.binders))
     if isinstance(e, (Access, Letter)) or not e.children:

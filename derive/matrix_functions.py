@@ -80,13 +80,15 @@ class MatrixFunction:
     """A primitive: of which rank its result is, its value, and its slope.
 
     The slope at ``i, j`` (at nothing where the result is a number) is the coefficient of dA[k, l] in the differential
-    of that entry: ``d inv(A)[i, j] = Σ_kl slope · dA[k, l]``. ``source`` says where that is proved.
+    of that entry: ``d inv(A)[i, j] = Σ_kl slope · dA[k, l]``. ``source`` says where that is proved; it
+    takes at most ``operations`` times n³ operations.
     """
 
     name: str
     rank: int
     value: Callable[[Array], Array]
     slope: Callable[..., Expr]
+    operations: int
     source: str
 
 
@@ -154,12 +156,36 @@ MATRIX_FUNCTIONS: dict[str, MatrixFunction] = {
     f.name: f
     for f in (
         MatrixFunction(
-            "inv", 2, np.linalg.inv, _inverse_slope, "Magnus and Neudecker, Matrix Differential Calculus, 8.4"
+            "inv",
+            2,
+            np.linalg.inv,
+            _inverse_slope,
+            2,
+            "Magnus and Neudecker, Matrix Differential Calculus, 8.4",
         ),
-        MatrixFunction("det", 0, np.linalg.det, _det_slope, "Magnus and Neudecker, Matrix Differential Calculus, 8.3"),
-        MatrixFunction("logdet", 0, _logdet, _logdet_slope, "Magnus and Neudecker, Matrix Differential Calculus, 8.3"),
         MatrixFunction(
-            "cholesky", 2, _cholesky, _cholesky_slope, "Murray, Differentiation of the Cholesky decomposition"
+            "det",
+            0,
+            np.linalg.det,
+            _det_slope,
+            1,
+            "Magnus and Neudecker, Matrix Differential Calculus, 8.3",
+        ),
+        MatrixFunction(
+            "logdet",
+            0,
+            _logdet,
+            _logdet_slope,
+            1,
+            "Magnus and Neudecker, Matrix Differential Calculus, 8.3",
+        ),
+        MatrixFunction(
+            "cholesky",
+            2,
+            _cholesky,
+            _cholesky_slope,
+            1,
+            "Murray, Differentiation of the Cholesky decomposition",
         ),
     )
 }

@@ -48,7 +48,7 @@ PROBLEMS = (
         "X : [m, n], A : [m, m]",
         "det(X' @ A @ X)",
         "X",
-        "det(Xᵀ A X) (Aᵀ X (Xᵀ A X)⁻ᵀ + A X (Xᵀ A X)⁻¹)",
+        "det(Xᵀ Aᵀ X) (Aᵀ X (Xᵀ A X)⁻ᵀ + A X (Xᵀ A X)⁻¹)",
         lambda X, A: (
             np.linalg.det(X.T @ A @ X) * (A @ X @ np.linalg.inv(X.T @ A @ X) + A.T @ X @ np.linalg.inv(X.T @ A.T @ X))
         ),

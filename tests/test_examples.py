@@ -25,6 +25,8 @@ SMALL = {
     "factorization": {"u": 5, "v": 3, "k": 2},
     "char_transformer": {"L": 1, "c": 5, "s": 3, "d": 4, "h": 2, "e": 3, "f": 7},
     "char_gru": {"c": 5, "s": 4, "h": 3},
+    "heat": {"h": 3},
+    "burgers": {"h": 3},
 }
 SOLVED = {"breast_cancer": {"d": 3}, "elastic_net": {"d": 3}, "gaussian_process": {"d": 2}, "covariance": {"d": 3}}
 
@@ -168,3 +170,16 @@ def test_baselines_of_a_matrix_of_low_rank():
     errors = [factorization.error(filled, matrix, missing) for filled in found.values()]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 1e-3
+
+
+def test_the_exact_solutions_solve_their_equations():
+    pinn = script("pinn")
+    x, t = (a.ravel() for a in np.meshgrid(np.linspace(0.1, 0.9, 9), np.linspace(0.2, 0.9, 8)))
+    d = 1e-3
+    for name, flow, spread in (("heat", 0, 0.1), ("burgers", 1, 0.1 / np.pi)):
+        u = pinn.PROBLEMS[name].exact
+        at, left, right = u(x, t), u(x - d, t), u(x + d, t)
+        by_t, by_x = (u(x, t + d) - u(x, t - d)) / (2 * d), (right - left) / (2 * d)
+        residual = by_t + flow * at * by_x - spread * (left - 2 * at + right) / d**2
+        assert np.abs(residual).max() < 1e-3, name
+        np.testing.assert_allclose(u(np.ones(3), np.linspace(0, 1, 3)), 0, atol=1e-9)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from derive.chain_rule import active_in, pullback
 from derive.errors import SourceError
@@ -66,23 +67,41 @@ def resolved(program: Program) -> Program:
     for wish in wishes:
         _check_samples(program, wish)
     base = prepare(program)
-    tried: dict[Plan, tuple[int, Program]] = {}
+    made: dict[Plan, Program] = {}
+    costs = _costs_of(_told(program))
+
+    def written(plan: Plan) -> Program:
+        if plan not in made:
+            plain, streams = _written(base, dict(zip((w.out for w in wishes), plan, strict=True)))
+            made[plan] = min((plain, gathered(plain, streams)), key=results) if streams else plain
+        return made[plan]
 
     def cost(plan: Plan) -> int:
-        if plan not in tried:
-            plain, made = _written(base, dict(zip((w.out for w in wishes), plan, strict=True)))
-            short = gathered(plain, made)
-            found = min((plain, short), key=results) if made else plain
-            tried[plan] = step(found), found
-        return tried[plan][0]
+        if plan not in costs:
+            costs[plan] = step(written(plan))
+        return costs[plan]
 
     depths = _depths(wishes)
     best: Plan = (FORWARD,) * len(wishes)
     for root in dict.fromkeys(root for root, _ in depths):
         ways = ((first, then) for first in (FORWARD, REVERSE) for then in (FORWARD, REVERSE))
         best = min((_changed(best, depths, root, *w) for w in ways), key=cost)
-    choices = tuple(_choice(k, wishes, best, {p: n for p, (n, _) in tried.items()}) for k in range(len(wishes)))
-    return replace(tried[best][1], choices=choices)
+    choices = tuple(_choice(k, wishes, best, costs) for k in range(len(wishes)))
+    return replace(written(best), choices=choices)
+
+
+@lru_cache(maxsize=64)
+def _costs_of(told: tuple[object, ...]) -> dict[Plan, int]:
+    """What plans cost; a model that is read again, in a notebook say, need not be weighed again."""
+    return {}
+
+
+def _told(program: Program) -> tuple[object, ...]:
+    """What tells one model from another, as far as costs go: its equations as text, and its extents."""
+    sizes = tuple((d.name, d.default) for d in program.dims)
+    kinds = tuple((t.name, t.kind, t.frozen) for t in program.declared)
+    ends = (repr(program.objective), repr(program.outputs), repr(program.batch))
+    return program.text, sizes, kinds, ends, tuple((repr(e.left), repr(e.body)) for e in program.equations)
 
 
 def _depths(wishes: list[Equation]) -> list[tuple[Tensor, int]]:

@@ -115,7 +115,11 @@ def _check_results(program: Program, known: set[Tensor]) -> None:
 
 def _check_equation(equation: Equation, known: set[Tensor], dims: set[str]) -> None:
     out, where = equation.out, repr(equation.left)
-    _require(out.kind in ("value", "update", "cotangent"), where, f"is defined by an equation, but of kind {out.kind}")
+    _require(
+        out.kind in ("value", "update", "cotangent", "tangent"),
+        where,
+        f"is defined by an equation, but of kind {out.kind}",
+    )
     _require(len(set(equation.letters)) == out.rank, where, "its letters are not one an axis")
     for letter, axis in zip(equation.letters, out.axes, strict=True):
         _require(letter.extent == axis, where, f"the letter {letter} runs over {letter.extent}, the axis over {axis}")

@@ -58,7 +58,7 @@ def test_layouts_of_the_gradient_of_a_number(here, capsys):
 def test_more_than_two_axes_need_places(here, capsys):
     out = printed(capsys, "rows.gc", "--jacobian", "A", "W")
     assert "its axes are [n, c, d, c]: fix all but two, as in --at 1,:,1,:" in out
-    assert "none: it is no matrix" in out
+    assert "∂vec(A)/∂vec(W) = diag(vec(A ⊙ (1 − A))) (I ⊗ X)" in out
     assert derive.parse(BATCH).jacobian("A", "W").element in out
     fixed = printed(capsys, "rows.gc", "--jacobian", "A", "W", "--at", "1,:,1,:")
     assert "its axes are" not in fixed

@@ -153,9 +153,7 @@ def test_refused(lines):
 @pytest.mark.parametrize(
     "lines",
     [
-        "R = inv(S)",
         "init f() = z*u\nnoise Q : [n] ~ f()",
-        "R = solve(S, X)",
     ],
 )
 def test_not_supported_yet_names_the_construct(lines):

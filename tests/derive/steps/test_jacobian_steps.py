@@ -102,7 +102,7 @@ def test_a_hessian_says_that_it_starts_from_a_derivative():
     steps = model.hessian("x").steps()
     assert "dx is a derivative itself" in (steps[0].note or "")
     assert [str(s) for s in steps if s.rule == "product of Jacobians"] == ["∂dx/∂S ∂S/∂x = Aᵀ diag(E) A"]
-    product = model.hvp("x").steps()
+    product = model.hvp("x", mode="reverse").steps()
     total = next(s for s in product if s.rule == "total derivative")
     assert total.note == "d is the derivative of Σ_d′ dx[d′] x_dot[d′]"
     onward = model.tangent("x").steps()

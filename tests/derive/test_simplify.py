@@ -52,9 +52,8 @@ def test_no_formula_costs_more_than_the_raw_one(zoo, numeric):
     derivation = at_once(numeric, zoo)
     raw, short = backward(derivation.raw, derivation), backward(derivation.formulas, derivation)
     assert total(short) <= total(raw)
-    if (
-        derivation.source.choices
-    ):  # many tangents read one cotangent: where it is put in, one may gain what another loses
+    # A scaled name is put in wherever it is read, once for each tangent: a multiplication more in each of many places.
+    if derivation.source.choices:
         return
     before = {e.out: e for e in raw}
     left = {e.out for e in short}

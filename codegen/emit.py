@@ -22,6 +22,7 @@ from codegen.plan import plan
 from codegen.schedule import copies, schedule
 from codegen.steps import Gemm, Part, RoundParts, Routine, Step, item_reads, parts_of
 from codegen.targets import Target
+from codegen.targets.numba.elementary import elementary
 from codegen.targets.shapes import Shapes
 from codegen.targets.text import quoted
 from codegen.updates import update_of
@@ -105,6 +106,9 @@ def context(
         "calls": calls(program, functions, kernels, setting, shapes),
         "epoch": epoch,
         "uses_special": any("special." in line for k in kernels.values() for line in k.lines),
+        "elementary": elementary(
+            (line for k in [*kernels.values(), *([epoch] if epoch else [])] for line in k.lines), dtype
+        ),
         "uses_factors": any(isinstance(s, Routine) for f in functions.values() for s in f.plan.steps),
         "uses_added": any("_added(" in line for k in kernels.values() for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],

@@ -290,6 +290,81 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
+# Elementary functions without branches, so that loops over them become vector code; errors below 3 units in the last
+# place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _exp(x):
+    """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
+    x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
+    rounded = x * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
+    k = rounded - 6755399441055744.0
+    r = x - k * 0.6931471805601177 - k * -1.7239444525614835e-13
+    p = (
+        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
+        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
+        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
+    )
+    q = r + r * r * p
+    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000007FE))
+    half = np.uint64(n >> np.uint64(0x1))
+    low = np.uint64(half << np.uint64(0x34)).view(np.float64)
+    high = np.uint64(np.uint64(n - half) << np.uint64(0x34)).view(np.float64)
+    return (q + 1.0) * low * high
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _expm1(x):
+    """eˣ − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1, by halves, because 2ᵏ may be out of range."""
+    small = abs(x) < 5.551115123125783e-17
+    y = -39.0 if x < -39.0 else 710.0 if x > 710.0 else x
+    rounded = y * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
+    k = rounded - 6755399441055744.0
+    r = y - k * 0.6931471805601177 - k * -1.7239444525614835e-13
+    p = (
+        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
+        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
+        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
+    )
+    q = r + r * r * p
+    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000003FE))
+    half = np.uint64(n << np.uint64(0x34)).view(np.float64)
+    value = (half * q + (half - 0.5)) * 2.0
+    return x if small else value
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _tanh(x):
+    """With e = exp(2 |x|) − 1 it is e/(e + 2), with the sign of x."""
+    a = abs(x)
+    a = 20.0 if a > 20.0 else a
+    e = _expm1(a + a)
+    return math.copysign(e / (e + 2.0), x)
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _log1p(x):
+    """log u + c/u, where u + c is 1 + x without rounding."""
+    u = x + 1.0
+    v = u - 1.0
+    c = (1.0 - (u - v)) + (x - v)
+    n = np.uint64(np.float64(u).view(np.uint64) + np.uint64(0x95F619980C433))
+    k = np.uint64((n >> np.uint64(0x34)) | np.uint64(0x4330000000000000)).view(np.float64) - 4503599627371519.0
+    f = np.uint64((n & np.uint64(0xFFFFFFFFFFFFF)) + np.uint64(0x3FE6A09E667F3BCD)).view(np.float64) - 1.0
+    s = f / (f + 2.0)
+    z = s * s
+    p = (
+        z * (0.666666666666667 + z * (0.39999999999899505 + z * (0.28571428625975487 + z * (0.2222221113479508 + z *
+        (0.18182889125261723 + z * (0.15331721600556042 + z * (0.14616449685043406)))))))
+    )
+    half = 0.5 * f * f
+    y = k * 0.6931471805601177 - ((half - (s * (half + p) + (k * -1.7239444525614835e-13 + c / u))) - f)
+    edge = -math.inf if u == 0.0 else x if u > 0.0 else math.nan
+    y = y if 0.0 < u < math.inf else edge
+    return x if abs(x) < 5.551115123125783e-17 else y
+
+
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, X, p):
     W1 = theta[0:16].reshape((2, h))
@@ -307,7 +382,7 @@ def _forward(n, theta, work, X, p):
     for i in range(n):
         for j in range(h):
             Z1 = Z1_sum[i, j] + b1[j]
-            A1[i, j] = math.tanh(Z1)
+            A1[i, j] = _tanh(Z1)
 
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
     np.dot(A1, W2, z2)
@@ -315,7 +390,7 @@ def _forward(n, theta, work, X, p):
     # p = sigmoid(z2)    (line 16: p = sigmoid(z2))
     for i in range(n):
         z2[i, 0] = z2[i, 0] + b2[0]
-        p[i, 0] = 1.0 / (math.exp(-z2[i, 0]) + 1.0)
+        p[i, 0] = 1.0 / (_exp(-z2[i, 0]) + 1.0)
 
 
 @njit(error_model="numpy", cache=True)
@@ -335,7 +410,7 @@ def _loss(n, theta, work, X, y):
     for i in range(n):
         for j in range(h):
             Z1 = Z1_sum[i, j] + b1[j]
-            A1[i, j] = math.tanh(Z1)
+            A1[i, j] = _tanh(Z1)
 
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
     np.dot(A1, W2, z2)
@@ -345,9 +420,9 @@ def _loss(n, theta, work, X, y):
     for i in range(n):
         z2[i, 0] = z2[i, 0] + b2[0]
         loss_sum += (
-            y[i, 0] * (-math.log1p(math.exp(-(-z2[i, 0] if -z2[i, 0] >= 0.0 else z2[i, 0]))) - (-z2[i, 0] if -z2[i, 0]
-            >= 0.0 else 0.0)) + (1.0 - y[i, 0]) * (-math.log1p(math.exp(-(z2[i, 0] if z2[i, 0] >= 0.0 else -z2[i, 0])))
-            - (z2[i, 0] if z2[i, 0] >= 0.0 else 0.0))
+            y[i, 0] * (-_log1p(_exp(-(-z2[i, 0] if -z2[i, 0] >= 0.0 else z2[i, 0]))) - (-z2[i, 0] if -z2[i, 0] >= 0.0
+            else 0.0)) + (1.0 - y[i, 0]) * (-_log1p(_exp(-(z2[i, 0] if z2[i, 0] >= 0.0 else -z2[i, 0]))) - (z2[i, 0] if
+            z2[i, 0] >= 0.0 else 0.0))
         )
     loss = -loss_sum / n
     return loss
@@ -378,7 +453,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     for i in range(n):
         for j in range(h):
             Z1 = Z1_sum[i, j] + b1[j]
-            A1[i, j] = math.tanh(Z1)
+            A1[i, j] = _tanh(Z1)
 
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
     np.dot(A1, W2, z2)
@@ -391,11 +466,11 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     db2_2 = 0.0
     for i in range(n):
         z2[i, 0] = z2[i, 0] + b2[0]
-        p[i, 0] = 1.0 / (math.exp(-z2[i, 0]) + 1.0)
+        p[i, 0] = 1.0 / (_exp(-z2[i, 0]) + 1.0)
         loss_sum += (
-            y[i, 0] * (-math.log1p(math.exp(-(-z2[i, 0] if -z2[i, 0] >= 0.0 else z2[i, 0]))) - (-z2[i, 0] if -z2[i, 0]
-            >= 0.0 else 0.0)) + (1.0 - y[i, 0]) * (-math.log1p(math.exp(-(z2[i, 0] if z2[i, 0] >= 0.0 else -z2[i, 0])))
-            - (z2[i, 0] if z2[i, 0] >= 0.0 else 0.0))
+            y[i, 0] * (-_log1p(_exp(-(-z2[i, 0] if -z2[i, 0] >= 0.0 else z2[i, 0]))) - (-z2[i, 0] if -z2[i, 0] >= 0.0
+            else 0.0)) + (1.0 - y[i, 0]) * (-_log1p(_exp(-(z2[i, 0] if z2[i, 0] >= 0.0 else -z2[i, 0]))) - (z2[i, 0] if
+            z2[i, 0] >= 0.0 else 0.0))
         )
         dz2[i, 0] = (p[i, 0] - y[i, 0]) / n
         db2_2 += dz2[i, 0]

@@ -14,17 +14,13 @@ from codegen.common import repeated
 from codegen.naming import Names
 from codegen.plan import Plan
 from codegen.steps import Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
+from codegen.targets.numba.elementary import NAMES
 from codegen.targets.scalar import SUM, ScalarPrinter
 from derive.expr import ONE, Access, mul, split_coefficient
 from derive.program import Tensor
 
-FUNCTIONS = {
-    name: f"math.{name}"
-    for name in (
-        *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "erf"),
-        *("log1p", "expm1", "sqrt"),
-    )
-}
+_LIBRARY = ("sin", "cos", "tan", "sinh", "cosh", "asin", "acos", "atan", "erf", "sqrt")
+FUNCTIONS = {name: f"math.{name}" for name in _LIBRARY} | {name: f"_{name}" for name in NAMES}
 _COMBINE = {"sum": "+", "prod": "*"}
 
 

@@ -1,7 +1,7 @@
 """The language's elaborator, as lenient as formulas on paper are.
 
 In: syntax. Out: a `Value`. A number beside a matrix multiplies it, whatever sign stands between; ``I`` is the identity
-of the size that fits.
+of the size that fits; in a line about a vector a row and a vector are added entry by entry.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from derive.language.tensors import Value
 
 
 class Formulas(Elaborator):
-    """Elaborates both sides of formulas. ``identity`` is the extent of ``I``, where a line has one."""
+    """Elaborates both sides of formulas.
+
+    ``identity`` is the extent of ``I``, where a line has one. ``vector`` says that a line is about a vector, in which
+    ``rᵀ A + 1ᵀ B`` is one, whatever lies and whatever stands: the language, which broadcasts, would ask.
+    """
 
     identity: Expr | None = None
+    vector = False
 
     def fresh(self) -> None:
         """Forget what was read: names may have got other meanings."""
@@ -45,6 +50,14 @@ class Formulas(Elaborator):
                     op = "*"
             rest.append((op, operand))
         return replace(node, rest=tuple(rest))
+
+    def _sum(self, node: tree.Chain, scope: Scope | None) -> Value:
+        operands = [node.first, *(x for _, x in node.rest)]
+        if self.vector and scope is None:
+            values = [self.value(x) for x in operands]
+            if all(v.rank < 2 for v in values) and any(v.is_vector for v in values):
+                self._read |= {id(x): (x, replace(v, row=False)) for x, v in zip(operands, values, strict=True)}
+        return super()._sum(node, scope)
 
     def _name(self, node: tree.Name, scope: Scope | None) -> Value:
         if node.name == "I" and scope is None and self.identity is not None and self.names.get("I") is None:

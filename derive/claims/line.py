@@ -68,7 +68,12 @@ class Line:
     def names(self) -> set[str]:
         """Every name that it mentions and does not define itself."""
         inner = set[str]().union(*(d.names for d in self.definitions))
-        return (names_in(self.left) | names_in(self.right) | inner) - {d.name for d in self.definitions}
+        return (names_in(self.left) | names_in(self.right) | inner) - self.defined
+
+    @property
+    def defined(self) -> set[str]:
+        """Every name that it defines itself."""
+        return {d.name for d in self.definitions}
 
     @property
     def name(self) -> str:

@@ -60,7 +60,7 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
     text = re.sub(r"√([A-Za-z0-9_]+(?:\[[^\[\]]*\])?)", r"sqrt(\1)", text).replace("√", "sqrt")
     text = "".join(_SIGNS.get(c, c) for c in text)
     indexed = "[" in text.partition("=")[0] or _REDUCTION.search(text) is not None
-    rewritten = _Products(text, "*" if indexed else "@", scalars)
+    rewritten = _Products(text, "*" if indexed else "@", scalars | {"pi"})
     line = rewritten.level("")
     return line if rewritten.changed else text
 

@@ -138,10 +138,11 @@ class Reader:
 
     def _meaning(self, line: Line) -> Value:
         """What a definition says, ``E = exp(x)`` or ``E[i] = exp(x[i])``."""
-        if not isinstance(line.left, tree.Index):
-            return replace(self.elab.value(line.right), text=line.name)
-        items = line.left.items
         named = self.hidden.get(line.name)
+        if not isinstance(line.left, tree.Index):
+            with self._about(None if named is None else named.rank):
+                return replace(self.elab.value(line.right), text=line.name)
+        items = line.left.items
         known = named.axes if named is not None and named.rank == len(items) else (None,) * len(items)
         stated = known if self.rounds or self.elab.formula else (None,) * len(items)
         if any(not isinstance(i, tree.Name) and not (isinstance(i, tree.Number) and not i.value) for i in items):
@@ -203,7 +204,8 @@ class Reader:
 
     def _whole(self, line: Line) -> Claim:
         left = self.elab.value(line.left)
-        right = self._fitting(line.right, left.axes)
+        with self._about(left.rank):
+            right = self._fitting(line.right, left.axes)
         used, self.elab.letters = self.elab.letters, set()
         hints = Hints(used, line.left.span)
         letters = tuple(hints.fresh(a) for a in left.axes)
@@ -212,6 +214,15 @@ class Reader:
         sides = left.build(letters, hints), right.build(other if places is None else places, hints)
         built = (ahead(e, self.rounds) for e in sides)
         return Claim(line, left.axes, right.axes, letters, other, *built)
+
+    @contextlib.contextmanager
+    def _about(self, rank: int | None) -> Iterator[None]:
+        """The right side of a line whose left side has this rank, for as long as it is read."""
+        self.elab.vector = rank == 1
+        try:
+            yield
+        finally:
+            self.elab.vector = False
 
     def _fitting(self, node: tree.Expr, axes: tuple[Expr, ...]) -> Value:
         """The right side; with ``I`` of the first extent on the left with which it has a meaning."""

@@ -154,7 +154,7 @@ def show(e: Expr, case: Case) -> str:
     """An expression over the claim's letters in index notation."""
     claim = case.claim
     derivation = case.truth.derivation
-    style = Notation(derivation.raw if derivation is not None else case.truth.prepared).unicode
+    style = Notation(derivation.raw if derivation is not None else case.truth.program).unicode
     left = Tensor(claim.line.name, tuple(a.extent for a in claim.letters))
     printer = IndexPrinter(style, Equation(left, claim.letters, e))
     if isinstance(claim.line.left, tree.Index):  # the letters that the user wrote; others make room for them

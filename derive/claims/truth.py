@@ -18,8 +18,7 @@ from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Mask, Num, Red
 from derive.facts import Facts
 from derive.functions import expand_calls
 from derive.normal import Normalizer, TooLargeError
-from derive.pipeline import Derivation, gradient
-from derive.prepare import prepare
+from derive.pipeline import Derivation, finish, pulled_back
 from derive.program import Equation, Program, Tensor, reads
 from derive.recurrence import Recurrence, blocks
 from derive.rewrite import factors, map_children, substitute, terms, walk
@@ -46,7 +45,7 @@ class Kinks:
 
 
 class Truth:
-    """The equations of a program and of its derivation."""
+    """The equations of a prepared program and of its derivation."""
 
     def __init__(self, program: Program, wanted: tuple[Tensor, ...]) -> None:
         self.program = program
@@ -54,18 +53,18 @@ class Truth:
         if wanted:
             if program.objective is None:
                 raise GradcError(f"d{wanted[0].name} needs an objective; add a line `minimize …`")
-            self.derivation = gradient(program, wanted)
-        self.prepared = self.derivation.prepared if self.derivation is not None else prepare(program)
-        raw = self.derivation.raw if self.derivation is not None else self.prepared
-        short = self.derivation.formulas if self.derivation is not None else self.prepared
+            # Prepared once more it could have other tensors under the names that lines speak of.
+            self.derivation = finish(program, program, pulled_back(program, wanted))
+        raw = self.derivation.raw if self.derivation is not None else program
+        short = self.derivation.formulas if self.derivation is not None else program
         self.equations = raw.equations
-        given = {e.out for e in self.prepared.equations}
-        self.forward = {e.out: e for e in self.prepared.equations}
+        given = {e.out for e in program.equations}
+        self.forward = {e.out: e for e in program.equations}
         loops = (b for p in (raw, short) for b in blocks(p.equations) if isinstance(b, Recurrence))
         self.recurrent = {e.out for loop in loops for e in loop.equations}
         self.raw = {e.out: e for e in raw.equations if e.out not in given}
         self.short = {e.out: e for e in short.equations if e.out not in given}
-        self._facts = Normalizer(Facts(self.prepared))
+        self._facts = Normalizer(Facts(program))
         self._promises = Normalizer(Facts(program.with_equations(())))
 
     @property

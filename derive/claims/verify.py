@@ -28,7 +28,7 @@ from derive.language import tree
 from derive.notation import Notation
 from derive.points import fits, points, small_sizes
 from derive.prepare import prepare
-from derive.program import Program, Property, Tensor
+from derive.program import Equation, Program, Property, Tensor
 
 T = TypeVar("T")
 MORE = 12
@@ -102,13 +102,14 @@ class _Session:
         self.truth = _truth(program, lines)
         self.reader = Reader(program, self.truth.cotangents)
         self.noted: dict[int, str] = {}
+        self._drawn: tuple[tuple[Equation, ...], Trials] | None = None
         self.lines = self._with_own_names(lines)
         self.wrong: dict[Tensor, Claim] = {}
+        self.alike: dict[str, bool] = {}
 
     def verdicts(self) -> list[Verdict]:
         claims = [self._claim(k) for k in range(len(self.lines))]
         self.truth.learn(self.reader.added)
-        self.trials = self._trials()
         return [
             self._dressed(k, self._placed(self.stated[k], lambda k=k, c=c: self._answer(k, c)))  # type: ignore[misc]
             for k, c in enumerate(claims)
@@ -157,11 +158,15 @@ class _Session:
         if name.name not in self.reader.hidden:
             return self.reader.elab.names.get(name.name) is None
         claim = self._claimed(line)
-        return isinstance(claim, SourceError) or not (claim.fits and agrees(claim, self._trials()))
+        return isinstance(claim, SourceError) or not (claim.fits and agrees(claim, self.trials))
 
-    def _trials(self) -> Trials:
-        drawn = points(self.program, self.sizes, self.seed, lambda point: True)
-        return Trials(self.program, self.truth.equations, drawn, self.sizes)
+    @property
+    def trials(self) -> Trials:
+        """What is known by number; drawn once for all equations that are known so far."""
+        if self._drawn is None or self._drawn[0] is not self.truth.equations:
+            drawn = points(self.program, self.sizes, self.seed, lambda point: True)
+            self._drawn = self.truth.equations, Trials(self.program, self.truth.equations, drawn, self.sizes)
+        return self._drawn[1]
 
     def _claim(self, k: int) -> Claim | SourceError | None:
         if k in self.noted:
@@ -242,6 +247,33 @@ class _Session:
         words = "; ".join(w for w in (error.message, found.words) if w)
         return Verdict(line.text, REFUTED, str(replace(found, words=words)), found.kind)
 
+    def _proof(self, claim: Claim) -> str | None:
+        """By way of gradc's names where the line defines them alike, so that nothing need be unfolded; or without."""
+        line = claim.line
+        alike = {d.name for d in line.definitions if self._is_alike(d)}
+        while wrong := {d.name for d in line.definitions if d.name in alike and d.names & (line.defined - alike)}:
+            alike -= wrong
+        if alike:
+            named = self._claimed(replace(line, definitions=tuple(d for d in line.definitions if d.name not in alike)))
+            proof = self.truth.proof(named.left, named.right) if isinstance(named, Claim) and named.fits else None
+            if proof is not None:
+                return proof
+        return self.truth.proof(claim.left, claim.right)
+
+    def _is_alike(self, definition: Line) -> bool:
+        """Whether a definition of the line's own says what gradc means by that name, the names in it being gradc's."""
+        if definition.name not in self.reader.hidden:
+            return False
+        if definition.text not in self.alike:
+            claim = self._claimed(replace(definition, definitions=()))
+            self.alike[definition.text] = (
+                isinstance(claim, Claim)
+                and claim.fits
+                and agrees(claim, islice(self.trials, POINTS))
+                and self.truth.proof(claim.left, claim.right) is not None
+            )
+        return self.alike[definition.text]
+
     def _verdict(self, claim: Claim) -> Verdict:
         text, kinks = claim.line.text, None
         left, right = has_values(claim, self.trials)
@@ -252,7 +284,7 @@ class _Session:
                 text, REFUTED, "undefined: the right side is finite at none of the points tried", "undefined"
             )
         if claim.fits and agrees(claim, self.trials):
-            proof = self.truth.proof(claim.left, claim.right)
+            proof = self._proof(claim)
             if proof is not None:
                 return Verdict(text, PROVED, proof)
             kinks = self.truth.kinks(claim.left, claim.right)

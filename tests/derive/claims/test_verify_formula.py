@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from derive.errors import GradcError, SourceError
 from derive.language.parse import parse_expression
 from derive.language.text import expression_text
 
+MODELS = Path(__file__).resolve().parents[2] / "models"
 NET = """\
 model net
 dims d = 4, h = 3, c = 2
@@ -142,6 +145,38 @@ def test_shapes_are_shown_in_the_models_words():
     assert "dW1 is [d, h], the right side [n, h]" in found.reason
 
 
+def test_rows_and_vectors_are_added_in_a_line_about_a_vector():
+    model = "dims d\nbatch n\ninput A : [n, d]\ninput B : [n, d]\nparam w : [d]\nminimize sum((A @ w)^2)/2 + sum(B * w)"
+    lines = ["dw = (A w)ᵀ A + 1ᵀ B", "dw = (A @ w)' @ A + sum(B, axis=0)", "dw = 1ᵀ B − (A w)ᵀ A", "dw = (A w)ᵀ A − w"]
+    found = verdicts(model, *lines)
+    assert [v.status for v in found] == [PROVED, PROVED, REFUTED, REFUTED]
+    assert found[2].kind == "sign"
+
+
+def test_a_name_of_gradc_means_what_the_line_says():
+    model = "dims d\ninput x : [d]\nparam w : [d]\nq = exp(w) / sum(exp(w))\nminimize sum(q * x)"
+    program = derive.parse(model).gradient().program
+    assert {"E", "S"} <= {t.name for t in program.tensors if t.hidden}
+    right = [
+        "q = E / S, with E = exp(w), S = sum(E)",
+        "q = S / E, with S = exp(w), E = sum(S)",
+        "q = S / sum(S), with S = exp(w)",
+    ]
+    wrong = ["q = E / S, with E = exp(w), S = sum(w)", "q = E / S, with S = exp(w), E = sum(S)"]
+    assert [v.status for v in verdicts(model, *right)] == [PROVED] * 3
+    assert [v.status for v in verdicts(model, *wrong)] == [REFUTED] * 2
+
+
+def test_a_proof_by_way_of_names_unfolds_nothing():
+    model = derive.load(MODELS / "derivative_penalty.gc")
+    lines = [str(f) for f in model.gradient().formulas]
+    line = next(line for line in lines if line.startswith("dW1 = "))
+    assert "with S_4 = sigmoid(x W1), T = tanh(W2ᵀ S_4ᵀ)" in line
+    *_, right, wrong = verify_formulas(model.program, [*lines, line, line.replace("T = tanh", "T = sin")])
+    assert (right.status, "as given" in right.reason) == (PROVED, True)
+    assert wrong.status == REFUTED
+
+
 def test_a_jacobian_is_a_claim_too():
     lines = ["d(p, z)[i,j] = p[i] * (i == j) - p[i] * p[j]", "d(p, z) = diag(p) - p @ p'", "d(p, z) = diag(p) + p @ p'"]
     found = verdicts("dims k\nparam z : [k]\np = softmax(z)\noutput p", *lines)
@@ -207,6 +242,7 @@ def test_the_same_question_has_the_same_answer():
         ("db = (1/n) Σ_n (p[n] − y[n])", "db = (1/n) * sum[n] (p[n] - y[n])"),
         ("dz[k] = 1[k = t] − Σ_k′ a[k′]", "dz[k] = (k == t) - sum[k_] a[k_]"),
         ("db = 1ᵀ dZ", "db = sum(dZ, axis=0)"),
+        ("db = (1/n) 1ᵀ dZ + π 1ᵀ X", "db = ((1/n) * sum(dZ, axis=0)) + (pi * sum(X, axis=0))"),
         ("db = dZ 1ₙ", "db = sum(dZ, axis=-1)"),
         ("dz[i] = sum[j] (a[j] if i > j else -1) * b[j]", "dz[i] = sum[j] (a[j] if i > j else -1) * b[j]"),
     ],

@@ -134,7 +134,8 @@ def _eliminate(lifter: Lifts, b: Letter, bound: list[Letter], groups: Groups) ->
             return lifted(_total(lifter, tuple(groups[matrices[0]]), b, x)), (b, x), used
         left = lifter.product(tuple(groups[matrices[0]]), x, b)
         right = lifter.product(vector, b, None) if vector else forms.ones(b)
-        return lifted(forms.product(left, right)), (b,), used
+        made = forms.product(left, right)
+        return lifted(made if vector else _shortest_sum(lifter, groups[matrices[0]], x, b, made)), (b,), used
     y = _other(matrices[1], b)
     left, right = (
         lifter.product(tuple(groups[matrices[0]]), x, b),
@@ -172,6 +173,16 @@ def _total(lifter: Lifts, parts: tuple[Expr, ...], b: Letter, x: Letter) -> form
     products = matrices and any(isinstance(lifter.fit(p, b, x), forms.Product) for p in parts)
     shorter = matrices and forms.effort(trace) < forms.effort(total)
     return trace if products or shorter else total
+
+
+def _shortest_sum(lifter: Lifts, parts: list[Expr], x: Letter, b: Letter, made: forms.Form) -> forms.Form:
+    """The sum over b of a product of two matrices: ``(A ⊙ B) 1``, or ``diag(A Bᵀ)`` where that transposes less."""
+    if len(parts) != 2:
+        return made
+    choices = (forms.product(lifter.fit(p, x, b), lifter.fit(q, b, x)) for p, q in (parts, parts[::-1]))
+    diagonal = min((forms.Diagonal(x, None, (c,)) for c in choices), key=forms.effort)
+    stands = min(forms.effort(f)[0] for f in (made, forms.transpose(made)))
+    return diagonal if forms.effort(diagonal)[0] < stands else made
 
 
 def _inner(lifter: Lifts, parts: tuple[Expr, ...], b: Letter) -> forms.Form:

@@ -63,8 +63,6 @@ class _Values:
                 return np.full(shape, float(extent(form.dim, self.sizes)))
             case forms.Leaf():
                 return np.asarray(self.values[form.tensor]).reshape(shape)
-            case forms.Diagonal():
-                return np.diag(self.values[form.tensor])[:, None]
             case forms.Ones():
                 return np.ones(shape)
             case forms.Identity():
@@ -77,6 +75,14 @@ class _Values:
                 return np.broadcast_to(parts[0], shape)
             case forms.Diag():
                 return np.diag(parts[0].ravel())
+            case forms.Diagonal():
+                return np.diag(parts[0])[:, None]
+            case forms.Triangle():
+                return (np.triu if form.upper else np.tril)(parts[0], form.offset)
+            case forms.Cumulative():
+                turned = np.flip(parts[0], form.over) if form.reverse else parts[0]
+                sums = np.cumsum(turned, form.over)
+                return np.flip(sums, form.over) if form.reverse else sums
             case forms.Product():
                 return _chain(parts)
             case forms.Trace():

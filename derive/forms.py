@@ -1,229 +1,103 @@
-"""Matrix forms: an immutable tree of matrices, vectors and scalars that equals an index expression.
+"""Matrix forms, and how they are put together: products, transposes, triangles, and what a form is.
 
-In: what `derive.lift` finds. Out: a tree that prints (`derive.notation`) and evaluates (`derive.form_values`).
-Each form knows which letter runs down its rows and which along its columns; None stands for no axis there, so
-that columns (i, None), rows (None, i) and scalars (None, None) are matrices too and nothing is left to guess.
+In: forms (`derive.form_nodes`). Out: forms that are simplest for a reader: products flat with numbers in front,
+transpositions at the leaves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from derive.expr import Dim, Letter
-from derive.functions import ScalarFunction
-from derive.program import Tensor
-
-
-@dataclass(frozen=True)
-class Form:
-    """A matrix whose rows are counted by ``row`` and whose columns by ``col``; ``parts`` are its operands."""
-
-    row: Letter | None
-    col: Letter | None
-    parts: tuple[Form, ...] = ()
-
-    @property
-    def axes(self) -> frozenset[Letter]:
-        """The letters that it depends on."""
-        return frozenset(a for a in (self.row, self.col) if a is not None)
-
-    @property
-    def is_scalar(self) -> bool:
-        """Whether it is a single number."""
-        return self.row is None and self.col is None
-
-
-# --- leaves --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Number(Form):
-    """An exact number."""
-
-    value: Fraction = Fraction(0)
-
-
-@dataclass(frozen=True)
-class Constant(Form):
-    """``pi`` or ``e``."""
-
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Extent(Form):
-    """The extent of an axis, as a number."""
-
-    dim: Dim | None = None
-
-
-@dataclass(frozen=True)
-class Leaf(Form):
-    """A tensor as it is stored: a vector is a column, an axis of literal extent 1 is no axis."""
-
-    tensor: Any = None
-
-
-@dataclass(frozen=True)
-class Diagonal(Form):
-    """The diagonal of a square matrix, as a column."""
-
-    tensor: Any = None
-
-
-@dataclass(frozen=True)
-class Ones(Form):
-    """A column of ones."""
-
-
-@dataclass(frozen=True)
-class Identity(Form):
-    """The identity matrix."""
-
-
-# --- arrangement -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Transpose(Form):
-    """A leaf or a reduction, transposed; `transpose` pushes it there."""
-
-
-@dataclass(frozen=True)
-class Broadcast(Form):
-    """A row, a column or a number repeated to fill ``row`` and ``col``."""
-
-
-@dataclass(frozen=True)
-class Diag(Form):
-    """The square matrix with a column on its diagonal."""
-
-
-# --- contraction -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Product(Form):
-    """A product of matrices, inner axes equal; of a column and a row it is the outer product."""
-
-
-@dataclass(frozen=True)
-class Trace(Form):
-    """The sum of the diagonal."""
-
-
-@dataclass(frozen=True)
-class Total(Form):
-    """The sum of all entries."""
-
-
-@dataclass(frozen=True)
-class SquaredNorm(Form):
-    """The sum of the squares of all entries."""
-
-
-@dataclass(frozen=True)
-class Extremum(Form):
-    """``max``, ``min``, ``prod``, ``argmax`` or ``argmin`` over all axes of the part that are not its own.
-
-    ``over`` counts the reduced axis as the tensor stands, or is None for all of them.
-    """
-
-    op: str = "max"
-    over: int | None = None
-
-
-@dataclass(frozen=True)
-class OfMatrix(Form):
-    """A function of the whole matrix that the part is (see `derive.matrix_functions`): its inverse, its determinant.
-
-    The part counts its rows and columns with letters of its own.
-    """
-
-    op: str = "inv"
-
-
-# --- element by element ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Sum(Form):
-    """A sum of parts of the same axes."""
-
-
-@dataclass(frozen=True)
-class Negative(Form):
-    """Minus the part."""
-
-
-@dataclass(frozen=True)
-class Scale(Form):
-    """Numbers (all parts but the last) times the last part."""
-
-
-@dataclass(frozen=True)
-class Hadamard(Form):
-    """The element-wise product of parts of the same axes."""
-
-
-@dataclass(frozen=True)
-class Quotient(Form):
-    """The first part divided, element by element, by the second or by the number that the second is."""
-
-
-@dataclass(frozen=True)
-class Power(Form):
-    """The first part to the power of the second, element by element."""
-
-
-@dataclass(frozen=True)
-class Apply(Form):
-    """A scalar function of the parts, element by element."""
-
-    function: ScalarFunction | None = None
-
-
-@dataclass(frozen=True)
-class Prime(Form):
-    """The derivative of a scalar function at the first part; the second part is what that is."""
-
-    function: ScalarFunction | None = None
-
-
-@dataclass(frozen=True)
-class Relation(Form):
-    """1 where ``first op second`` holds, else 0."""
-
-    op: str = "<"
-
-
-@dataclass(frozen=True)
-class Negation(Form):
-    """1 where the part, a mask, is 0, and 0 where it is 1."""
-
-
-@dataclass(frozen=True)
-class Where(Form):
-    """The second part where the first, a mask, is 1; the third elsewhere."""
-
-
-ELEMENTWISE = (
-    Sum,
-    Negative,
-    Scale,
-    Hadamard,
-    Quotient,
-    Power,
+from derive.expr import Letter
+from derive.form_nodes import (
+    ELEMENTWISE,
+    MASKS,
     Apply,
-    Prime,
-    Relation,
+    Broadcast,
+    Constant,
+    Cumulative,
+    Diag,
+    Diagonal,
+    Extent,
+    Extremum,
+    Form,
+    Hadamard,
+    Identity,
+    Leaf,
     Negation,
+    Negative,
+    Number,
+    OfMatrix,
+    Ones,
+    Power,
+    Prime,
+    Product,
+    Quotient,
+    Relation,
+    Scale,
+    SquaredNorm,
+    Sum,
+    Total,
+    Trace,
+    Transpose,
+    Triangle,
     Where,
 )
-MASKS = (Relation, Negation, Identity)
+from derive.program import Tensor
+
+__all__ = [
+    "ELEMENTWISE",
+    "MASKS",
+    "Apply",
+    "Broadcast",
+    "Constant",
+    "Cumulative",
+    "Diag",
+    "Diagonal",
+    "Extent",
+    "Extremum",
+    "Form",
+    "Hadamard",
+    "Identity",
+    "Leaf",
+    "Negation",
+    "Negative",
+    "Number",
+    "OfMatrix",
+    "Ones",
+    "Power",
+    "Prime",
+    "Product",
+    "Quotient",
+    "Relation",
+    "Scale",
+    "SquaredNorm",
+    "Sum",
+    "Total",
+    "Trace",
+    "Transpose",
+    "Triangle",
+    "Where",
+    "effort",
+    "is_mask",
+    "is_matrix",
+    "is_ones",
+    "is_symmetric",
+    "leaf",
+    "lies_in_a_square",
+    "number",
+    "ones",
+    "product",
+    "renamed",
+    "same",
+    "times",
+    "transpose",
+    "triangle",
+    "walk",
+]
 
 
 def number(value: int | Fraction) -> Number:
@@ -274,7 +148,18 @@ def transpose(form: Form) -> Form:
         return replace(form, row=form.col, col=form.row)
     if isinstance(form, OfMatrix) and form.op == "inv" and is_symmetric(form.parts[0]):
         return replace(form, row=form.col, col=form.row)
-    return Transpose(form.col, form.row, (form,))
+    outside = Transpose(form.col, form.row, (form,))
+    inside: Form = outside
+    if isinstance(form, Triangle):
+        inside = Triangle(form.col, form.row, (transpose(form.parts[0]),), not form.upper, -form.offset)
+    elif isinstance(form, Cumulative) and is_matrix(form):
+        inside = Cumulative(form.col, form.row, (transpose(form.parts[0]),), 1 - form.over, form.reverse)
+    return min(outside, inside, key=effort)
+
+
+def is_matrix(form: Form) -> bool:
+    """Whether it has rows and columns."""
+    return form.row is not None and form.col is not None
 
 
 def is_symmetric(form: Form) -> bool:
@@ -287,6 +172,17 @@ def _without_letters(form: Form) -> Form:
     """The form with every letter replaced by one for its extent: what it looks like."""
     row, col = (None if a is None else Letter(a.extent, 0) for a in (form.row, form.col))
     return replace(form, row=row, col=col, parts=tuple(map(_without_letters, form.parts)))
+
+
+def same(first: Form, second: Form) -> bool:
+    """Whether two forms are the same matrix, whatever letters count its rows and columns."""
+    return _without_letters(first) == _without_letters(second)
+
+
+def renamed(form: Form, table: Mapping[Letter | None, Letter | None]) -> Form:
+    """The form with other letters."""
+    parts = tuple(renamed(p, table) for p in form.parts)
+    return replace(form, row=table.get(form.row, form.row), col=table.get(form.col, form.col), parts=parts)
 
 
 def is_mask(form: Form) -> bool:
@@ -340,10 +236,43 @@ def product(*parts: Form) -> Form:
     if not flat:
         made: Form = times(scalars)
         return Negative(None, None, (made,)) if sign < 0 else made
-    made = flat[0] if len(flat) == 1 else Product(flat[0].row, flat[-1].col, tuple(flat))
+    made = _running(flat)
     if scalars:
         made = Scale(made.row, made.col, (*scalars, made))
     return Negative(made.row, made.col, (made,)) if sign < 0 else made
+
+
+def _running(flat: list[Form]) -> Form:
+    """The product of matrices; one with a triangle of ones is a cumulative sum."""
+    if len(flat) == 1:
+        return flat[0]
+    for over, factor in ((0, flat[0]), (1, flat[-1])):
+        if isinstance(factor, Triangle) and factor.offset == 0 and is_ones(factor.parts[0]):
+            assert factor.row is not None
+            assert factor.col is not None
+            if factor.row.extent == factor.col.extent:
+                rest = _running(flat[1:] if over == 0 else flat[:-1])
+                # The rest may count with the letter that is summed; what stands outside is the product's own.
+                return Cumulative(flat[0].row, flat[-1].col, (rest,), over, factor.upper == (over == 0))
+    return Product(flat[0].row, flat[-1].col, tuple(flat))
+
+
+def triangle(part: Form, *, upper: bool, offset: int) -> Form:
+    """A triangle of a matrix, numbers in front of it."""
+    match part:
+        case Negative():
+            return Negative(part.row, part.col, (triangle(part.parts[0], upper=upper, offset=offset),))
+        case Scale():
+            return replace(part, parts=(*part.parts[:-1], triangle(part.parts[-1], upper=upper, offset=offset)))
+    return Triangle(part.row, part.col, (part,), upper, offset)
+
+
+def is_ones(form: Form) -> bool:
+    """Whether it is the matrix of ones, ``1 1ᵀ``."""
+    if not isinstance(form, Product) or len(form.parts) != 2:
+        return False
+    first, last = form.parts
+    return isinstance(first, Ones) and isinstance(last, Transpose) and isinstance(last.parts[0], Ones)
 
 
 def times(scalars: list[Form]) -> Form:

@@ -32,6 +32,7 @@ from derive.expr import (
     Select,
     add,
     mul,
+    negate,
     power,
     reduce_,
     split_coefficient,
@@ -39,7 +40,9 @@ from derive.expr import (
 from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.primes import Primes
 from derive.program import Equation
-from derive.rewrite import factors, map_children, substitute
+from derive.rewrite import factors, map_children, substitute, walk
+from derive.spread import expanded, multiplied_out
+from derive.triangles import joined, order_of
 
 
 def lift(equation: Equation, primes: Primes | None = None, *, diagonals: bool = False) -> forms.Form | None:
@@ -153,13 +156,20 @@ class Lifter:
                     return self.product((e,), row, col)
                 return forms.Power(row, col, (self.operand(e.base, row, col), self.exponent(e.exponent, row, col)))
             case Add():
-                return forms.Sum(row, col, tuple(self.fit(t, row, col) for t in _ordered_terms(e)))
+                whole = joined(e) if any(order_of(n) for n in walk(e)) else e
+                if not isinstance(whole, Add):
+                    return self.fit(whole, row, col)
+                ordered = _ordered_terms(whole)
+                return forms.Sum(row, col, tuple(self.fit(t, row, col) for t in ordered))
             case Call():
                 return forms.Apply(row, col, tuple(self.operand(a, row, col) for a in e.arguments), e.function)
             case Compare():
                 return self.comparison(e, row, col)
             case Not():
                 return forms.Negation(row, col, (self.operand(e.args[0], row, col),))
+            case Select() if order_of(e.mask) is not None:
+                both = mul(e.mask, e.chosen), mul(negate(e.mask), e.other)
+                return self.fit(add(*both), row, col)
             case Select():
                 return forms.Where(row, col, tuple(self.operand(c, row, col) for c in e.children))
             case Reduce() if e.op in MATRIX_FUNCTIONS:
@@ -183,7 +193,7 @@ class Lifter:
             raise NoFormError("rank above 2")
         found: forms.Form
         if len(set(places)) < len(places):
-            found = forms.Diagonal(places[0], None, (), e.tensor)
+            found = forms.Diagonal(places[0], None, (forms.Leaf(places[0], places[0], (), e.tensor),))
         else:
             found = forms.leaf(e.tensor, tuple(places))
         return found if (found.row, found.col) == (row, col) else forms.transpose(found)
@@ -193,6 +203,8 @@ class Lifter:
             if e.left.extent != e.right.extent:
                 raise NoFormError("a delta between different ranges")
             return forms.Identity(row, col)
+        if order_of(e) is not None and row is not None and col is not None:
+            return self.triangle([e], [], row, col)
         return forms.Relation(row, col, (self.operand(e.left, row, col), self.operand(e.right, row, col)), e.op)
 
     def product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
@@ -204,6 +216,9 @@ class Lifter:
 
     def plain_product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
         """Numbers in front, quotients, ⊙ of what shares its axes, outer products."""
+        masks = [p for p in parts if p.letters == {row, col} and order_of(p) is not None]
+        if masks and row is not None and col is not None:
+            return self.triangle(masks, [p for p in parts if p not in masks], row, col)
         top, bottom = split_quotient(parts)
         numbers = [self.at(p, None, None) for p in top if not p.letters and p != ONE]
         below = [self.at(p, None, None) for p in bottom if not p.letters]
@@ -223,6 +238,31 @@ class Lifter:
                 value, numbers = forms.times([*scalars, core]), [minus_one()] if negative else []
             value = forms.Quotient(row, col, (value, divisor))
         return scaled(value, numbers, below)
+
+    def triangle(self, masks: list[Expr], rest: list[Expr], row: Letter, col: Letter) -> forms.Form:
+        """What orders of rows and columns leave of a product: triangles of it, or transposed triangles."""
+        if not rest:
+            choices = [forms.product(forms.ones(row), forms.transpose(forms.ones(col)))]
+        else:
+            body = mul(*rest)
+            choices = [forms.transpose(self.filled(body, col, row)), self.filled(body, row, col)]
+        found = []
+        for turned, form in zip((len(choices) == 2, False), choices, strict=False):
+            form = forms.transpose(form) if turned else form
+            for order in map(order_of, masks):
+                assert order is not None
+                upper = order.low == form.row
+                form = forms.triangle(form, upper=upper, offset=-order.offset if upper else order.offset)
+            found.append(forms.transpose(form) if turned else form)
+        return min(found, key=forms.effort)
+
+    def filled(self, e: Expr, row: Letter, col: Letter) -> forms.Form:
+        """``e`` over rows and columns, repeated by products with vectors of ones."""
+        own = e.letters
+        form = self.at(e, row if row in own else None, col if col in own else None)
+        left = [] if row in own else [forms.ones(row)]
+        right = [] if col in own else [forms.transpose(forms.ones(col))]
+        return forms.product(*left, form, *right) if left or right else form
 
     def diagonal(self, above: list[Expr], under: list[Expr], row: Letter, col: Letter) -> forms.Form | None:
         """The quotient as diag(…) where a Kronecker delta of the rows and columns stands above, else None."""
@@ -246,7 +286,7 @@ class Lifter:
         if whole and all(is_delta(p) for p in whole) and (down or along):
             vector = [*down, *(substitute_letter(p, col, row) for p in along)]
             return forms.Diag(row, col, (multiplied([self.at(p, row, None) for p in vector], row, None),))
-        if self.diagonals and whole and (down or along):
+        if (self.diagonals or row.extent == col.extent) and whole and (down or along):
             return self.between_diagonals(down, whole, along, row, col)
         if down and along:
             left = multiplied([self.at(p, row, None) for p in down], row, None)
@@ -324,35 +364,6 @@ def substitute_letter(e: Expr, old: Letter, new: Letter) -> Expr:
     if isinstance(e, Lifted):
         raise NoFormError("a delta on what is already lifted")
     return substitute(e, {old: new})
-
-
-def expanded(e: Reduce) -> Expr | None:
-    """The sum of a product with a sum in it, term by term; None where there is none."""
-    parts = factors(e.body)
-    inner = next((p for p in parts if isinstance(p, Add)), None)
-    if inner is None:
-        return None
-    rest = [p for p in parts if p is not inner]
-    return add(*(reduce_("sum", e.binders, mul(*rest, t)) for t in inner.args))
-
-
-def multiplied_out(parts: tuple[Expr, ...]) -> Expr | None:
-    """The product of factors, term by term over a sum that has a Kronecker delta in it; None where there is none.
-
-    >>> from derive.expr import Dim, compare, fresh
-    >>> i, j = fresh(Dim("n"), "i"), fresh(Dim("n"), "j")
-    >>> multiplied_out((Dim("a"), compare("==", i, j) - Dim("b")))
-    -1·a·b + a·[i == j]
-    """
-    found = next((p for p in parts if isinstance(p, Add) and any(map(is_delta, _all_factors(p)))), None)
-    if found is None:
-        return None
-    rest = [p for p in parts if p is not found]
-    return add(*(mul(*rest, t) for t in found.args))
-
-
-def _all_factors(e: Add) -> list[Expr]:
-    return [f for t in e.args for f in factors(t)]
 
 
 def _ordered_terms(e: Add) -> list[Expr]:

@@ -16,7 +16,7 @@ The model:
 
 What is computed:
 
-    L[d′,k] = W[d′,k] 1[k ≤ d′]
+    L = tril(W)
     S = L Lᵀ
     D = X − m
     V = S⁻¹
@@ -27,7 +27,7 @@ What is computed:
     S_5 = Lᵀ V
     S_3 = S_5 S_2
     dL = Vᵀ (L − S_3ᵀ/n)
-    dW[d′,k] = dL[d′,k] 1[k ≤ d′]
+    dW = tril(dL)
 
 There is no `fit`: the model names no optimizer.
 """
@@ -429,7 +429,7 @@ def _forward(n, theta, work, S):
     W = theta[4:20].reshape((d, d))
     L = work[0:16].reshape((d, d))
 
-    # L[d′,k] = W[d′,k] 1[k ≤ d′]    (line 10: L = tril(W))
+    # L = tril(W)    (line 10: L = tril(W))
     for i in range(d):
         for k in range(d):
             L[i, k] = W[i, k] if k <= i else 0.0
@@ -450,7 +450,7 @@ def _loss(n, theta, work, int_work, X):
     V = work[16:32].reshape((d, d))
     S_2 = work[32 + 4 * n : 48 + 4 * n].reshape((d, d))
 
-    # L[d′,k] = W[d′,k] 1[k ≤ d′]    (line 10: L = tril(W))
+    # L = tril(W)    (line 10: L = tril(W))
     for i in range(d):
         for k in range(d):
             L[i, k] = W[i, k] if k <= i else 0.0
@@ -505,7 +505,7 @@ def _loss_and_grad(n, theta, grad, work, int_work, X):
     dL_right = L  # written over it
     dL = work[16:32].reshape((d, d))
 
-    # L[d′,k] = W[d′,k] 1[k ≤ d′]    (line 10: L = tril(W))
+    # L = tril(W)    (line 10: L = tril(W))
     for i in range(d):
         for k in range(d):
             L[i, k] = W[i, k] if k <= i else 0.0
@@ -563,7 +563,7 @@ def _loss_and_grad(n, theta, grad, work, int_work, X):
     # dL, from the parts above
     _solve(S_factor, S_pivots, dL_right, dL, 1)
 
-    # dW[d′,k] = dL[d′,k] 1[k ≤ d′]
+    # dW = tril(dL)
     for i in range(d):
         for k in range(d):
             dW[i, k] = dL[i, k] if k <= i else 0.0

@@ -31,14 +31,50 @@ def with_common_numbers(form: Form) -> Form:
     split = [_split(p) for p in form.parts]
     shared = abs(split[0][0])
     if shared == 1 or any(abs(c) != shared for c, _ in split):
-        return form
+        return with_common_factors(form)
     sign = -1 if all(c < 0 for c, _ in split) else 1
-    inside: Form = replace(form, parts=tuple(_signed(sign * c, rest) for c, rest in split))
+    inside: Form = with_common_factors(replace(form, parts=tuple(_signed(sign * c, rest) for c, rest in split)))
+    if shared.denominator != 1 and isinstance(inside, forms.Product):
+        return _signed(Fraction(sign), forms.Scale(form.row, form.col, (forms.number(shared), inside)))
     if shared.numerator != 1:
         inside = forms.Scale(form.row, form.col, (forms.number(shared.numerator), inside))
     if shared.denominator != 1:
         inside = forms.Quotient(form.row, form.col, (inside, forms.number(shared.denominator)))
     return _signed(Fraction(sign), inside)
+
+
+def with_common_factors(form: forms.Sum) -> Form:
+    """A B + A C as A (B + C): a matrix that all terms begin or end with, in front of or behind them."""
+    if form.is_scalar:
+        return form
+    split = [_split(p) for p in form.parts]
+    if not all(isinstance(rest, forms.Product) for _, rest in split):
+        return form
+    chains = [list(rest.parts) for _, rest in split]
+    if any(p.col is None for c in chains for p in c[:-1]):
+        return form  # X b aᵀ + X a bᵀ takes fewer operations than X (b aᵀ + a bᵀ)
+    before, after = list[Form](), list[Form]()
+    for end, shared in ((0, before), (-1, after)):
+        while all(len(c) > 1 and forms.same(c[end], chains[0][end]) for c in chains) and forms.is_matrix(
+            chains[0][end]
+        ):
+            shared.append(chains[0][end])
+            for c in chains:
+                del c[end]
+    if not before and not after:
+        return form
+    row = before[-1].col if before else form.row
+    col = after[-1].row if after else form.col
+    inside = []
+    for (scale, _), chain in zip(split, chains, strict=True):
+        table = {chain[0].row: row, chain[-1].col: col}
+        inside.append(_scaled(scale, forms.renamed(forms.product(*chain), table)))
+    return forms.product(*before, forms.Sum(row, col, tuple(inside)), *reversed(after))
+
+
+def _scaled(scale: Fraction, form: Form) -> Form:
+    made = form if abs(scale) == 1 else forms.Scale(form.row, form.col, (forms.number(abs(scale)), form))
+    return _signed(scale, made)
 
 
 def _signed(sign: Fraction, form: Form) -> Form:

@@ -48,8 +48,6 @@ class MatrixPrinter:
                 return Piece(style.word(form.dim.name))
             case forms.Leaf():
                 return Piece(style.tensor(form.tensor))
-            case forms.Diagonal():
-                return Piece(style.operator("diag", []) + style.parens(style.tensor(form.tensor)))
             case forms.Ones():
                 return Piece(self.ones(form.row))
         return Piece(self.identity)
@@ -122,7 +120,7 @@ class MatrixPrinter:
         base, exponent = form.parts
         if isinstance(exponent, forms.Number) and exponent.value == Fraction(1, 2):
             if isinstance(base, forms.SquaredNorm):
-                return self.style.norm(self.text(base.parts[0]), matrix=is_matrix(base.parts[0]))
+                return self.style.norm(self.text(base.parts[0]), matrix=forms.is_matrix(base.parts[0]))
             return self.style.root(self.piece(base))
         return self.style.power(self.piece(base), self.piece(exponent), elementwise=not form.is_scalar)
 
@@ -152,22 +150,28 @@ class MatrixPrinter:
         return self.style.cases(self.condition(mask), self.text(chosen), self.text(other))
 
     def named(self, form: forms.Form) -> Piece:
-        names = {forms.Diag: "diag", forms.Trace: "tr", forms.Total: "sum"}
+        names = {forms.Diag: "diag", forms.Diagonal: "diag", forms.Trace: "tr", forms.Total: "sum"}
         return Piece(self.style.operator(names[type(form)], []) + self.style.parens(self.text(form.parts[0])), TIGHT)
+
+    def triangle(self, form: forms.Triangle) -> Piece:
+        offset = f", {self.style.minus if form.offset < 0 else ''}{abs(form.offset)}" if form.offset else ""
+        name = self.style.operator("triu" if form.upper else "tril", [])
+        return Piece(name + self.style.parens(self.text(form.parts[0]) + offset))
+
+    def cumulative(self, form: forms.Cumulative) -> Piece:
+        axis = f", axis={form.over}" if forms.is_matrix(form.parts[0]) else ""
+        how = self.style.prose(axis + (", reverse" if form.reverse else ""))
+        name = self.style.operator("cumsum", [])
+        return Piece(name + self.style.parens(self.text(form.parts[0]) + how))
 
     def norm(self, form: forms.Form) -> Piece:
         part = form.parts[0]
-        return self.style.squared_norm(self.text(part), matrix=is_matrix(part))
+        return self.style.squared_norm(self.text(part), matrix=forms.is_matrix(part))
 
     def extremum(self, form: forms.Extremum) -> Piece:
         axis = "" if form.over is None else f", axis={form.over}"
         name = self.style.operator(form.op, [])
         return Piece(name + self.style.parens(self.text(form.parts[0]) + self.style.prose(axis)), ATOM)
-
-
-def is_matrix(form: forms.Form) -> bool:
-    """Whether it has rows and columns."""
-    return form.row is not None and form.col is not None
 
 
 def _is_column(part: forms.Form) -> bool:
@@ -177,7 +181,7 @@ def _is_column(part: forms.Form) -> bool:
 
 _METHODS: list[tuple[tuple[type[forms.Form], ...], Callable[..., Piece]]] = [
     (
-        (forms.Number, forms.Constant, forms.Extent, forms.Leaf, forms.Diagonal, forms.Ones, forms.Identity),
+        (forms.Number, forms.Constant, forms.Extent, forms.Leaf, forms.Ones, forms.Identity),
         MatrixPrinter.leaf,
     ),
     ((forms.Transpose,), MatrixPrinter.transposed),
@@ -193,7 +197,9 @@ _METHODS: list[tuple[tuple[type[forms.Form], ...], Callable[..., Piece]]] = [
     ((forms.Relation,), MatrixPrinter.mask),
     ((forms.Negation,), MatrixPrinter.negation),
     ((forms.Where,), MatrixPrinter.where),
-    ((forms.Diag, forms.Trace, forms.Total), MatrixPrinter.named),
+    ((forms.Diag, forms.Diagonal, forms.Trace, forms.Total), MatrixPrinter.named),
+    ((forms.Triangle,), MatrixPrinter.triangle),
+    ((forms.Cumulative,), MatrixPrinter.cumulative),
     ((forms.SquaredNorm,), MatrixPrinter.norm),
     ((forms.OfMatrix,), MatrixPrinter.of_matrix),
     ((forms.Extremum,), MatrixPrinter.extremum),

@@ -49,8 +49,6 @@ class PythonPrinter:
                 return Piece(form.dim.name)
             case forms.Leaf():
                 return self.leaf(form)
-            case forms.Diagonal():
-                return Piece(f"np.diag({self.names.python(form.tensor)})")
             case forms.Ones():
                 return Piece(f"np.ones({self.size(form.row)})")
             case forms.Identity():
@@ -61,8 +59,12 @@ class PythonPrinter:
                 return Piece(wrap(self.piece(inner), ATOM) + ".T") if matrix else self.piece(inner)
             case forms.Broadcast():
                 return self.repeated(form)
-            case forms.Diag():
+            case forms.Diag() | forms.Diagonal():
                 return Piece(f"np.diag({self.piece(form.parts[0]).text})")
+            case forms.Triangle():
+                return self.triangle(form)
+            case forms.Cumulative():
+                return self.cumulative(form)
             case forms.Product():
                 return self.product(form)
         return self.reduced(form)
@@ -93,6 +95,26 @@ class PythonPrinter:
         """An operand of an element-wise operation, where NumPy expands."""
         return self.repeated(form, filled=False) if isinstance(form, forms.Broadcast) else self.piece(form)
 
+    def triangle(self, form: forms.Triangle) -> Piece:
+        part, offset = form.parts[0], f", {form.offset}" if form.offset else ""
+        rows, columns = self.size(form.row), self.size(form.col)
+        if not forms.is_ones(part):
+            text = self.piece(part).text
+        elif form.upper:
+            text = f"np.ones(({rows}, {columns}))"
+        else:
+            return Piece(f"np.tri({rows}{'' if rows == columns and not offset else f', {columns}'}{offset})")
+        return Piece(f"np.{'triu' if form.upper else 'tril'}({text}{offset})")
+
+    def cumulative(self, form: forms.Cumulative) -> Piece:
+        part = form.parts[0]
+        matrix = forms.is_matrix(part)
+        axis = f", axis={form.over}" if matrix else ""
+        if not form.reverse:
+            return Piece(f"np.cumsum({self.piece(part).text}{axis})")
+        turn = "[:, ::-1]" if matrix and form.over else "[::-1]"
+        return Piece(f"np.cumsum({wrap(self.piece(part), ATOM)}{turn}{axis}){turn}")
+
     def product(self, form: forms.Form) -> Piece:
         """Runs of matrices, cut where a column meets a row; ones at an end of a run are sums over an axis."""
         runs: list[list[forms.Form]] = [[]]
@@ -109,6 +131,7 @@ class PythonPrinter:
         return Piece(" * ".join([*scalars, *rest]), TIMES)
 
     def run(self, parts: list[forms.Form]) -> Piece:
+        """A chain of matrices. A diagonal one scales rows or columns: it is never filled with zeros."""
         first, last = parts[0], parts[-1]
         if len(parts) > 1 and isinstance(last, forms.Ones):
             inner = self.run(parts[:-1])
@@ -120,7 +143,15 @@ class PythonPrinter:
             return self.operand(parts[0])
         if isinstance(first, forms.OfMatrix) and first.op == "inv":
             return Piece(f"np.linalg.solve({self.piece(first.parts[0]).text}, {self.run(parts[1:]).text})")
-        return Piece(" @ ".join(wrap(self.piece(p), TIGHT) for p in parts), TIMES)
+        at = next((k for k, p in enumerate(parts) if isinstance(p, forms.Diag)), None)
+        if at is None:
+            return Piece(" @ ".join(wrap(self.piece(p), TIGHT) for p in parts), TIMES)
+        scale, rest = self.piece(parts[at].parts[0]), parts[at + 1 :]
+        if at == 0:
+            rows = wrap(scale, ATOM) + "[:, None]" if last.col is not None else wrap(scale, TIGHT)
+            return Piece(f"{rows} * {wrap(self.run(rest), TIGHT)}", TIMES)
+        scaled = Piece(f"{wrap(self.run(parts[:at]), TIMES)} * {wrap(scale, TIGHT)}", TIMES)
+        return Piece(f"({scaled.text}) @ {wrap(self.run(rest), TIGHT)}", TIMES) if rest else scaled
 
     def condition(self, form: forms.Form) -> str:
         """What decides a mask; a mask that is no comparison decides by itself."""

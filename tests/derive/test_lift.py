@@ -110,6 +110,26 @@ CASES: dict[str, tuple[tuple, Expr]] = {
     "xᵀ Q x": ((), sum_over([H, H2], x[H] * Q[H, H2] * x[H2])),
     "(Q + Qᵀ) x": ((H,), sum_over([H2], (Q[H, H2] + Q[H2, H]) * x[H2])),
     "outer": ((H, H2), x[H] * y[H2]),
+    "below the diagonal": ((H, H2), Q[H, H2] * Compare("<", H2, H)),
+    "above the diagonal, other order": ((H, H2), Q[H2, H] * Compare("<", H, H2)),
+    "a band more": ((H, H2), -2 * Q[H, H2] * Compare("<=", H2, H + 1)),
+    "triangle of ones": ((H, H2), Compare("<=", H2, H)),
+    "triangle of a column": ((H, H2), Compare("<=", H2, H) * x[H]),
+    "triangle of a row": ((H, H2), Compare("<=", H, H2) * x[H2] / s[()]),
+    "triangle of an outer product": ((H, H2), Compare("<=", H, H2) * x[H2] * y[H]),
+    "triangle of a wide matrix": ((N, H), Compare("<=", H, N) * Z[N, H] * A[N, H]),
+    "triangle of a quotient": ((H, H2), Compare("<=", H, H2) * x[H2] * Q[H, H2] / y[H]),
+    "two triangles": ((H, H2), Compare("<=", H, H2) * Compare("<=", H2, H + 1) * Q[H, H2]),
+    "chosen by a triangle": ((H, H2), select(Compare("<=", H2, H), Q[H, H2], 2 * Q[H2, H])),
+    "cumulative": ((H,), sum_over([H2], Compare("<=", H2, H) * x[H2])),
+    "cumulative from the end": ((H,), sum_over([H2], Compare("<=", H, H2) * x[H2])),
+    "cumulative without itself": ((H,), sum_over([H2], Compare("<", H2, H) * x[H2])),
+    "cumulative down": ((H, C), sum_over([H2], Compare("<=", H2, H) * B[H2, C])),
+    "cumulative along": ((C, H), sum_over([H2], Compare("<=", H, H2) * B[H2, C])),
+    "cumulative along rows": ((N, H), sum_over([H2], Compare("<=", H2, H) * Z[N, H2])),
+    "Lᵀ x": ((H,), sum_over([H2], Compare("<=", H, H2) * Q[H2, H] * x[H2])),
+    "diagonal of a product": ((H,), sum_over([H2], Q[H, H2] * Q[H2, H])),
+    "a diagonal on a square": ((H, H2), Q[H, H2] * x[H2] * Q[H2, H]),
     "diag": ((H, H2), compare("==", H, H2) * x[H]),
     "diag, other letter": ((H, H2), compare("==", H, H2) * x[H2]),
     "delta on a matrix": ((H, H2), compare("==", H, H2) * Q[H, H2] * x[H]),
@@ -154,6 +174,21 @@ CASES: dict[str, tuple[tuple, Expr]] = {
 def test_form_equals_equation(name):
     checked(*CASES[name])
     checked(*CASES[name], diagonals=True)
+
+
+def test_triangles_are_named():
+    assert kinds(checked(*CASES["below the diagonal"])) == {"Triangle", "Leaf"}
+    assert kinds(checked(*CASES["Lᵀ x"])) == {"Product", "Transpose", "Triangle", "Leaf"}
+    assert kinds(checked(*CASES["cumulative from the end"])) == {"Cumulative", "Leaf"}
+    assert kinds(checked(*CASES["cumulative along rows"])) == {"Cumulative", "Leaf"}
+    assert kinds(checked(*CASES["diagonal of a product"])) == {"Diagonal", "Product", "Leaf"}
+
+
+def test_a_triangle_and_its_diagonal_are_one():
+    body = sum_over([H2], Compare("<", H2, H) * Q[H, H2] * x[H2]) + Q[H, H] * x[H]
+    assert kinds(checked((H,), body)) == {"Product", "Triangle", "Leaf"}
+    body = Compare("<", H2, H) * Q[H, H2] + compare("==", H, H2) * Q[H, H2]
+    assert kinds(checked((H, H2), body)) == {"Triangle", "Leaf"}
 
 
 def test_shapes_of_forms():
@@ -219,7 +254,6 @@ NONE = {
     "data-dependent": ((N,), P[N, T4[N]]),
     "fixed place": ((N,), P[N, num(0)]),
     "letter as value": ((H,), x[H] * H),
-    "triangular": ((H, H2), Q[H, H2] * Compare("<", H, H2)),
     "three matrices share": ((), sum_over([N, H, C, D], Z[N, H] * P[N, C] * X[N, D])),
 }
 

@@ -256,7 +256,7 @@ PROBLEMS = (
         "X : [m, n], B : [n, p], C : [m, m]",
         "trace(B' @ X' @ C @ X @ X' @ C @ X @ B)",
         "X",
-        "(Cᵀ X Xᵀ Cᵀ X B + C X Xᵀ C X B) Bᵀ + Cᵀ X B Bᵀ Xᵀ Cᵀ X + C X B Bᵀ Xᵀ C X",
+        "(Cᵀ X Xᵀ Cᵀ + C X Xᵀ C) X B Bᵀ + Cᵀ X B Bᵀ Xᵀ Cᵀ X + C X B Bᵀ Xᵀ C X",
         lambda X, B, C: (
             C @ X @ X.T @ C @ X @ B @ B.T
             + C.T @ X @ B @ B.T @ X.T @ C.T @ X

@@ -174,7 +174,7 @@ PROBLEMS = (
         "x : [n]",
         "cumsum(x)",
         "x",
-        "1[k ≤ i]",
+        "tril(1ₙ 1ₙᵀ)",
         lambda x: np.tril(np.ones((len(x), len(x)))),
         "Giles, Collected Matrix Derivative Results (2008), sec. 2",
         kind=JACOBIAN,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from derive.expr import Dim, Letter
+from derive.expr import Dim, Expr, Letter
 from derive.functions import ScalarFunction
 
 
@@ -158,6 +158,49 @@ class OfMatrix(Form):
     """
 
     op: str = "inv"
+
+
+# --- matrices of matrices -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kron(Form):
+    """The Kronecker product: each entry of the first part times the second part."""
+
+
+@dataclass(frozen=True)
+class Vec(Form):
+    """The columns of the part below each other."""
+
+
+@dataclass(frozen=True)
+class Commutation(Form):
+    """K with K vec(X) = vec(Xᵀ), for an X with these rows and columns."""
+
+    rows: Expr | None = None
+    columns: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Slice:
+    """``tensor`` stands for ``source`` at these places; along the axes where there is None it is whole."""
+
+    tensor: Any
+    source: Any
+    places: tuple[Letter | None, ...]
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a row of a matrix."""
+        return len(self.places) == 2 and self.places[1] is None and self.places[0] is not None
+
+
+@dataclass(frozen=True)
+class SumOver(Form):
+    """The sum of the part over letters that it reads ``slices`` of tensors at."""
+
+    letters: tuple[Letter, ...] = ()
+    slices: tuple[Slice, ...] = ()
 
 
 # --- element by element ----------------------------------------------------------------------------------

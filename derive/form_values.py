@@ -67,6 +67,13 @@ class _Values:
                 return np.ones(shape)
             case forms.Identity():
                 return np.eye(*shape)
+            case forms.SumOver():
+                return self.sum_over(form)
+            case forms.Commutation():
+                assert form.rows is not None
+                assert form.columns is not None
+                rows, columns = extent(form.rows, self.sizes), extent(form.columns, self.sizes)
+                return np.eye(rows * columns).reshape(columns, rows, -1).transpose(1, 0, 2).reshape(shape)
         parts = [self.at(p) for p in form.parts]
         match form:
             case forms.Transpose():
@@ -85,6 +92,10 @@ class _Values:
                 return np.flip(sums, form.over) if form.reverse else sums
             case forms.Product():
                 return _chain(parts)
+            case forms.Kron():
+                return np.kron(*parts)
+            case forms.Vec():
+                return parts[0].ravel(order="F")[:, None]
             case forms.Trace():
                 return np.trace(parts[0])[None, None]
             case forms.Total():
@@ -96,6 +107,15 @@ class _Values:
             case forms.Extremum():
                 return _reduced(form, parts[0]).reshape(shape)
         return self.elementwise(form, parts)
+
+    def sum_over(self, form: forms.SumOver) -> Array:
+        """The sum, with the slices of each round as tensors."""
+        total: Any = 0.0
+        for at in np.ndindex(*(self.size(a) for a in form.letters)):
+            places: dict[Letter | None, Any] = {None: slice(None), **dict(zip(form.letters, at, strict=True))}
+            slices = {s.tensor: self.values[s.source][tuple(places[p] for p in s.places)] for s in form.slices}
+            total = total + _Values({**self.values, **slices}, self.sizes).at(form.parts[0])
+        return np.asarray(total)
 
     def elementwise(self, form: forms.Form, parts: list[Array]) -> Any:
         match form:

@@ -1,60 +1,101 @@
 r"""∂vec(Y)/∂vec(X) as Kronecker products, where the derivative by a matrix or of one falls apart into two factors.
 
-In: the equation of ∂Y/∂X, the letters of Y in front. Out: its terms, each a factor of rows times a factor of columns,
-and their text, ``I ⊗ (Xᵀ X)``. vec stacks columns, as Magnus and Neudecker have it; K is the commutation matrix, for
-which K vec(X) = vec(Xᵀ).
+In: the equation of ∂Y/∂X, the letters of Y in front. Out: its form, ``I ⊗ (Xᵀ X)``, or a sum of such products over
+what both read, ``Σ_i (diag(P_{i:}) − P_{i:}ᵀ P_{i:}) ⊗ (X_{i:}ᵀ X_{i:})``. vec stacks columns, as Magnus and Neudecker
+have it; K is the commutation matrix, for which K vec(X) = vec(Xᵀ).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from derive import forms
-from derive.expr import ONE, Expr, Letter, Reduce, mul, split_coefficient, sum_over
-from derive.notation.entries import EntryLatex, EntryStyle
-from derive.notation.matrix_text import MatrixPrinter
-from derive.notation.notation import Notation
-from derive.notation.style import CHAIN, TIGHT
+from derive.expr import ONE, Access, Expr, Letter, Reduce, fresh, mul, split_coefficient, sum_over
 from derive.program import Equation, Tensor
-from derive.rewrite import factors, terms
+from derive.rewrite import accesses, factors, map_children, terms
+
+Lift = Callable[[Equation], forms.Form | None]
+_MOST = 2  # letters that a sum of Kronecker products runs over
 
 
 @dataclass(frozen=True)
-class Split:
-    """One term: ``scale · diag(vec(weights)) (outer ⊗ inner)``, or that times K where it is ``crossed``.
+class _Side:
+    """One factor: the letters of its rows and columns, and what it is."""
+
+    rows: tuple[Letter, ...]
+    columns: tuple[Letter, ...]
+    body: Expr
+
+
+@dataclass(frozen=True)
+class _Split:
+    """One term: ``scale · Σ_shared diag(vec(weights)) (outer ⊗ inner)``, or that times K where it is ``crossed``.
 
     The inner factor has the first letter of Y, the outer one the last; of X the other way round where crossed.
     """
 
     scale: Expr
-    outer: Equation
-    inner: Equation
+    shared: tuple[Letter, ...]
+    outer: _Side
+    inner: _Side
     crossed: bool
-    weights: Equation | None = None
+    weights: Expr | None
 
 
-def splits(equation: Equation, rank: int) -> list[Split] | None:
-    """The terms of ∂Y/∂X, for Y of that rank; None where one of them does not fall apart."""
+def kronecker(equation: Equation, rank: int, lift: Lift) -> forms.Form | None:
+    """∂vec(Y)/∂vec(X), for Y of that rank; None where it does not fall apart. ``lift`` gives forms of the factors."""
     y, x = equation.letters[:rank], equation.letters[rank:]
     if len(y) not in (1, 2) or len(x) not in (1, 2) or len(y) + len(x) < 3:
         return None
     if any(a.extent == ONE for a in equation.letters):
         return None
-    found = [_split(t, y, x) for t in terms(equation.body)]
-    whole = [s for s in found if s is not None]
-    return whole if len(whole) == len(found) else None
+    row, col = _vectorized(y), _vectorized(x)
+    found: list[forms.Form] = []
+    for t in terms(equation.body):
+        split = _split(t, y, x)
+        form = None if split is None else _Written(lift, y, x, row, col).form(split)
+        if form is None:
+            return None
+        found.append(form)
+    return found[0] if len(found) == 1 else forms.Sum(row, col, tuple(found))
 
 
-def _split(term: Expr, y: tuple[Letter, ...], x: tuple[Letter, ...]) -> Split | None:
+def _vectorized(letters: tuple[Letter, ...]) -> Letter:
+    """A letter for the entries of a matrix below each other."""
+    return letters[0] if len(letters) == 1 else fresh(mul(*(a.extent for a in letters)))
+
+
+def _split(term: Expr, y: tuple[Letter, ...], x: tuple[Letter, ...]) -> _Split | None:
+    """The term as a product; with as few letters under a sum in front of it as possible."""
     scale, parts, binders = _flat(term)
     own_entry = [p for p in parts if len(y) == 2 and p.letters == set(y)]
+    weights = mul(*own_entry) if own_entry else None
     parts = [p for p in parts if p not in own_entry]
-    weights = Equation(Tensor("weights", tuple(a.extent for a in y)), y, mul(*own_entry)) if own_entry else None
+    for count in range(min(len(binders), _MOST) + 1):
+        for shared in itertools.combinations(binders, count):
+            found = _apart(scale, parts, binders, shared, weights, y, x)
+            if found is not None:
+                return found
+    return None
+
+
+def _apart(
+    scale: Expr,
+    parts: list[Expr],
+    binders: list[Letter],
+    shared: tuple[Letter, ...],
+    weights: Expr | None,
+    y: tuple[Letter, ...],
+    x: tuple[Letter, ...],
+) -> _Split | None:
     groups: list[tuple[set[Letter], list[Expr]]] = []
     for p in parts:
-        near = [g for g in groups if g[0] & p.letters]
+        own = p.letters - set(shared)
+        near = [g for g in groups if g[0] & own]
         groups = [g for g in groups if g not in near]
-        groups.append((set(p.letters).union(*(g[0] for g in near)), [*(q for g in near for q in g[1]), p]))
+        groups.append((own.union(*(g[0] for g in near)), [*(q for g in near for q in g[1]), p]))  # type: ignore[arg-type]
     free = set(y) | set(x)
     # (rows, columns) of the outer and of the inner factor; a vector has only one of the two
     ways = [((y[1:], x[1:]), (y[:1], x[:1]), False)]
@@ -65,19 +106,17 @@ def _split(term: Expr, y: tuple[Letter, ...], x: tuple[Letter, ...]) -> Split | 
     for outer, inner, crossed in ways:
         sides = []
         for rows, columns in (outer, inner):
-            wanted = (*rows, *columns)
-            own = [g for g in groups if g[0] & free & set(wanted)]
-            if not wanted or any(not g[0] & free <= set(wanted) for g in own):
+            wanted = {*rows, *columns}
+            own_groups = [g for g in groups if g[0] & wanted]
+            if not wanted or set[Letter]().union(*(g[0] & free for g in own_groups)) != wanted:
                 break
-            if set().union(*(g[0] & free for g in own)) != set(wanted):
-                break
-            bound = [b for b in binders if any(b in g[0] for g in own)]
-            body = sum_over(bound, mul(*(f for g in own for f in g[1])))
-            sides.append(Equation(Tensor("factor", tuple(a.extent for a in wanted)), wanted, body))
+            bound = [b for b in binders if b not in shared and any(b in g[0] for g in own_groups)]
+            sides.append(_Side(rows, columns, sum_over(bound, mul(*(f for g in own_groups for f in g[1])))))
         if len(sides) == 2:
-            rest = [g for g in groups if not g[0] & free]
-            sums = [sum_over([b for b in binders if b in g[0]], mul(*g[1])) for g in rest]
-            return Split(mul(scale, *sums), sides[0], sides[1], crossed, weights)
+            sums = [sum_over([b for b in binders if b in g[0]], mul(*g[1])) for g in groups if not g[0] & free]
+            first = replace(sides[0], body=mul(sides[0].body, *(s for s in sums if s.letters)))
+            before = mul(scale, *(s for s in sums if not s.letters))
+            return _Split(before, shared, first, sides[1], crossed, weights)
     return None
 
 
@@ -97,45 +136,67 @@ def _flat(term: Expr) -> tuple[Expr, list[Expr], list[Letter]]:
     return mul(*scale), parts, binders
 
 
-def kronecker(equation: Equation, rank: int, notation: Notation, style: EntryStyle) -> str | None:
-    """The right side, ``(2/n) (I ⊗ (Xᵀ X))``; None where there is none."""
-    found = splits(equation, rank)
-    if found is None:
-        return None
-    y = set(equation.letters[:rank])
-    printer, text = MatrixPrinter(style), ""
-    times = r" \otimes " if isinstance(style, EntryLatex) else " ⊗ "
-    for k, s in enumerate(found):
-        pieces, shapes = [], []
-        for e in (s.outer, s.inner):
-            form = notation.form(e)
-            if form is None:
-                return None
-            if len(e.letters) == 1 and (form.row is not None) != (e.letters[0] in y):
-                form = forms.transpose(form)
-            pieces.append(printer.at(form, TIGHT))
-            shapes.append(form)
-        number, scale = split_coefficient(s.scale)
-        factor = mul(abs(number), scale)
-        number_form = notation.form(Equation(Tensor("scale", ()), (), factor))
-        if number_form is None:
+@dataclass(frozen=True)
+class _Written:
+    """How a split becomes a form, whose rows and columns are counted by ``row`` and ``col``."""
+
+    lift: Lift
+    y: tuple[Letter, ...]
+    x: tuple[Letter, ...]
+    row: Letter
+    col: Letter
+
+    def form(self, split: _Split) -> forms.Form | None:
+        slices: dict[Expr, forms.Slice] = {}
+        sides = [self.side(s, split.shared, slices) for s in (split.outer, split.inner)]
+        number, scale = split_coefficient(split.scale)
+        front = self.lift(Equation(Tensor("scale", ()), (), mul(abs(number), scale)))
+        outer, inner = sides
+        if outer is None or inner is None or front is None:
             return None
-        front = "" if factor == ONE else f"{printer.at(number_form, CHAIN)} "
-        if all(isinstance(form, forms.Identity) for form in shapes):
-            product = "K" if s.crossed else pieces[0]
-        else:
-            product = times.join(pieces)
-            product = style.parens(product) if s.crossed or front else product
-            product += " K" if s.crossed else ""
-        if s.weights is not None:
-            form = notation.form(s.weights)
-            if form is None:
+        across = fresh(self.col.extent) if split.crossed else self.col
+        plain = isinstance(outer, forms.Identity) and isinstance(inner, forms.Identity)
+        chain: list[forms.Form] = [] if plain else [forms.Kron(self.row, across, (outer, inner))]
+        if split.crossed:
+            chain.append(forms.Commutation(self.col, self.col, (), *(a.extent for a in self.x)))
+        if plain and not split.crossed:
+            chain.append(forms.Identity(self.row, self.col))
+        if split.weights is not None:
+            matrix = self.lift(Equation(Tensor("weights", tuple(a.extent for a in self.y)), self.y, split.weights))
+            if matrix is None:
                 return None
-            scaling = style.operator("diag", []) + style.parens(
-                style.operator("vec", []) + style.parens(printer.text(form))
-            )
-            identity = product == pieces[0] and not s.crossed
-            product = scaling if identity else f"{scaling} {product if front or s.crossed else style.parens(product)}"
-        sign = style.minus if number < 0 else ""
-        text += f" {sign or '+'} {front}{product}" if k else f"{sign}{front}{product}"
-    return text
+            diagonal = forms.Diag(self.row, self.row, (forms.Vec(self.row, None, (matrix,)),))
+            chain = [diagonal] if plain and not split.crossed else [diagonal, *chain]
+        whole = forms.product(*chain)
+        if split.shared:
+            whole = forms.SumOver(self.row, self.col, (whole,), split.shared, tuple(slices.values()))
+        made = forms.product(front, whole)
+        return forms.Negative(made.row, made.col, (made,)) if number < 0 else made
+
+    def side(self, side: _Side, shared: tuple[Letter, ...], slices: dict[Expr, forms.Slice]) -> forms.Form | None:
+        """The form of a factor: with a vector as a column where its letter is of Y, and as a row where it is of X."""
+        wanted = (*side.rows, *side.columns)
+        body = sliced(side.body, frozenset(shared), slices)
+        if body is None:
+            return None
+        form = self.lift(Equation(Tensor("factor", tuple(a.extent for a in wanted)), wanted, body))
+        if form is not None and len(wanted) == 1 and (form.row is not None) != bool(side.rows):
+            form = forms.transpose(form)
+        return form
+
+
+def sliced(e: Expr, fixed: frozenset[Letter], slices: dict[Expr, forms.Slice]) -> Expr | None:
+    """``e`` with a tensor for each slice that it reads at the fixed letters; None where they stand anywhere else."""
+
+    def at(e: Expr) -> Expr:
+        if not isinstance(e, Access) or not any(p in fixed for p in e.places):
+            return map_children(e, at)
+        places = tuple(p if isinstance(p, Letter) and p in fixed else None for p in e.places)
+        kept = [k for k, p in enumerate(places) if p is None]
+        known = e.tensor.at(ONE if p is None else p for p in places)
+        if known not in slices:
+            slices[known] = forms.Slice(Tensor(e.tensor.name, tuple(e.tensor.axes[k] for k in kept)), e.tensor, places)
+        return Access(slices[known].tensor, tuple(e.places[k] for k in kept))
+
+    found = at(e)
+    return None if found.letters & fixed or any(a.letters & fixed for a in accesses(found)) else found

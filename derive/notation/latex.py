@@ -21,7 +21,8 @@ _OPERATORS |= {"logdet": r"\log\left|\det\right|"}
 class LatexStyle(Style):
     r"""LaTeX mathematics; cotangents are ``bar`` (:math:`\bar{x}`) or ``partial`` derivatives of the objective."""
 
-    minus, dot, odot, oslash, ones, prime = "-", r"\,", r" \odot ", r" \oslash ", r"\mathbf{1}", "'"
+    minus, dot, ones, prime = "-", r"\,", r"\mathbf{1}", "'"
+    odot, oslash, otimes = r" \odot ", r" \oslash ", r" \otimes "
     relations = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}  # noqa: RUF012
 
     def __init__(self, names: Names, cotangents: str = "bar") -> None:

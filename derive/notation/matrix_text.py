@@ -12,6 +12,7 @@ from fractions import Fraction
 from derive import forms
 from derive.expr import Letter
 from derive.notation.style import ATOM, CHAIN, FLIPPED, SUM, TIGHT, TIMES, Piece, Style
+from derive.program import Tensor
 
 
 class MatrixPrinter:
@@ -19,6 +20,7 @@ class MatrixPrinter:
 
     def __init__(self, style: Style, *, exact: bool = False) -> None:
         self.style, self.exact = style, exact
+        self.slices: dict[Tensor, tuple[forms.Slice, str]] = {}
         self.identity = style.word(style.names.free("I", "Id"))
 
     def text(self, form: forms.Form) -> str:
@@ -46,10 +48,15 @@ class MatrixPrinter:
             case forms.Extent():
                 assert form.dim is not None
                 return Piece(style.word(form.dim.name))
+            case forms.Leaf() if form.tensor in self.slices:
+                cut, text = self.slices[form.tensor]
+                return style.transposed(Piece(text)) if cut.is_row else Piece(text)
             case forms.Leaf():
                 return Piece(style.tensor(form.tensor))
             case forms.Ones():
                 return Piece(self.ones(form.row))
+            case forms.Commutation():
+                return Piece(style.word(style.names.free("K", "Comm")))
         return Piece(self.identity)
 
     def ones(self, letter: Letter | None) -> str:
@@ -61,7 +68,12 @@ class MatrixPrinter:
         part = form.parts[0]
         if isinstance(part, forms.OfMatrix) and part.op == "inv":
             return self.style.inverse(self.piece(part.parts[0]), transposed=True)
-        return self.style.transposed(self.piece(part))
+        return self.row_of(part) or self.style.transposed(self.piece(part))
+
+    def row_of(self, part: forms.Form) -> Piece | None:
+        """The row of a matrix that a vector is, as it stands there; None for any other."""
+        cut, text = self.slices.get(part.tensor, (None, "")) if isinstance(part, forms.Leaf) else (None, "")
+        return Piece(text) if cut is not None and cut.is_row else None
 
     def of_matrix(self, form: forms.OfMatrix) -> Piece:
         part = form.parts[0]
@@ -150,8 +162,25 @@ class MatrixPrinter:
         return self.style.cases(self.condition(mask), self.text(chosen), self.text(other))
 
     def named(self, form: forms.Form) -> Piece:
-        names = {forms.Diag: "diag", forms.Diagonal: "diag", forms.Trace: "tr", forms.Total: "sum"}
-        return Piece(self.style.operator(names[type(form)], []) + self.style.parens(self.text(form.parts[0])), TIGHT)
+        names = {forms.Diag: "diag", forms.Diagonal: "diag", forms.Trace: "tr", forms.Total: "sum", forms.Vec: "vec"}
+        inside = self.row_of(form.parts[0]) or self.piece(form.parts[0])
+        return Piece(self.style.operator(names[type(form)], []) + self.style.parens(inside.text), TIGHT)
+
+    def kron(self, form: forms.Kron) -> Piece:
+        return Piece(self.style.otimes.join(self.at(p, TIGHT) for p in form.parts), TIMES)
+
+    def sum_over(self, form: forms.SumOver) -> Piece:
+        """Letters are called i, j, k … as in elements."""
+        names, shown = self.style.names, dict[Letter, str]()
+        taken = {names[t] for t in names.program.tensors} | {d.name for d in names.program.dims}
+        free = (c for c in "ijklpqrstuvw" if c not in taken)
+        for letter in form.letters:
+            shown[letter] = self.style.word(next(free))
+        for cut in form.slices:
+            places = [":" if p is None else shown[p] for p in cut.places]
+            self.slices[cut.tensor] = cut, self.style.element(cut.source, places)
+        total = self.style.operator("sum", list(shown.values()))
+        return Piece(self.style.dot.join([total, self.at(form.parts[0], TIMES)]), CHAIN)
 
     def triangle(self, form: forms.Triangle) -> Piece:
         offset = f", {self.style.minus if form.offset < 0 else ''}{abs(form.offset)}" if form.offset else ""
@@ -181,7 +210,7 @@ def _is_column(part: forms.Form) -> bool:
 
 _METHODS: list[tuple[tuple[type[forms.Form], ...], Callable[..., Piece]]] = [
     (
-        (forms.Number, forms.Constant, forms.Extent, forms.Leaf, forms.Ones, forms.Identity),
+        (forms.Number, forms.Constant, forms.Extent, forms.Leaf, forms.Ones, forms.Identity, forms.Commutation),
         MatrixPrinter.leaf,
     ),
     ((forms.Transpose,), MatrixPrinter.transposed),
@@ -197,7 +226,9 @@ _METHODS: list[tuple[tuple[type[forms.Form], ...], Callable[..., Piece]]] = [
     ((forms.Relation,), MatrixPrinter.mask),
     ((forms.Negation,), MatrixPrinter.negation),
     ((forms.Where,), MatrixPrinter.where),
-    ((forms.Diag, forms.Diagonal, forms.Trace, forms.Total), MatrixPrinter.named),
+    ((forms.Diag, forms.Diagonal, forms.Trace, forms.Total, forms.Vec), MatrixPrinter.named),
+    ((forms.Kron,), MatrixPrinter.kron),
+    ((forms.SumOver,), MatrixPrinter.sum_over),
     ((forms.Triangle,), MatrixPrinter.triangle),
     ((forms.Cumulative,), MatrixPrinter.cumulative),
     ((forms.SquaredNorm,), MatrixPrinter.norm),

@@ -51,8 +51,11 @@ class Partial:
         if form is None:
             own = with_letters_of(self.equation.body, frozenset(self.equation.letters[: self.y.rank]))
             body = self.equation.with_body(own)
-            found = None if at is not None else kronecker(body, self.y.rank, self.notation, style)
-            return None if found is None else f"{style.partial(_vec(self.y, style), _vec(self.x, style))} = {found}"
+            found = None if at is not None else kronecker(body, self.y.rank, self.notation.form)
+            if found is None:
+                return None
+            text = MatrixPrinter(style).text(found)
+            return f"{style.partial(_vec(self.y, style), _vec(self.x, style))} = {text}"
         row = layout == "numerator" and not any(a != ONE for a in self.y.axes)
         matrix = form.row is not None and form.col is not None
         if (row and (matrix or form.row is not None)) or (not row and not matrix and form.row is None):

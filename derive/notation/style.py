@@ -37,6 +37,7 @@ class Style(ABC):
     dot: str
     odot: str
     oslash: str
+    otimes: str
     ones: str
     prime: str
     relations: dict[str, str]

@@ -28,7 +28,7 @@ _SIGNS = {"pi": "π", "sum": "Σ"}
 class UnicodeStyle(Style):
     """Plain text with Unicode signs; ``subscripts`` lowers the digits of names."""
 
-    minus, dot, odot, oslash, ones, prime = "−", " ", " ⊙ ", " ⊘ ", "1", "′"
+    minus, dot, odot, oslash, otimes, ones, prime = "−", " ", " ⊙ ", " ⊘ ", " ⊗ ", "1", "′"
     relations = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠"}  # noqa: RUF012
     subscripts = False
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import derive
-from derive.evaluate import evaluate, evaluate_expr, find_sizes
-from derive.notation.kronecker import splits
+from derive.evaluate import evaluate, find_sizes
+from derive.form_values import evaluate_form
+from derive.notation.kronecker import kronecker
 from derive.points import points, small_sizes
 
 JACOBIANS = {
@@ -34,11 +35,19 @@ HESSIANS = {
     "dims m, d, c\ninput A : [m, d]\ninput B : [c, c]\nparam W : [d, c]\nminimize sum((A @ W @ B)^2)/2 + sum(W^2)": (
         "∂vec(dW)/∂vec(W) = (B Bᵀ) ⊗ (Aᵀ A) + 2 I"
     ),
+    "dims d, c\nbatch n\ninput X : [n, d]\ntarget Y : [n, c] one_hot\nparam W : [d, c]\n"
+    "minimize cross_entropy(Y, softmax(X @ W, axis=1))": (
+        "∂vec(dW)/∂vec(W) = (1/n) Σ_i (diag(E_{i:})/S_2_i − (1/S_2_i²) E_{i:}ᵀ E_{i:}) ⊗ (X_{i:}ᵀ X_{i:})"
+    ),
+    "dims d, c\nbatch n\ninput X : [n, d]\ntarget Y : [n, c] one_hot\nparam W : [d, c]\n"
+    "P = softmax(X @ W, axis=1)\nminimize cross_entropy(Y, P)": (
+        "∂vec(dW)/∂vec(W) = (1/n) Σ_i (diag(P_{i:}) − P_{i:}ᵀ P_{i:}) ⊗ (X_{i:}ᵀ X_{i:})"
+    ),
 }
 
 
 def matrix_of(model: derive.DerivedModel) -> tuple[np.ndarray, np.ndarray]:
-    """∂vec/∂vec from the factors, and from the definition."""
+    """∂vec/∂vec from the form, and from the definition."""
     partial, program = model.partial, model.program
     values = next(points(program, small_sizes(program, {}), 2, lambda p: True))
     everything = evaluate(program, values)
@@ -52,25 +61,10 @@ def matrix_of(model: derive.DerivedModel) -> tuple[np.ndarray, np.ndarray]:
         return [start + k for k in reversed(range(len(axes)))]
 
     order = np.transpose(whole, [*vec(ys, 0), *vec(xs, rank)]).reshape(int(np.prod(ys)), int(np.prod(xs)))
-    found = np.zeros(order.shape)
-    own = set(partial.equation.letters[:rank])
-    terms = splits(partial.equation, rank)
-    assert terms is not None
-    for s in terms:
-        sides = []
-        for e in (s.outer, s.inner):
-            a = evaluate_expr(e.body, e.letters, arrays, sizes)
-            sides.append(a if a.ndim == 2 else a[:, None] if e.letters[0] in own else a[None])
-        product = float(evaluate_expr(s.scale, (), arrays, sizes)) * np.kron(*sides)
-        found += product @ commutation(*xs) if s.crossed else product
-    return found, order
-
-
-def commutation(rows: int, columns: int) -> np.ndarray:
-    """K vec(X) = vec(Xᵀ)."""
-    count = rows * columns
-    places = np.arange(count).reshape(rows, columns, order="F")
-    return np.eye(count)[places.T.reshape(count, order="F")]
+    form = kronecker(partial.equation, rank, partial.notation.form)
+    assert form is not None
+    letters = tuple(a for a in (form.row, form.col) if a is not None)
+    return evaluate_form(form, letters, arrays, sizes), order
 
 
 @pytest.mark.parametrize("text", JACOBIANS)
@@ -91,6 +85,15 @@ def test_latex():
     model = derive.parse(next(iter(JACOBIANS))).jacobian("Y", "W")
     assert model.partial.structure(latex=True) == (
         r"\frac{\partial \operatorname{vec}\left(Y\right)}{\partial \operatorname{vec}\left(W\right)} = I \otimes X"
+    )
+
+
+def test_a_sum_of_kronecker_products_in_latex():
+    shown = derive.parse(list(HESSIANS)[-1]).hessian("W").partial.structure(latex=True)
+    assert shown is not None
+    assert shown.endswith(
+        r"\sum_{i}\,\left(\operatorname{diag}\left(P_{i:}\right) - P_{i:}^{\top}\,P_{i:}\right)"
+        r" \otimes \left(X_{i:}^{\top}\,X_{i:}\right)"
     )
 
 

@@ -148,6 +148,7 @@ def render(
         autoescape=False,
     )
     environment.filters["repr"] = quoted
+    environment.filters["digest"] = lambda text: hashlib.sha256(text.encode()).hexdigest()[:8]
     template = environment.get_template(chosen.template)
     known = known_sizes(program, sizes or {})
     return tidy(template.render(context(hoist(program), chosen, kind, known, shown, inference, product)))

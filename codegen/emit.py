@@ -110,6 +110,8 @@ def context(
             (line for k in [*kernels.values(), *([epoch] if epoch else [])] for line in k.lines), dtype
         ),
         "uses_factors": any(isinstance(s, Routine) for f in functions.values() for s in f.plan.steps),
+        "uses_tiles": any("_STRIP" in x for k in kernels.values() for x in k.leading)
+        or any("_matvec(" in line for k in kernels.values() for line in k.lines),
         "uses_added": any("_added(" in line for k in kernels.values() for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
         "update": update,

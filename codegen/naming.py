@@ -18,6 +18,7 @@ from derive.program import Program, Tensor
 # of a model does.
 MODULE_WORDS = frozenset(
     {"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "STATES", "BOUNDS", "real", "zip"}
+    | {"ctypes", "llvm", "ir", "types", "cfunc", "cgutils", "intrinsic", "models", "register_model"}
 )
 PUBLIC_WORDS = frozenset(
     {"init_params", "forward", "loss", "loss_and_grad", "loss_and_grad_flat", "fit", "save", "load"}

@@ -88,12 +88,17 @@ What is computed:
     db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
 """
 
+import ctypes
 import math
 import os
 import tempfile
 
+import llvmlite.binding as llvm
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
 
 DTYPE = np.dtype("float64")
 h = 20
@@ -159,21 +164,21 @@ def forward(params, /, **inputs):
     """u, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     results = [np.empty((n,), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 42 * n), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 42 * n + _STRIP * 20), *arrays, *results)
     return dict(zip(["u"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
-    return float(_loss(n, theta, _workspace(DTYPE, 207 * n), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 207 * n + _STRIP * 20), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1240 + 427 * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1240 + 427 * n + _STRIP * max(20, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -182,7 +187,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1240 + 427 * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1240 + 427 * n + _STRIP * max(20, n)), *arrays)
     return float(value), grad
 
 
@@ -220,8 +225,9 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 1240 + 427 * size), order, random, steps, size, bool(shuffle),
-            *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps)))
+            float(_epoch(theta, grad, _workspace(DTYPE, 1240 + 427 * size + _STRIP * max(20, size)), order, random,
+            steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
+            DTYPE.type(eps)))
         )
         _copy_back(theta, params)
         history.append({"epoch": epoch, "loss": value})
@@ -403,6 +409,7 @@ def _forward(n, theta, work, x, t, u):
     A3 = S_2  # written over it
     D = work[40 * n : 41 * n]
     S_3 = work[41 * n : 42 * n]
+    strip = work[42 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
     for i in range(n):
@@ -410,7 +417,7 @@ def _forward(n, theta, work, x, t, u):
             A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
 
     # S = A1 W2
-    np.dot(A1, W2, S)
+    _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
     for i in range(n):
@@ -418,7 +425,7 @@ def _forward(n, theta, work, x, t, u):
             A2[i, j] = _tanh(S[i, j] + b2[j])
 
     # S_2 = A2 W3
-    np.dot(A2, W3, S_2)
+    _matmul(A2, W3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
     # D = 1 − x∘²
@@ -428,7 +435,7 @@ def _forward(n, theta, work, x, t, u):
         D[i] = 1.0 - x[i] ** 2
 
     # S_3 = A3 w4
-    np.dot(A3, w4, S_3)
+    _matvec(A3, w4, S_3)
 
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
     for i in range(n):
@@ -470,6 +477,7 @@ def _loss(n, theta, work, x, t):
     S_2_r = work[0 : 20 * n].reshape((n, h))
     A3_r = A3  # written over it
     S_3_r = work[206 * n : 207 * n]
+    strip = work[207 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
     for i in range(n):
@@ -477,7 +485,7 @@ def _loss(n, theta, work, x, t):
             A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
 
     # S = A1 W2
-    np.dot(A1, W2, S)
+    _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
     for i in range(n):
@@ -485,7 +493,7 @@ def _loss(n, theta, work, x, t):
             A2[i, j] = _tanh(S[i, j] + b2[j])
 
     # S_2 = A2 W3
-    np.dot(A2, W3, S_2)
+    _matmul(A2, W3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
     # D = 1 − x∘²
@@ -495,7 +503,7 @@ def _loss(n, theta, work, x, t):
         D[i] = 1.0 - x[i] ** 2
 
     # S_3 = A3 w4
-    np.dot(A3, w4, S_3)
+    _matvec(A3, w4, S_3)
 
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
     # A1_x = w − w ⊙ A1∘²
@@ -507,7 +515,7 @@ def _loss(n, theta, work, x, t):
             D_2[i, j] = 1.0 - A2[i, j] ** 2
 
     # S_x = A1_x W2
-    np.dot(A1_x, W2, S_x)
+    _matmul(A1_x, W2, S_x, strip)
 
     # A2_x = S_x ⊙ D_2
     # D_3 = 1 − A3∘²
@@ -517,7 +525,7 @@ def _loss(n, theta, work, x, t):
             D_3[i, j] = 1.0 - A3[i, j] ** 2
 
     # S_2_x = A2_x W3
-    np.dot(A2_x, W3, S_2_x)
+    _matmul(A2_x, W3, S_2_x, strip)
 
     # A3_x = S_2_x ⊙ D_3
     # K = cos(π x)
@@ -527,7 +535,7 @@ def _loss(n, theta, work, x, t):
         K[i] = math.cos(3.141592653589793 * x[i])
 
     # S_3_x = A3_x w4
-    np.dot(A3_x, w4, S_3_x)
+    _matvec(A3_x, w4, S_3_x)
 
     # u_x = t ⊙ S_3_x ⊙ D − π K − 2 (x ⊙ t ⊙ S_3)    (line 23: u_x = d(u, x))
     # K_2 = sin(π x)
@@ -541,7 +549,7 @@ def _loss(n, theta, work, x, t):
             A1_r[i, k] = 0.06366197723675814 * w[k] * A1[i, k] * A1_x[i, k] + v[k] - v[k] * A1[i, k] ** 2
 
     # S_r = A1_r W2
-    np.dot(A1_r, W2, S_r)
+    _matmul(A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
     for i in range(n):
@@ -549,7 +557,7 @@ def _loss(n, theta, work, x, t):
             A2_r[i, k] = S_r[i, k] * D_2[i, k] + 0.06366197723675814 * A2[i, k] * A2_x[i, k] * S_x[i, k]
 
     # S_2_r = A2_r W3
-    np.dot(A2_r, W3, S_2_r)
+    _matmul(A2_r, W3, S_2_r, strip)
 
     # A3_r = S_2_r ⊙ D_3 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
     for i in range(n):
@@ -557,7 +565,7 @@ def _loss(n, theta, work, x, t):
             A3_r[i, j] = S_2_r[i, j] * D_3[i, j] + 0.06366197723675814 * A3[i, j] * A3_x[i, j] * S_2_x[i, j]
 
     # S_3_r = A3_r w4
-    np.dot(A3_r, w4, S_3_r)
+    _matvec(A3_r, w4, S_3_r)
 
     # r = K_x/10 + u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + (t ⊙ S_3)/(5 π) + (2/(5 π)) (x ⊙ t ⊙ S_3_x)    (line 24: r = d(u,
     #   t) + u * u_x - nu * d(u_x, x))
@@ -642,6 +650,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     dA1_sum = work[40 * n : 60 * n].reshape((n, h))
     S_4 = work[1200 + 427 * n : 1220 + 427 * n]
     S_5 = work[1220 + 427 * n : 1240 + 427 * n]
+    strip = work[1240 + 427 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
     for i in range(n):
@@ -649,7 +658,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
 
     # S = A1 W2
-    np.dot(A1, W2, S)
+    _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
     for i in range(n):
@@ -657,7 +666,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             A2[i, j] = _tanh(S[i, j] + b2[j])
 
     # S_2 = A2 W3
-    np.dot(A2, W3, S_2)
+    _matmul(A2, W3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
     # D = 1 − x∘²
@@ -667,7 +676,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         D[i] = 1.0 - x[i] ** 2
 
     # S_3 = A3 w4
-    np.dot(A3, w4, S_3)
+    _matvec(A3, w4, S_3)
 
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
     # A1_x = w − w ⊙ A1∘²
@@ -679,7 +688,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             D_2[i, j] = 1.0 - A2[i, j] ** 2
 
     # S_x = A1_x W2
-    np.dot(A1_x, W2, S_x)
+    _matmul(A1_x, W2, S_x, strip)
 
     # A2_x = S_x ⊙ D_2
     # D_3 = 1 − A3∘²
@@ -689,7 +698,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             D_3[i, j] = 1.0 - A3[i, j] ** 2
 
     # S_2_x = A2_x W3
-    np.dot(A2_x, W3, S_2_x)
+    _matmul(A2_x, W3, S_2_x, strip)
 
     # A3_x = S_2_x ⊙ D_3
     # K = cos(π x)
@@ -699,7 +708,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         K[i] = math.cos(3.141592653589793 * x[i])
 
     # S_3_x = A3_x w4
-    np.dot(A3_x, w4, S_3_x)
+    _matvec(A3_x, w4, S_3_x)
 
     # u_x = t ⊙ S_3_x ⊙ D − π K − 2 (x ⊙ t ⊙ S_3)    (line 23: u_x = d(u, x))
     # K_2 = sin(π x)
@@ -713,7 +722,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             A1_r[i, k] = 0.06366197723675814 * w[k] * A1[i, k] * A1_x[i, k] + v[k] - v[k] * A1[i, k] ** 2
 
     # S_r = A1_r W2
-    np.dot(A1_r, W2, S_r)
+    _matmul(A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
     for i in range(n):
@@ -721,7 +730,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             A2_r[i, k] = S_r[i, k] * D_2[i, k] + 0.06366197723675814 * A2[i, k] * A2_x[i, k] * S_x[i, k]
 
     # S_2_r = A2_r W3
-    np.dot(A2_r, W3, S_2_r)
+    _matmul(A2_r, W3, S_2_r, strip)
 
     # A3_r = S_2_r ⊙ D_3 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
     for i in range(n):
@@ -729,7 +738,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             A3_r[i, j] = S_2_r[i, j] * D_3[i, j] + 0.06366197723675814 * A3[i, j] * A3_x[i, j] * S_2_x[i, j]
 
     # S_3_r = A3_r w4
-    np.dot(A3_r, w4, S_3_r)
+    _matvec(A3_r, w4, S_3_r)
 
     # r = K_x/10 + u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + (t ⊙ S_3)/(5 π) + (2/(5 π)) (x ⊙ t ⊙ S_3_x)    (line 24: r = d(u,
     #   t) + u * u_x - nu * d(u_x, x))
@@ -751,7 +760,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     loss = loss_sum / n
 
     # dA2_r = dS_2_r W3ᵀ
-    np.dot(dS_2_r, W3.T, dA2_r)
+    _matmul(dS_2_r, W3.T, dA2_r, strip)
 
     # dS_r = dA2_r ⊙ D_2
     # dS_3_x = (t ⊙ r ⊙ ((4/(5 π)) x + 2 (u ⊙ D)))/n
@@ -768,10 +777,10 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dS_2_x[i, j] = D_3[i, j] * dA3_x + 0.06366197723675814 * A3[i, j] * A3_x[i, j] * dA3_r[i, j]
 
     # dA1_r = dS_r W2ᵀ
-    np.dot(dS_r, W2.T, dA1_r)
+    _matmul(dS_r, W2.T, dA1_r, strip)
 
     # dA2_x = dS_2_x W3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/(5 π)
-    np.dot(dS_2_x, W3.T, dA2_x_sum)
+    _matmul(dS_2_x, W3.T, dA2_x_sum, strip)
 
     # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     # dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
@@ -782,7 +791,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dS_x[i, k] = D_2[i, k] * dA2_x + 0.06366197723675814 * A2[i, k] * A2_x[i, k] * dA2_r[i, k]
 
     # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/(5 π)
-    np.dot(dS_x, W2.T, dA1_x)
+    _matmul(dS_x, W2.T, dA1_x, strip)
 
     # dS_3 = (2/(5 n)) (r ⊙ (5 D + t ⊙ (5 (u_x ⊙ D) + 1/π − 10 (x ⊙ u))))
     # dw4 = 1ᵀ ((dS_3 1ᵀ) ⊙ A3 + (dS_3_x 1ᵀ) ⊙ A3_x + (dS_3_r 1ᵀ) ⊙ A3_r)
@@ -807,13 +816,13 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dS_2[i, j] = dA3 * (1.0 - A3[i, j] ** 2)
 
     # dW3 = A2ᵀ dS_2 + A2_xᵀ dS_2_x + A2_rᵀ dS_2_r
-    np.dot(A2.T, dS_2, dW3_sum)
+    _matmul(A2.T, dS_2, dW3_sum, strip)
 
     # dW3, from the parts above
-    np.dot(A2_x.T, dS_2_x, dW3_sum_2)
+    _matmul(A2_x.T, dS_2_x, dW3_sum_2, strip)
 
     # dW3, from the parts above
-    np.dot(A2_r.T, dS_2_r, dW3_sum_3)
+    _matmul(A2_r.T, dS_2_r, dW3_sum_3, strip)
 
     # dW3, from the parts above
     for k in range(h):
@@ -821,7 +830,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dW3[k, i] = dW3_sum[k, i] + dW3_sum_2[k, i] + dW3_sum_3[k, i]
 
     # dA2 = dS_2 W3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/(5 π) − 2 (dD_2 ⊙ A2)
-    np.dot(dS_2, W3.T, dA2_sum)
+    _matmul(dS_2, W3.T, dA2_sum, strip)
 
     # db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
     # dS = dA2 ⊙ (1 − A2∘²)
@@ -836,13 +845,13 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dS[i, k] = dA2 * (1.0 - A2[i, k] ** 2)
 
     # dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
-    np.dot(A1.T, dS, dW2_sum)
+    _matmul(A1.T, dS, dW2_sum, strip)
 
     # dW2, from the parts above
-    np.dot(A1_x.T, dS_x, dW2_sum_2)
+    _matmul(A1_x.T, dS_x, dW2_sum_2, strip)
 
     # dW2, from the parts above
-    np.dot(A1_r.T, dS_r, dW2_sum_3)
+    _matmul(A1_r.T, dS_r, dW2_sum_3, strip)
 
     # dW2, from the parts above
     for k in range(h):
@@ -850,7 +859,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dW2[k, i] = dW2_sum[k, i] + dW2_sum_2[k, i] + dW2_sum_3[k, i]
 
     # dA1 = dS W2ᵀ + dA1_r ⊙ ((A1_x ⊙ w)/(5 π) − 2 (A1 ⊙ v)) − 2 (dA1_x ⊙ A1 ⊙ w)
-    np.dot(dS, W2.T, dA1_sum)
+    _matmul(dS, W2.T, dA1_sum, strip)
 
     # S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
     # S_5 = 1ᵀ ((1 − A1∘²) ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
@@ -907,14 +916,20 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
-        x = x_rows[: n]
-        for i in range(n):
-            row = order[start + i]
-            x[i] = all_x[row]
-        t = t_rows[: n]
-        for i in range(n):
-            row = order[start + i]
-            t[i] = all_t[row]
+        if shuffle:
+            x = x_rows[: n]
+            for i in range(n):
+                row = order[start + i]
+                x[i] = all_x[row]
+        else:
+            x = all_x[start : start + n]
+        if shuffle:
+            t = t_rows[: n]
+            for i in range(n):
+                row = order[start + i]
+                t[i] = all_t[row]
+        else:
+            t = all_t[start : start + n]
         value = _loss_and_grad(n, theta, grad, work, x, t)
         total += value * n
         steps[0] += 1
@@ -934,3 +949,301 @@ def _epoch(
             v_state[p] = v_2
             theta[p] = w_2
     return total / count
+
+
+# Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
+
+_WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
+_LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
+_ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
+_STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
+_NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
+_ADDRESS = types.CPointer(types.float64)
+_NUMBER = ir.DoubleType()
+_VECTOR = ir.VectorType(_NUMBER, _LANES)
+_MAY = ("contract", "nsz")  # a product and a sum may be one instruction
+
+
+class _Tile(types.Type):
+    """A block of a matrix in registers: so many rows of so many vectors."""
+    def __init__(self, rows, vectors):
+        self.rows, self.vectors = rows, vectors
+        super().__init__(f"Tile({rows}, {vectors})")
+
+
+@register_model(_Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, ir.ArrayType(_VECTOR, tile.rows * tile.vectors))
+
+
+def _int(value, bits=64):
+    return ir.Constant(ir.IntType(bits), value)
+
+
+def _spread(builder, value, vector):
+    """One number in every lane."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _int(0, 32))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), _LANES), None))
+
+
+def _lanes(builder, address, vectors, count):
+    """Where `count` numbers stand, in vectors, each with the mask of those that it holds; None for all."""
+    for v in range(vectors):
+        place = builder.bitcast(builder.gep(address, [_int(v * _LANES)]), _VECTOR.as_pointer())
+        mask = None
+        if v == vectors - 1:
+            left = _spread(builder, builder.sub(count, _int(v * _LANES)), ir.VectorType(ir.IntType(64), _LANES))
+            mask = builder.icmp_signed("<", ir.Constant(left.type, list(range(_LANES))), left)
+        yield place, mask
+
+
+def _masked(builder, name, result, arguments):
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    name = f"llvm.masked.{name}.v{_LANES}f{8 * DTYPE.itemsize}.p0"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+@intrinsic
+def _ahead(context, address, count):
+    """The address so many numbers further on."""
+    return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
+
+
+@intrinsic
+def _zeros(context, rows, vectors):
+    """A tile of zeros."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    tile = _Tile(rows.literal_value, vectors.literal_value)
+    return tile(rows, vectors), lambda context, *_: ir.Constant(context.get_value_type(tile), None)
+
+
+@intrinsic
+def _step(context, t, a, row, b, count):
+    """t + a b: of a one number in each row, `row` numbers apart; of b the next `count` numbers."""
+    def make(context, builder, signature, args):
+        tile, a, row, b, count = args
+        right = []
+        for place, mask in _lanes(builder, b, t.vectors, count):
+            if mask is None:
+                right.append(builder.load(place, align=DTYPE.itemsize))
+            else:
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+                right.append(_masked(builder, "load", _VECTOR, given))
+        for r in range(t.rows):
+            left = _spread(builder, builder.load(builder.gep(a, [builder.mul(row, _int(r))])), _VECTOR)
+            for v in range(t.vectors):
+                n = r * t.vectors + v
+                product = builder.fmul(left, right[v], flags=_MAY)
+                total = builder.fadd(builder.extract_value(tile, n), product, flags=_MAY)
+                tile = builder.insert_value(tile, total, n)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _store(context, t, c, row, count):
+    """c = t, `count` numbers of every row."""
+    def make(context, builder, signature, args):
+        tile, c, row, count = args
+        for r in range(t.rows):
+            address = builder.gep(c, [builder.mul(row, _int(r))])
+            for v, (place, mask) in enumerate(_lanes(builder, address, t.vectors, count)):
+                value = builder.extract_value(tile, r * t.vectors + v)
+                if mask is None:
+                    builder.store(value, place, align=DTYPE.itemsize)
+                else:
+                    _masked(builder, "store", ir.VoidType(), [value, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
+def _dots(context, t, a, row, x, count):
+    """t + a x, lane by lane: of every row of a, `row` numbers apart, and of x the next numbers, `count` at most."""
+    def make(context, builder, signature, args):
+        tile, a, row, x, count = args
+
+        def load(address):
+            ((place, mask),) = _lanes(builder, address, 1, count)
+            given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+            return _masked(builder, "load", _VECTOR, given)
+
+        right = load(x)
+        for r in range(t.rows):
+            product = builder.fmul(load(builder.gep(a, [builder.mul(row, _int(r))])), right, flags=_MAY)
+            total = builder.fadd(builder.extract_value(tile, r), product, flags=_MAY)
+            tile = builder.insert_value(tile, total, r)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _sums(context, t, y):
+    """y = the sum of the lanes of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        kind = ir.FunctionType(_NUMBER, [_NUMBER, _VECTOR])
+        name = f"llvm.vector.reduce.fadd.v{_LANES}f{8 * DTYPE.itemsize}"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        for r in range(t.rows):
+            given = [ir.Constant(_NUMBER, 0.0), builder.extract_value(tile, r)]
+            builder.store(builder.call(function, given, fastmath=("reassoc",)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart."""
+    packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
+    rows = _ROWS
+    if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
+        rows = _FEWER if M >= _FEWER else 1
+    j = 0
+    while j < N:
+        left = (N - j + _LANES - 1) // _LANES
+        count = min((2 if left == _VECTORS + 1 else _VECTORS) * _LANES, N - j)
+        near, near_row = _ahead(b, j * b_column), b_row
+        if packed:
+            near, near_row = strip, count
+            for k in range(K):
+                for n in range(count):
+                    strip[k * count + n] = b[k * b_row + (j + n) * b_column]
+        vectors = (count + _LANES - 1) // _LANES
+        i = 0
+        while i < M:
+            i = min(i, M - rows)
+            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            if rows == _ROWS:
+                if vectors == 1:
+                    t11 = _zeros(_ROWS, 1)
+                    for k in range(K):
+                        t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t11, y, c_row, count)
+                elif vectors == 2:
+                    t12 = _zeros(_ROWS, 2)
+                    for k in range(K):
+                        t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t12, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t13 = _zeros(_ROWS, _VECTORS)
+                    for k in range(K):
+                        t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t13, y, c_row, count)
+            elif rows == _FEWER:
+                if vectors == 1:
+                    t21 = _zeros(_FEWER, 1)
+                    for k in range(K):
+                        t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t21, y, c_row, count)
+                elif vectors == 2:
+                    t22 = _zeros(_FEWER, 2)
+                    for k in range(K):
+                        t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t22, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t23 = _zeros(_FEWER, _VECTORS)
+                    for k in range(K):
+                        t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t23, y, c_row, count)
+            elif rows == 1:
+                if vectors == 1:
+                    t31 = _zeros(1, 1)
+                    for k in range(K):
+                        t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t31, y, c_row, count)
+                elif vectors == 2:
+                    t32 = _zeros(1, 2)
+                    for k in range(K):
+                        t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t32, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t33 = _zeros(1, _VECTORS)
+                    for k in range(K):
+                        t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t33, y, c_row, count)
+            i += rows
+        j += count
+
+
+def _matvec_kernel(M, K, a, a_row, x, y):
+    """y = A x for an M x K matrix whose rows lie so many numbers apart."""
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if rows == _FEWER:
+            t = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t = _dots(t, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(t, q)
+        else:
+            s = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                s = _dots(s, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(s, q)
+        i += rows
+
+
+def _called(name, kernel, *kinds):
+    """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
+    if llvm.address_of_symbol(name) is None:
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
+        llvm.add_symbol(name, compiled.address)
+    return name
+
+
+_INT = types.int64
+_MATMUL = _called(
+    "gradc_matmul_float64_7fa9db06",
+    _matmul_kernel,
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),
+)
+_MATVEC = _called(
+    "gradc_matvec_float64_7fa9db06", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+)
+
+
+def _taken_apart(context, builder, kinds, arrays):
+    """Of every array the address, the extents, and how many numbers lie between neighbours of an axis."""
+    for kind, array in zip(kinds, arrays):
+        made = context.make_array(kind)(context, builder, array)
+        apart = cgutils.unpack_tuple(builder, made.strides, kind.ndim)
+        apart = [builder.sdiv(s, _int(DTYPE.itemsize)) for s in apart]
+        yield made.data, cgutils.unpack_tuple(builder, made.shape, kind.ndim), apart
+
+
+def _call(builder, name, given):
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
+
+
+@intrinsic
+def _matmul(context, A, B, C, strip):
+    """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        _call(builder, _MATMUL, [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near])
+        return context.get_dummy_value()
+
+    return types.none(A, B, C, strip), make
+
+
+@intrinsic
+def _matvec(context, A, x, y):
+    """y = A x; the numbers of a row of A lie next to each other."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+        _call(builder, _MATVEC, [M, K, a, a_apart[0], x, y])
+        return context.get_dummy_value()
+
+    return types.none(A, x, y), make

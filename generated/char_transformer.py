@@ -152,12 +152,17 @@ What is computed:
     dR[i,k] = Σ_x dX0[x,i,k]
 """
 
+import ctypes
 import math
 import os
 import tempfile
 
+import llvmlite.binding as llvm
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
 
 DTYPE = np.dtype("float64")
 c = 96
@@ -296,21 +301,21 @@ def forward(params, /, **inputs):
     """G, from t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t"])
     results = [np.empty((n, s, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 18944 * n), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 18944 * n + _STRIP * 128), *arrays, *results)
     return dict(zip(["G"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 18944 * n), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 18944 * n + _STRIP * 128), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92800 * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92800 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -319,7 +324,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92800 * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92800 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), grad
 
 
@@ -356,8 +361,9 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 92800 * size), order, random, steps, size, bool(shuffle),
-            *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps), int(epochs) * -(-count // size)))
+            float(_epoch(theta, grad, _workspace(DTYPE, 92800 * size + _STRIP * max(128, 32 * size)), order, random,
+            steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
+            int(epochs) * -(-count // size)))
         )
         _copy_back(theta, params)
         history.append({"epoch": epoch, "loss": value})
@@ -595,6 +601,7 @@ def _forward(n, theta, work, t, G):
     X2 = Y2  # written over it
     Z = work[15872 * n : 18944 * n].reshape((n, s, c))
     E_3 = Z  # written over it
+    strip = work[18944 * n:]
 
     # X0[x,i,k] = E[t[x,i],k] + R[i,k]    (line 11: X{0}[x, i, k] = E[t[x, i], k] + R[i, k])
     for i in range(s):
@@ -616,13 +623,13 @@ def _forward(n, theta, work, t, G):
                 N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    np.dot(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)))
+    _matmul(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)), strip)
 
     # K1[x,i,a,b] = Σ_k N1[x,i,k] Wk1[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    np.dot(N1.reshape((n * s, d)), Wk1.reshape((d, e * h)), K1.reshape((n * s, e * h)))
+    _matmul(N1.reshape((n * s, d)), Wk1.reshape((d, e * h)), K1.reshape((n * s, e * h)), strip)
 
     # V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    np.dot(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)))
+    _matmul(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)), strip)
 
     for x in range(n):
         Q1_x = Q1[x]
@@ -635,7 +642,7 @@ def _forward(n, theta, work, t, G):
             S_2_1_x_a = S_2_1_x[a]
 
             # S_2_1[x,a,i,j] = Σ_b Q1[x,i,a,b] K1[x,j,a,b]
-            np.dot(np.ascontiguousarray(Q1_x_a), np.ascontiguousarray(K1_x_a).T, S_2_1_x_a)
+            _matmul(Q1_x_a, K1_x_a.T, S_2_1_x_a, strip)
 
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
@@ -669,7 +676,7 @@ def _forward(n, theta, work, t, G):
 
             # C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
             #   V{l}[x, j, a, b])
-            np.dot(P1_x_a, np.ascontiguousarray(V1_x_a), C1_rounds_x_a)
+            _matmul(P1_x_a, V1_x_a, C1_rounds_x_a, strip)
 
     # C1, from the parts above
     for x in range(n):
@@ -680,7 +687,7 @@ def _forward(n, theta, work, t, G):
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    np.dot(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1_sum.reshape((n * s, d)))
+    _matmul(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1_sum.reshape((n * s, d)), strip)
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
     # s_3_1 = √(S_4_1/d + 1/100000)
@@ -697,7 +704,7 @@ def _forward(n, theta, work, t, G):
                 M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
-    np.dot(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)))
+    _matmul(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)), strip)
 
     # F1[x,i,k] = relu(S_5_1[x,i,k] + b1[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -709,7 +716,7 @@ def _forward(n, theta, work, t, G):
 
     # X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    np.dot(F1.reshape((n * s, f)), D1, X1_sum.reshape((n * s, d)))
+    _matmul(F1.reshape((n * s, f)), D1, X1_sum.reshape((n * s, d)), strip)
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
     # s_2_2 = √(S_2/d + 1/100000)
@@ -726,13 +733,13 @@ def _forward(n, theta, work, t, G):
                 N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    np.dot(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)))
+    _matmul(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)), strip)
 
     # K2[x,i,a,b] = Σ_k N2[x,i,k] Wk2[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    np.dot(N2.reshape((n * s, d)), Wk2.reshape((d, e * h)), K2.reshape((n * s, e * h)))
+    _matmul(N2.reshape((n * s, d)), Wk2.reshape((d, e * h)), K2.reshape((n * s, e * h)), strip)
 
     # V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    np.dot(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)))
+    _matmul(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)), strip)
 
     for x in range(n):
         Q2_x = Q2[x]
@@ -745,7 +752,7 @@ def _forward(n, theta, work, t, G):
             S_2_2_x_a = S_2_2_x[a]
 
             # S_2_2[x,a,i,j] = Σ_b Q2[x,i,a,b] K2[x,j,a,b]
-            np.dot(np.ascontiguousarray(Q2_x_a), np.ascontiguousarray(K2_x_a).T, S_2_2_x_a)
+            _matmul(Q2_x_a, K2_x_a.T, S_2_2_x_a, strip)
 
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
@@ -779,7 +786,7 @@ def _forward(n, theta, work, t, G):
 
             # C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
             #   V{l}[x, j, a, b])
-            np.dot(P2_x_a, np.ascontiguousarray(V2_x_a), C2_rounds_x_a)
+            _matmul(P2_x_a, V2_x_a, C2_rounds_x_a, strip)
 
     # C2, from the parts above
     for x in range(n):
@@ -790,7 +797,7 @@ def _forward(n, theta, work, t, G):
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    np.dot(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2_sum.reshape((n * s, d)))
+    _matmul(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2_sum.reshape((n * s, d)), strip)
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
     # s_3_2 = √(S_4_2/d + 1/100000)
@@ -807,7 +814,7 @@ def _forward(n, theta, work, t, G):
                 M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
-    np.dot(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)))
+    _matmul(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)), strip)
 
     # F2[x,i,k] = relu(S_5_2[x,i,k] + b2[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -819,7 +826,7 @@ def _forward(n, theta, work, t, G):
 
     # X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    np.dot(F2.reshape((n * s, f)), D2, X2_sum.reshape((n * s, d)))
+    _matmul(F2.reshape((n * s, f)), D2, X2_sum.reshape((n * s, d)), strip)
 
     # X2, from the parts above
     for x in range(n):
@@ -828,7 +835,7 @@ def _forward(n, theta, work, t, G):
                 X2[x, i, k] = Y2[x, i, k] + X2_sum[x, i, k]
 
     # Z[x,i,k] = Σ_m X2[x,i,m] W[m,k] + o[k]    (line 37: Z[x, i, k] = o[k] + sum[m] X{L}[x, i, m] * W[m, k])
-    np.dot(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)))
+    _matmul(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
@@ -908,6 +915,7 @@ def _loss(n, theta, work, t, y):
     X2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     X2 = Y2  # written over it
     Z = work[15872 * n : 18944 * n].reshape((n, s, c))
+    strip = work[18944 * n:]
 
     # X0[x,i,k] = E[t[x,i],k] + R[i,k]    (line 11: X{0}[x, i, k] = E[t[x, i], k] + R[i, k])
     for i in range(s):
@@ -929,13 +937,13 @@ def _loss(n, theta, work, t, y):
                 N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    np.dot(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)))
+    _matmul(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)), strip)
 
     # K1[x,i,a,b] = Σ_k N1[x,i,k] Wk1[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    np.dot(N1.reshape((n * s, d)), Wk1.reshape((d, e * h)), K1.reshape((n * s, e * h)))
+    _matmul(N1.reshape((n * s, d)), Wk1.reshape((d, e * h)), K1.reshape((n * s, e * h)), strip)
 
     # V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    np.dot(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)))
+    _matmul(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)), strip)
 
     for x in range(n):
         Q1_x = Q1[x]
@@ -948,7 +956,7 @@ def _loss(n, theta, work, t, y):
             S_2_1_x_a = S_2_1_x[a]
 
             # S_2_1[x,a,i,j] = Σ_b Q1[x,i,a,b] K1[x,j,a,b]
-            np.dot(np.ascontiguousarray(Q1_x_a), np.ascontiguousarray(K1_x_a).T, S_2_1_x_a)
+            _matmul(Q1_x_a, K1_x_a.T, S_2_1_x_a, strip)
 
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
@@ -982,7 +990,7 @@ def _loss(n, theta, work, t, y):
 
             # C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
             #   V{l}[x, j, a, b])
-            np.dot(P1_x_a, np.ascontiguousarray(V1_x_a), C1_rounds_x_a)
+            _matmul(P1_x_a, V1_x_a, C1_rounds_x_a, strip)
 
     # C1, from the parts above
     for x in range(n):
@@ -993,7 +1001,7 @@ def _loss(n, theta, work, t, y):
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    np.dot(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1_sum.reshape((n * s, d)))
+    _matmul(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1_sum.reshape((n * s, d)), strip)
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
     # s_3_1 = √(S_4_1/d + 1/100000)
@@ -1010,7 +1018,7 @@ def _loss(n, theta, work, t, y):
                 M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
-    np.dot(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)))
+    _matmul(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)), strip)
 
     # F1[x,i,k] = relu(S_5_1[x,i,k] + b1[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -1022,7 +1030,7 @@ def _loss(n, theta, work, t, y):
 
     # X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    np.dot(F1.reshape((n * s, f)), D1, X1_sum.reshape((n * s, d)))
+    _matmul(F1.reshape((n * s, f)), D1, X1_sum.reshape((n * s, d)), strip)
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
     # s_2_2 = √(S_2/d + 1/100000)
@@ -1039,13 +1047,13 @@ def _loss(n, theta, work, t, y):
                 N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    np.dot(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)))
+    _matmul(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)), strip)
 
     # K2[x,i,a,b] = Σ_k N2[x,i,k] Wk2[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    np.dot(N2.reshape((n * s, d)), Wk2.reshape((d, e * h)), K2.reshape((n * s, e * h)))
+    _matmul(N2.reshape((n * s, d)), Wk2.reshape((d, e * h)), K2.reshape((n * s, e * h)), strip)
 
     # V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    np.dot(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)))
+    _matmul(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)), strip)
 
     for x in range(n):
         Q2_x = Q2[x]
@@ -1058,7 +1066,7 @@ def _loss(n, theta, work, t, y):
             S_2_2_x_a = S_2_2_x[a]
 
             # S_2_2[x,a,i,j] = Σ_b Q2[x,i,a,b] K2[x,j,a,b]
-            np.dot(np.ascontiguousarray(Q2_x_a), np.ascontiguousarray(K2_x_a).T, S_2_2_x_a)
+            _matmul(Q2_x_a, K2_x_a.T, S_2_2_x_a, strip)
 
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
@@ -1092,7 +1100,7 @@ def _loss(n, theta, work, t, y):
 
             # C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
             #   V{l}[x, j, a, b])
-            np.dot(P2_x_a, np.ascontiguousarray(V2_x_a), C2_rounds_x_a)
+            _matmul(P2_x_a, V2_x_a, C2_rounds_x_a, strip)
 
     # C2, from the parts above
     for x in range(n):
@@ -1103,7 +1111,7 @@ def _loss(n, theta, work, t, y):
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    np.dot(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2_sum.reshape((n * s, d)))
+    _matmul(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2_sum.reshape((n * s, d)), strip)
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
     # s_3_2 = √(S_4_2/d + 1/100000)
@@ -1120,7 +1128,7 @@ def _loss(n, theta, work, t, y):
                 M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
-    np.dot(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)))
+    _matmul(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)), strip)
 
     # F2[x,i,k] = relu(S_5_2[x,i,k] + b2[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -1132,7 +1140,7 @@ def _loss(n, theta, work, t, y):
 
     # X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    np.dot(F2.reshape((n * s, f)), D2, X2_sum.reshape((n * s, d)))
+    _matmul(F2.reshape((n * s, f)), D2, X2_sum.reshape((n * s, d)), strip)
 
     # X2, from the parts above
     for x in range(n):
@@ -1141,7 +1149,7 @@ def _loss(n, theta, work, t, y):
                 X2[x, i, k] = Y2[x, i, k] + X2_sum[x, i, k]
 
     # Z[x,i,k] = Σ_m X2[x,i,m] W[m,k] + o[k]    (line 37: Z[x, i, k] = o[k] + sum[m] X{L}[x, i, m] * W[m, k])
-    np.dot(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)))
+    _matmul(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
@@ -1285,6 +1293,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     dN1_sum = work[89728 * n : 91264 * n].reshape((n, s, d))
     dN1_sum_2 = work[91264 * n : 92800 * n].reshape((n, s, d))
     dX0 = X0  # written over it
+    strip = work[92800 * n:]
 
     # X0[x,i,k] = E[t[x,i],k] + R[i,k]    (line 11: X{0}[x, i, k] = E[t[x, i], k] + R[i, k])
     for i in range(s):
@@ -1306,13 +1315,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1[x, i]
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    np.dot(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)))
+    _matmul(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)), strip)
 
     # K1[x,i,a,b] = Σ_k N1[x,i,k] Wk1[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    np.dot(N1.reshape((n * s, d)), Wk1.reshape((d, e * h)), K1.reshape((n * s, e * h)))
+    _matmul(N1.reshape((n * s, d)), Wk1.reshape((d, e * h)), K1.reshape((n * s, e * h)), strip)
 
     # V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    np.dot(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)))
+    _matmul(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)), strip)
 
     for x in range(n):
         Q1_x = Q1[x]
@@ -1325,7 +1334,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             S_2_1_x_a = S_2_1_x[a]
 
             # S_2_1[x,a,i,j] = Σ_b Q1[x,i,a,b] K1[x,j,a,b]
-            np.dot(np.ascontiguousarray(Q1_x_a), np.ascontiguousarray(K1_x_a).T, S_2_1_x_a)
+            _matmul(Q1_x_a, K1_x_a.T, S_2_1_x_a, strip)
 
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
@@ -1359,7 +1368,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
             # C1[x,i,a,b] = Σ_j V1[x,j,a,b] P1[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
             #   V{l}[x, j, a, b])
-            np.dot(P1_x_a, np.ascontiguousarray(V1_x_a), C1_rounds_x_a)
+            _matmul(P1_x_a, V1_x_a, C1_rounds_x_a, strip)
 
     # C1, from the parts above
     for x in range(n):
@@ -1370,7 +1379,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    np.dot(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1.reshape((n * s, d)))
+    _matmul(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1.reshape((n * s, d)), strip)
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
     # s_3_1 = √(S_4_1/d + 1/100000)
@@ -1387,7 +1396,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1[x, i]
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
-    np.dot(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)))
+    _matmul(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)), strip)
 
     # F1[x,i,k] = relu(S_5_1[x,i,k] + b1[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -1399,7 +1408,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    np.dot(F1.reshape((n * s, f)), D1, X1.reshape((n * s, d)))
+    _matmul(F1.reshape((n * s, f)), D1, X1.reshape((n * s, d)), strip)
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
     # s_2_2 = √(S_2/d + 1/100000)
@@ -1416,13 +1425,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2[x, i]
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    np.dot(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)))
+    _matmul(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)), strip)
 
     # K2[x,i,a,b] = Σ_k N2[x,i,k] Wk2[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    np.dot(N2.reshape((n * s, d)), Wk2.reshape((d, e * h)), K2.reshape((n * s, e * h)))
+    _matmul(N2.reshape((n * s, d)), Wk2.reshape((d, e * h)), K2.reshape((n * s, e * h)), strip)
 
     # V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    np.dot(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)))
+    _matmul(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)), strip)
 
     for x in range(n):
         Q2_x = Q2[x]
@@ -1435,7 +1444,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             S_2_2_x_a = S_2_2_x[a]
 
             # S_2_2[x,a,i,j] = Σ_b Q2[x,i,a,b] K2[x,j,a,b]
-            np.dot(np.ascontiguousarray(Q2_x_a), np.ascontiguousarray(K2_x_a).T, S_2_2_x_a)
+            _matmul(Q2_x_a, K2_x_a.T, S_2_2_x_a, strip)
 
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
@@ -1469,7 +1478,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
             # C2[x,i,a,b] = Σ_j V2[x,j,a,b] P2[x,a,i,j]    (line 24: C{l}[x, i, a, b] = sum[j] P{l}[x, a, i, j] *
             #   V{l}[x, j, a, b])
-            np.dot(P2_x_a, np.ascontiguousarray(V2_x_a), C2_rounds_x_a)
+            _matmul(P2_x_a, V2_x_a, C2_rounds_x_a, strip)
 
     # C2, from the parts above
     for x in range(n):
@@ -1480,7 +1489,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    np.dot(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2.reshape((n * s, d)))
+    _matmul(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2.reshape((n * s, d)), strip)
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
     # s_3_2 = √(S_4_2/d + 1/100000)
@@ -1497,7 +1506,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2[x, i]
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
-    np.dot(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)))
+    _matmul(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)), strip)
 
     # F2[x,i,k] = relu(S_5_2[x,i,k] + b2[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -1509,7 +1518,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    np.dot(F2.reshape((n * s, f)), D2, X2.reshape((n * s, d)))
+    _matmul(F2.reshape((n * s, f)), D2, X2.reshape((n * s, d)), strip)
 
     # X2, from the parts above
     for x in range(n):
@@ -1518,7 +1527,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 X2[x, i, k] = Y2[x, i, k] + X2[x, i, k]
 
     # Z[x,i,k] = Σ_m X2[x,i,m] W[m,k] + o[k]    (line 37: Z[x, i, k] = o[k] + sum[m] X{L}[x, i, m] * W[m, k])
-    np.dot(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)))
+    _matmul(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
@@ -1550,13 +1559,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     loss = -loss_sum / (n * s)
 
     # dW[m,k] = Σ_{x,i} X2[x,i,m] dZ[x,i,k]
-    np.dot(X2.reshape((n * s, d)).T, dZ.reshape((n * s, c)), dW)
+    _matmul(X2.reshape((n * s, d)).T, dZ.reshape((n * s, c)), dW, strip)
 
     # dX2[x,i,m] = Σ_k dZ[x,i,k] W[m,k]
-    np.dot(dZ.reshape((n * s, c)), W.T, dX2.reshape((n * s, d)))
+    _matmul(dZ.reshape((n * s, c)), W.T, dX2.reshape((n * s, d)), strip)
 
     # dF2[x,i,m] = Σ_k dX2[x,i,k] D2[m,k]
-    np.dot(dX2.reshape((n * s, d)), D2.T, dF2.reshape((n * s, f)))
+    _matmul(dX2.reshape((n * s, d)), D2.T, dF2.reshape((n * s, f)), strip)
 
     # dS_5_2[x,i,k] = dF2[x,i,k] 1[S_5_2[x,i,k] + b2[k] > 0]
     for x in range(n):
@@ -1565,7 +1574,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dS_5_2[x, i, k] = dF2[x, i, k] if S_5_2[x, i, k] + b2[k] > 0.0 else 0.0
 
     # dM2[x,i,m] = Σ_k dS_5_2[x,i,k] U2[m,k]
-    np.dot(dS_5_2.reshape((n * s, f)), U2.T, dM2.reshape((n * s, d)))
+    _matmul(dS_5_2.reshape((n * s, f)), U2.T, dM2.reshape((n * s, d)), strip)
 
     # S[x,i] = Σ_k dM2[x,i,k] M2[x,i,k]
     # dS_4_2 = −(S ⊘ s_3_2∘²)/(2 d)
@@ -1580,7 +1589,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dY2[x, i, k] = dX2[x, i, k] + 2.0 * Y2[x, i, k] * dS_4_2 + r2[k] * dM2[x, i, k] / s_3_2[x, i]
 
     # dC2[x,i,a,b] = Σ_k dY2[x,i,k] Wo2[a,b,k]
-    np.dot(dY2.reshape((n * s, d)), Wo2.reshape((e * h, d)).T, dC2.reshape((n * s, e * h)))
+    _matmul(dY2.reshape((n * s, d)), Wo2.reshape((e * h, d)).T, dC2.reshape((n * s, e * h)), strip)
 
     for x in range(n):
         V2_x_2 = V2[x]
@@ -1593,7 +1602,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             dP2_x_a = dP2_x[a]
 
             # dP2[x,a,i,j] = Σ_b dC2[x,i,a,b] V2[x,j,a,b]
-            np.dot(np.ascontiguousarray(dC2_x_a), np.ascontiguousarray(V2_x_a_2).T, dP2_x_a)
+            _matmul(dC2_x_a, V2_x_a_2.T, dP2_x_a, strip)
 
     # S_3[n,h,s] = Σ_k dP2[n,h,s,k] P2[n,h,s,k]
     # dS2[n,h,s,j] = P2[n,h,s,j] (dP2[n,h,s,j] − S_3[n,h,s])
@@ -1619,7 +1628,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             dV2_rounds_x_a = dV2_rounds_x[a]
 
             # dV2[x,j,a,b] = Σ_i dC2[x,i,a,b] P2[x,a,i,j]
-            np.dot(P2_x_a_2.T, np.ascontiguousarray(dC2_x_a_2), dV2_rounds_x_a)
+            _matmul(P2_x_a_2.T, dC2_x_a_2, dV2_rounds_x_a, strip)
 
     # dV2, from the parts above
     for x in range(n):
@@ -1639,7 +1648,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             dK2_rounds_x_a = dK2_rounds_x[a]
 
             # dK2[x,j,a,b] = Σ_i dS_2_2[x,a,i,j] Q2[x,i,a,b]
-            np.dot(dS_2_2_x_a.T, np.ascontiguousarray(Q2_x_a_2), dK2_rounds_x_a)
+            _matmul(dS_2_2_x_a.T, Q2_x_a_2, dK2_rounds_x_a, strip)
 
     # dK2, from the parts above
     for x in range(n):
@@ -1659,7 +1668,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             dQ2_rounds_x_a = dQ2_rounds_x[a]
 
             # dQ2[x,i,a,b] = Σ_j dS_2_2[x,a,i,j] K2[x,j,a,b]
-            np.dot(dS_2_2_x_a_2, np.ascontiguousarray(K2_x_a_2), dQ2_rounds_x_a)
+            _matmul(dS_2_2_x_a_2, K2_x_a_2, dQ2_rounds_x_a, strip)
 
     # dQ2, from the parts above
     for x in range(n):
@@ -1669,13 +1678,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                     dQ2[x, i, a, b] = dQ2_rounds[x, a, i, b]
 
     # dN2[x,i,k] = Σ_{b,a} (dQ2[x,i,a,b] Wq2[k,a,b] + dK2[x,i,a,b] Wk2[k,a,b] + dV2[x,i,a,b] Wv2[k,a,b])
-    np.dot(dQ2.reshape((n * s, e * h)), Wq2.reshape((d, e * h)).T, dN2.reshape((n * s, d)))
+    _matmul(dQ2.reshape((n * s, e * h)), Wq2.reshape((d, e * h)).T, dN2.reshape((n * s, d)), strip)
 
     # dN2, from the parts above
-    np.dot(dK2.reshape((n * s, e * h)), Wk2.reshape((d, e * h)).T, dN2_sum.reshape((n * s, d)))
+    _matmul(dK2.reshape((n * s, e * h)), Wk2.reshape((d, e * h)).T, dN2_sum.reshape((n * s, d)), strip)
 
     # dN2, from the parts above
-    np.dot(dV2.reshape((n * s, e * h)), Wv2.reshape((d, e * h)).T, dN2_sum_2.reshape((n * s, d)))
+    _matmul(dV2.reshape((n * s, e * h)), Wv2.reshape((d, e * h)).T, dN2_sum_2.reshape((n * s, d)), strip)
 
     # S_4[x,i] = Σ_k dN2[x,i,k] N2[x,i,k]
     # dS_2 = −(S_4 ⊘ s_2_2∘²)/(2 d)
@@ -1691,7 +1700,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dX1[x, i, k] = dY2[x, i, k] + 2.0 * X1[x, i, k] * dS_2 + g2[k] * dN2[x, i, k] / s_2_2[x, i]
 
     # dF1[x,i,m] = Σ_k dX1[x,i,k] D1[m,k]
-    np.dot(dX1.reshape((n * s, d)), D1.T, dF1.reshape((n * s, f)))
+    _matmul(dX1.reshape((n * s, d)), D1.T, dF1.reshape((n * s, f)), strip)
 
     # dS_5_1[x,i,k] = dF1[x,i,k] 1[S_5_1[x,i,k] + b1[k] > 0]
     for x in range(n):
@@ -1700,7 +1709,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dS_5_1[x, i, k] = dF1[x, i, k] if S_5_1[x, i, k] + b1[k] > 0.0 else 0.0
 
     # dM1[x,i,m] = Σ_k dS_5_1[x,i,k] U1[m,k]
-    np.dot(dS_5_1.reshape((n * s, f)), U1.T, dM1.reshape((n * s, d)))
+    _matmul(dS_5_1.reshape((n * s, f)), U1.T, dM1.reshape((n * s, d)), strip)
 
     # S_5[x,i] = Σ_k dM1[x,i,k] M1[x,i,k]
     # dS_4_1 = −(S_5 ⊘ s_3_1∘²)/(2 d)
@@ -1715,7 +1724,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dY1[x, i, k] = dX1[x, i, k] + 2.0 * Y1[x, i, k] * dS_4_1 + r1[k] * dM1[x, i, k] / s_3_1[x, i]
 
     # dC1[x,i,a,b] = Σ_k dY1[x,i,k] Wo1[a,b,k]
-    np.dot(dY1.reshape((n * s, d)), Wo1.reshape((e * h, d)).T, dC1.reshape((n * s, e * h)))
+    _matmul(dY1.reshape((n * s, d)), Wo1.reshape((e * h, d)).T, dC1.reshape((n * s, e * h)), strip)
 
     for x in range(n):
         V1_x_2 = V1[x]
@@ -1728,7 +1737,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             dP1_x_a = dP1_x[a]
 
             # dP1[x,a,i,j] = Σ_b dC1[x,i,a,b] V1[x,j,a,b]
-            np.dot(np.ascontiguousarray(dC1_x_a), np.ascontiguousarray(V1_x_a_2).T, dP1_x_a)
+            _matmul(dC1_x_a, V1_x_a_2.T, dP1_x_a, strip)
 
     # S_7[n,h,s] = Σ_k dP1[n,h,s,k] P1[n,h,s,k]
     # dS1[n,h,s,j] = P1[n,h,s,j] (dP1[n,h,s,j] − S_7[n,h,s])
@@ -1754,7 +1763,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             dV1_rounds_x_a = dV1_rounds_x[a]
 
             # dV1[x,j,a,b] = Σ_i dC1[x,i,a,b] P1[x,a,i,j]
-            np.dot(P1_x_a_2.T, np.ascontiguousarray(dC1_x_a_2), dV1_rounds_x_a)
+            _matmul(P1_x_a_2.T, dC1_x_a_2, dV1_rounds_x_a, strip)
 
     # dV1, from the parts above
     for x in range(n):
@@ -1774,7 +1783,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             dK1_rounds_x_a = dK1_rounds_x[a]
 
             # dK1[x,j,a,b] = Σ_i dS_2_1[x,a,i,j] Q1[x,i,a,b]
-            np.dot(dS_2_1_x_a.T, np.ascontiguousarray(Q1_x_a_2), dK1_rounds_x_a)
+            _matmul(dS_2_1_x_a.T, Q1_x_a_2, dK1_rounds_x_a, strip)
 
     # dK1, from the parts above
     for x in range(n):
@@ -1794,7 +1803,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             dQ1_rounds_x_a = dQ1_rounds_x[a]
 
             # dQ1[x,i,a,b] = Σ_j dS_2_1[x,a,i,j] K1[x,j,a,b]
-            np.dot(dS_2_1_x_a_2, np.ascontiguousarray(K1_x_a_2), dQ1_rounds_x_a)
+            _matmul(dS_2_1_x_a_2, K1_x_a_2, dQ1_rounds_x_a, strip)
 
     # dQ1, from the parts above
     for x in range(n):
@@ -1804,13 +1813,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                     dQ1[x, i, a, b] = dQ1_rounds[x, a, i, b]
 
     # dN1[x,i,k] = Σ_{b,a} (dQ1[x,i,a,b] Wq1[k,a,b] + dK1[x,i,a,b] Wk1[k,a,b] + dV1[x,i,a,b] Wv1[k,a,b])
-    np.dot(dQ1.reshape((n * s, e * h)), Wq1.reshape((d, e * h)).T, dN1.reshape((n * s, d)))
+    _matmul(dQ1.reshape((n * s, e * h)), Wq1.reshape((d, e * h)).T, dN1.reshape((n * s, d)), strip)
 
     # dN1, from the parts above
-    np.dot(dK1.reshape((n * s, e * h)), Wk1.reshape((d, e * h)).T, dN1_sum.reshape((n * s, d)))
+    _matmul(dK1.reshape((n * s, e * h)), Wk1.reshape((d, e * h)).T, dN1_sum.reshape((n * s, d)), strip)
 
     # dN1, from the parts above
-    np.dot(dV1.reshape((n * s, e * h)), Wv1.reshape((d, e * h)).T, dN1_sum_2.reshape((n * s, d)))
+    _matmul(dV1.reshape((n * s, e * h)), Wv1.reshape((d, e * h)).T, dN1_sum_2.reshape((n * s, d)), strip)
 
     # S_8[x,i] = Σ_k dN1[x,i,k] N1[x,i,k]
     # dS_1 = −(S_8 ⊘ s_2_1∘²)/(2 d)
@@ -1856,40 +1865,40 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dE[t[x, i], k] += dX0[x, i, k]
 
     # dD1[m,k] = Σ_{x,i} F1[x,i,m] dX1[x,i,k]
-    np.dot(F1.reshape((n * s, f)).T, dX1.reshape((n * s, d)), dD1)
+    _matmul(F1.reshape((n * s, f)).T, dX1.reshape((n * s, d)), dD1, strip)
 
     # dU1[m,k] = Σ_{x,i} M1[x,i,m] dS_5_1[x,i,k]
-    np.dot(M1.reshape((n * s, d)).T, dS_5_1.reshape((n * s, f)), dU1)
+    _matmul(M1.reshape((n * s, d)).T, dS_5_1.reshape((n * s, f)), dU1, strip)
 
     # dWo1[a,b,k] = Σ_{x,i} C1[x,i,a,b] dY1[x,i,k]
-    np.dot(C1.reshape((n * s, e * h)).T, dY1.reshape((n * s, d)), dWo1.reshape((e * h, d)))
+    _matmul(C1.reshape((n * s, e * h)).T, dY1.reshape((n * s, d)), dWo1.reshape((e * h, d)), strip)
 
     # dWv1[k,a,b] = Σ_{x,i} N1[x,i,k] dV1[x,i,a,b]
-    np.dot(N1.reshape((n * s, d)).T, dV1.reshape((n * s, e * h)), dWv1.reshape((d, e * h)))
+    _matmul(N1.reshape((n * s, d)).T, dV1.reshape((n * s, e * h)), dWv1.reshape((d, e * h)), strip)
 
     # dWk1[k,a,b] = Σ_{x,i} N1[x,i,k] dK1[x,i,a,b]
-    np.dot(N1.reshape((n * s, d)).T, dK1.reshape((n * s, e * h)), dWk1.reshape((d, e * h)))
+    _matmul(N1.reshape((n * s, d)).T, dK1.reshape((n * s, e * h)), dWk1.reshape((d, e * h)), strip)
 
     # dWq1[k,a,b] = Σ_{x,i} N1[x,i,k] dQ1[x,i,a,b]
-    np.dot(N1.reshape((n * s, d)).T, dQ1.reshape((n * s, e * h)), dWq1.reshape((d, e * h)))
+    _matmul(N1.reshape((n * s, d)).T, dQ1.reshape((n * s, e * h)), dWq1.reshape((d, e * h)), strip)
 
     # dD2[m,k] = Σ_{x,i} F2[x,i,m] dX2[x,i,k]
-    np.dot(F2.reshape((n * s, f)).T, dX2.reshape((n * s, d)), dD2)
+    _matmul(F2.reshape((n * s, f)).T, dX2.reshape((n * s, d)), dD2, strip)
 
     # dU2[m,k] = Σ_{x,i} M2[x,i,m] dS_5_2[x,i,k]
-    np.dot(M2.reshape((n * s, d)).T, dS_5_2.reshape((n * s, f)), dU2)
+    _matmul(M2.reshape((n * s, d)).T, dS_5_2.reshape((n * s, f)), dU2, strip)
 
     # dWo2[a,b,k] = Σ_{x,i} C2[x,i,a,b] dY2[x,i,k]
-    np.dot(C2.reshape((n * s, e * h)).T, dY2.reshape((n * s, d)), dWo2.reshape((e * h, d)))
+    _matmul(C2.reshape((n * s, e * h)).T, dY2.reshape((n * s, d)), dWo2.reshape((e * h, d)), strip)
 
     # dWv2[k,a,b] = Σ_{x,i} N2[x,i,k] dV2[x,i,a,b]
-    np.dot(N2.reshape((n * s, d)).T, dV2.reshape((n * s, e * h)), dWv2.reshape((d, e * h)))
+    _matmul(N2.reshape((n * s, d)).T, dV2.reshape((n * s, e * h)), dWv2.reshape((d, e * h)), strip)
 
     # dWk2[k,a,b] = Σ_{x,i} N2[x,i,k] dK2[x,i,a,b]
-    np.dot(N2.reshape((n * s, d)).T, dK2.reshape((n * s, e * h)), dWk2.reshape((d, e * h)))
+    _matmul(N2.reshape((n * s, d)).T, dK2.reshape((n * s, e * h)), dWk2.reshape((d, e * h)), strip)
 
     # dWq2[k,a,b] = Σ_{x,i} N2[x,i,k] dQ2[x,i,a,b]
-    np.dot(N2.reshape((n * s, d)).T, dQ2.reshape((n * s, e * h)), dWq2.reshape((d, e * h)))
+    _matmul(N2.reshape((n * s, d)).T, dQ2.reshape((n * s, e * h)), dWq2.reshape((d, e * h)), strip)
 
     # dR[i,k] = Σ_x dX0[x,i,k]
     for i in range(s):
@@ -1933,16 +1942,22 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
-        t = t_rows[: n * s].reshape((n, s))
-        for i in range(n):
-            row = order[start + i]
-            for j in range(s):
-                t[i, j] = all_t[row, j]
-        y = y_rows[: n * s].reshape((n, s))
-        for i in range(n):
-            row = order[start + i]
-            for j in range(s):
-                y[i, j] = all_y[row, j]
+        if shuffle:
+            t = t_rows[: n * s].reshape((n, s))
+            for i in range(n):
+                row = order[start + i]
+                for j in range(s):
+                    t[i, j] = all_t[row, j]
+        else:
+            t = all_t[start : start + n]
+        if shuffle:
+            y = y_rows[: n * s].reshape((n, s))
+            for i in range(n):
+                row = order[start + i]
+                for j in range(s):
+                    y[i, j] = all_y[row, j]
+        else:
+            y = all_y[start : start + n]
         value = _loss_and_grad(n, theta, grad, work, t, y)
         total += value * n
         steps[0] += 1
@@ -1963,3 +1978,301 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
+
+_WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
+_LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
+_ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
+_STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
+_NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
+_ADDRESS = types.CPointer(types.float64)
+_NUMBER = ir.DoubleType()
+_VECTOR = ir.VectorType(_NUMBER, _LANES)
+_MAY = ("contract", "nsz")  # a product and a sum may be one instruction
+
+
+class _Tile(types.Type):
+    """A block of a matrix in registers: so many rows of so many vectors."""
+    def __init__(self, rows, vectors):
+        self.rows, self.vectors = rows, vectors
+        super().__init__(f"Tile({rows}, {vectors})")
+
+
+@register_model(_Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, ir.ArrayType(_VECTOR, tile.rows * tile.vectors))
+
+
+def _int(value, bits=64):
+    return ir.Constant(ir.IntType(bits), value)
+
+
+def _spread(builder, value, vector):
+    """One number in every lane."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _int(0, 32))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), _LANES), None))
+
+
+def _lanes(builder, address, vectors, count):
+    """Where `count` numbers stand, in vectors, each with the mask of those that it holds; None for all."""
+    for v in range(vectors):
+        place = builder.bitcast(builder.gep(address, [_int(v * _LANES)]), _VECTOR.as_pointer())
+        mask = None
+        if v == vectors - 1:
+            left = _spread(builder, builder.sub(count, _int(v * _LANES)), ir.VectorType(ir.IntType(64), _LANES))
+            mask = builder.icmp_signed("<", ir.Constant(left.type, list(range(_LANES))), left)
+        yield place, mask
+
+
+def _masked(builder, name, result, arguments):
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    name = f"llvm.masked.{name}.v{_LANES}f{8 * DTYPE.itemsize}.p0"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+@intrinsic
+def _ahead(context, address, count):
+    """The address so many numbers further on."""
+    return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
+
+
+@intrinsic
+def _zeros(context, rows, vectors):
+    """A tile of zeros."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    tile = _Tile(rows.literal_value, vectors.literal_value)
+    return tile(rows, vectors), lambda context, *_: ir.Constant(context.get_value_type(tile), None)
+
+
+@intrinsic
+def _step(context, t, a, row, b, count):
+    """t + a b: of a one number in each row, `row` numbers apart; of b the next `count` numbers."""
+    def make(context, builder, signature, args):
+        tile, a, row, b, count = args
+        right = []
+        for place, mask in _lanes(builder, b, t.vectors, count):
+            if mask is None:
+                right.append(builder.load(place, align=DTYPE.itemsize))
+            else:
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+                right.append(_masked(builder, "load", _VECTOR, given))
+        for r in range(t.rows):
+            left = _spread(builder, builder.load(builder.gep(a, [builder.mul(row, _int(r))])), _VECTOR)
+            for v in range(t.vectors):
+                n = r * t.vectors + v
+                product = builder.fmul(left, right[v], flags=_MAY)
+                total = builder.fadd(builder.extract_value(tile, n), product, flags=_MAY)
+                tile = builder.insert_value(tile, total, n)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _store(context, t, c, row, count):
+    """c = t, `count` numbers of every row."""
+    def make(context, builder, signature, args):
+        tile, c, row, count = args
+        for r in range(t.rows):
+            address = builder.gep(c, [builder.mul(row, _int(r))])
+            for v, (place, mask) in enumerate(_lanes(builder, address, t.vectors, count)):
+                value = builder.extract_value(tile, r * t.vectors + v)
+                if mask is None:
+                    builder.store(value, place, align=DTYPE.itemsize)
+                else:
+                    _masked(builder, "store", ir.VoidType(), [value, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
+def _dots(context, t, a, row, x, count):
+    """t + a x, lane by lane: of every row of a, `row` numbers apart, and of x the next numbers, `count` at most."""
+    def make(context, builder, signature, args):
+        tile, a, row, x, count = args
+
+        def load(address):
+            ((place, mask),) = _lanes(builder, address, 1, count)
+            given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+            return _masked(builder, "load", _VECTOR, given)
+
+        right = load(x)
+        for r in range(t.rows):
+            product = builder.fmul(load(builder.gep(a, [builder.mul(row, _int(r))])), right, flags=_MAY)
+            total = builder.fadd(builder.extract_value(tile, r), product, flags=_MAY)
+            tile = builder.insert_value(tile, total, r)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _sums(context, t, y):
+    """y = the sum of the lanes of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        kind = ir.FunctionType(_NUMBER, [_NUMBER, _VECTOR])
+        name = f"llvm.vector.reduce.fadd.v{_LANES}f{8 * DTYPE.itemsize}"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        for r in range(t.rows):
+            given = [ir.Constant(_NUMBER, 0.0), builder.extract_value(tile, r)]
+            builder.store(builder.call(function, given, fastmath=("reassoc",)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart."""
+    packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
+    rows = _ROWS
+    if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
+        rows = _FEWER if M >= _FEWER else 1
+    j = 0
+    while j < N:
+        left = (N - j + _LANES - 1) // _LANES
+        count = min((2 if left == _VECTORS + 1 else _VECTORS) * _LANES, N - j)
+        near, near_row = _ahead(b, j * b_column), b_row
+        if packed:
+            near, near_row = strip, count
+            for k in range(K):
+                for n in range(count):
+                    strip[k * count + n] = b[k * b_row + (j + n) * b_column]
+        vectors = (count + _LANES - 1) // _LANES
+        i = 0
+        while i < M:
+            i = min(i, M - rows)
+            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            if rows == _ROWS:
+                if vectors == 1:
+                    t11 = _zeros(_ROWS, 1)
+                    for k in range(K):
+                        t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t11, y, c_row, count)
+                elif vectors == 2:
+                    t12 = _zeros(_ROWS, 2)
+                    for k in range(K):
+                        t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t12, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t13 = _zeros(_ROWS, _VECTORS)
+                    for k in range(K):
+                        t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t13, y, c_row, count)
+            elif rows == _FEWER:
+                if vectors == 1:
+                    t21 = _zeros(_FEWER, 1)
+                    for k in range(K):
+                        t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t21, y, c_row, count)
+                elif vectors == 2:
+                    t22 = _zeros(_FEWER, 2)
+                    for k in range(K):
+                        t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t22, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t23 = _zeros(_FEWER, _VECTORS)
+                    for k in range(K):
+                        t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t23, y, c_row, count)
+            elif rows == 1:
+                if vectors == 1:
+                    t31 = _zeros(1, 1)
+                    for k in range(K):
+                        t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t31, y, c_row, count)
+                elif vectors == 2:
+                    t32 = _zeros(1, 2)
+                    for k in range(K):
+                        t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t32, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t33 = _zeros(1, _VECTORS)
+                    for k in range(K):
+                        t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t33, y, c_row, count)
+            i += rows
+        j += count
+
+
+def _matvec_kernel(M, K, a, a_row, x, y):
+    """y = A x for an M x K matrix whose rows lie so many numbers apart."""
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if rows == _FEWER:
+            t = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t = _dots(t, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(t, q)
+        else:
+            s = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                s = _dots(s, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(s, q)
+        i += rows
+
+
+def _called(name, kernel, *kinds):
+    """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
+    if llvm.address_of_symbol(name) is None:
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
+        llvm.add_symbol(name, compiled.address)
+    return name
+
+
+_INT = types.int64
+_MATMUL = _called(
+    "gradc_matmul_float64_7fa9db06",
+    _matmul_kernel,
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),
+)
+_MATVEC = _called(
+    "gradc_matvec_float64_7fa9db06", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+)
+
+
+def _taken_apart(context, builder, kinds, arrays):
+    """Of every array the address, the extents, and how many numbers lie between neighbours of an axis."""
+    for kind, array in zip(kinds, arrays):
+        made = context.make_array(kind)(context, builder, array)
+        apart = cgutils.unpack_tuple(builder, made.strides, kind.ndim)
+        apart = [builder.sdiv(s, _int(DTYPE.itemsize)) for s in apart]
+        yield made.data, cgutils.unpack_tuple(builder, made.shape, kind.ndim), apart
+
+
+def _call(builder, name, given):
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
+
+
+@intrinsic
+def _matmul(context, A, B, C, strip):
+    """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        _call(builder, _MATMUL, [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near])
+        return context.get_dummy_value()
+
+    return types.none(A, B, C, strip), make
+
+
+@intrinsic
+def _matvec(context, A, x, y):
+    """y = A x; the numbers of a row of A lie next to each other."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+        _call(builder, _MATVEC, [M, K, a, a_apart[0], x, y])
+        return context.get_dummy_value()
+
+    return types.none(A, x, y), make

@@ -49,12 +49,17 @@ What is computed:
     db3 = 1ᵀ dZ3
 """
 
+import ctypes
 import math
 import os
 import tempfile
 
+import llvmlite.binding as llvm
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
 
 DTYPE = np.dtype("float64")
 n0 = 64
@@ -121,21 +126,21 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((m, n3), DTYPE)]
-    _forward(m, theta, _workspace(DTYPE, 122 * m), *arrays, *results)
+    _forward(m, theta, _workspace(DTYPE, 122 * m + _STRIP * 64), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(m, theta, _workspace(DTYPE, 122 * m), *arrays))
+    return float(_loss(m, theta, _workspace(DTYPE, 122 * m + _STRIP * 64), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 228 * m), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 228 * m + _STRIP * max(64, m)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -144,7 +149,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     m, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 228 * m), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 228 * m + _STRIP * max(64, m)), *arrays)
     return float(value), grad
 
 
@@ -182,8 +187,9 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 228 * size), order, random, steps, size, bool(shuffle), *arrays,
-            *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps)))
+            float(_epoch(theta, grad, _workspace(DTYPE, 228 * size + _STRIP * max(64, size)), order, random, steps,
+            size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
+            DTYPE.type(eps)))
         )
         _copy_back(theta, params)
         history.append({"epoch": epoch, "loss": value})
@@ -375,6 +381,7 @@ def _forward(m, theta, work, X, P):
     A2 = Z2_sum  # written over it
     Z3 = work[112 * m : 122 * m].reshape((m, n3))
     E = Z3  # written over it
+    strip = work[122 * m:]
 
     # A0 = X    (line 9: A{0} = X)
     for i in range(m):
@@ -382,7 +389,7 @@ def _forward(m, theta, work, X, P):
             A0[i, n] = X[i, n]
 
     # Z1 = A0 W1 + b1    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    np.dot(A0, W1, Z1_sum)
+    _matmul(A0, W1, Z1_sum, strip)
 
     # A1 = relu(Z1)    (line 14: A{l} = relu(Z{l}))
     for i in range(m):
@@ -391,7 +398,7 @@ def _forward(m, theta, work, X, P):
             A1[i, n] = 0.0 if Z1 <= 0.0 else Z1
 
     # Z2 = A1 W2 + b2    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    np.dot(A1, W2, Z2_sum)
+    _matmul(A1, W2, Z2_sum, strip)
 
     # A2 = relu(Z2)    (line 14: A{l} = relu(Z{l}))
     for i in range(m):
@@ -400,7 +407,7 @@ def _forward(m, theta, work, X, P):
             A2[i, n] = 0.0 if Z2 <= 0.0 else Z2
 
     # Z3 = A2 W3 + b3    (line 18: Z{L} = A{L-1} @ W{L} + b{L})
-    np.dot(A2, W3, Z3)
+    _matmul(A2, W3, Z3, strip)
 
     # M = max(Z3, axis=1)
     # E = exp(Z3 − M 1ᵀ)
@@ -433,6 +440,7 @@ def _loss(m, theta, work, X, Y):
     Z2_sum = work[96 * m : 112 * m].reshape((m, n2))
     A2 = Z2_sum  # written over it
     Z3 = work[112 * m : 122 * m].reshape((m, n3))
+    strip = work[122 * m:]
 
     # A0 = X    (line 9: A{0} = X)
     for i in range(m):
@@ -440,7 +448,7 @@ def _loss(m, theta, work, X, Y):
             A0[i, n] = X[i, n]
 
     # Z1 = A0 W1 + b1    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    np.dot(A0, W1, Z1_sum)
+    _matmul(A0, W1, Z1_sum, strip)
 
     # A1 = relu(Z1)    (line 14: A{l} = relu(Z{l}))
     for i in range(m):
@@ -449,7 +457,7 @@ def _loss(m, theta, work, X, Y):
             A1[i, n] = 0.0 if Z1 <= 0.0 else Z1
 
     # Z2 = A1 W2 + b2    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    np.dot(A1, W2, Z2_sum)
+    _matmul(A1, W2, Z2_sum, strip)
 
     # A2 = relu(Z2)    (line 14: A{l} = relu(Z{l}))
     for i in range(m):
@@ -458,7 +466,7 @@ def _loss(m, theta, work, X, Y):
             A2[i, n] = 0.0 if Z2 <= 0.0 else Z2
 
     # Z3 = A2 W3 + b3    (line 18: Z{L} = A{L-1} @ W{L} + b{L})
-    np.dot(A2, W3, Z3)
+    _matmul(A2, W3, Z3, strip)
 
     # M = max(Z3, axis=1)
     # E = exp(Z3 − M 1ᵀ)
@@ -508,6 +516,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     dZ2 = Z2  # written over it
     dA1 = work[196 * m : 228 * m].reshape((m, n1))
     dZ1 = Z1  # written over it
+    strip = work[228 * m:]
 
     # A0 = X    (line 9: A{0} = X)
     for i in range(m):
@@ -515,7 +524,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             A0[i, n] = X[i, n]
 
     # Z1 = A0 W1 + b1    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    np.dot(A0, W1, Z1)
+    _matmul(A0, W1, Z1, strip)
 
     # A1 = relu(Z1)    (line 14: A{l} = relu(Z{l}))
     for i in range(m):
@@ -524,7 +533,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             A1[i, n] = 0.0 if Z1[i, n] <= 0.0 else Z1[i, n]
 
     # Z2 = A1 W2 + b2    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    np.dot(A1, W2, Z2)
+    _matmul(A1, W2, Z2, strip)
 
     # A2 = relu(Z2)    (line 14: A{l} = relu(Z{l}))
     for i in range(m):
@@ -533,7 +542,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             A2[i, n] = 0.0 if Z2[i, n] <= 0.0 else Z2[i, n]
 
     # Z3 = A2 W3 + b3    (line 18: Z{L} = A{L-1} @ W{L} + b{L})
-    np.dot(A2, W3, Z3)
+    _matmul(A2, W3, Z3, strip)
 
     # M = max(Z3, axis=1)
     # E = exp(Z3 − M 1ᵀ)
@@ -560,7 +569,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     loss = -loss_sum / m
 
     # dA2 = dZ3 W3ᵀ
-    np.dot(dZ3, W3.T, dA2)
+    _matmul(dZ3, W3.T, dA2, strip)
 
     # dZ2 = dA2 ⊙ relu′(Z2)
     for i in range(m):
@@ -568,7 +577,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             dZ2[i, n] = dA2[i, n] if Z2[i, n] > 0.0 else 0.0
 
     # dA1 = dZ2 W2ᵀ
-    np.dot(dZ2, W2.T, dA1)
+    _matmul(dZ2, W2.T, dA1, strip)
 
     # dZ1 = dA1 ⊙ relu′(Z1)
     # db1 = 1ᵀ dZ1
@@ -590,13 +599,13 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             db3[n] += dZ3[i, n]
 
     # dW1 = A0ᵀ dZ1
-    np.dot(A0.T, dZ1, dW1)
+    _matmul(A0.T, dZ1, dW1, strip)
 
     # dW2 = A1ᵀ dZ2
-    np.dot(A1.T, dZ2, dW2)
+    _matmul(A1.T, dZ2, dW2, strip)
 
     # dW3 = A2ᵀ dZ3
-    np.dot(A2.T, dZ3, dW3)
+    _matmul(A2.T, dZ3, dW3, strip)
     return loss
 
 
@@ -626,16 +635,22 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         m = min(batch_size, count - start)
-        X = X_rows[: m * n0].reshape((m, n0))
-        for i in range(m):
-            row = order[start + i]
-            for j in range(n0):
-                X[i, j] = all_X[row, j]
-        Y = Y_rows[: m * n3].reshape((m, n3))
-        for i in range(m):
-            row = order[start + i]
-            for j in range(n3):
-                Y[i, j] = all_Y[row, j]
+        if shuffle:
+            X = X_rows[: m * n0].reshape((m, n0))
+            for i in range(m):
+                row = order[start + i]
+                for j in range(n0):
+                    X[i, j] = all_X[row, j]
+        else:
+            X = all_X[start : start + m]
+        if shuffle:
+            Y = Y_rows[: m * n3].reshape((m, n3))
+            for i in range(m):
+                row = order[start + i]
+                for j in range(n3):
+                    Y[i, j] = all_Y[row, j]
+        else:
+            Y = all_Y[start : start + m]
         value = _loss_and_grad(m, theta, grad, work, X, Y)
         total += value * m
         steps[0] += 1
@@ -655,3 +670,301 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
+
+_WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
+_LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
+_ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
+_STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
+_NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
+_ADDRESS = types.CPointer(types.float64)
+_NUMBER = ir.DoubleType()
+_VECTOR = ir.VectorType(_NUMBER, _LANES)
+_MAY = ("contract", "nsz")  # a product and a sum may be one instruction
+
+
+class _Tile(types.Type):
+    """A block of a matrix in registers: so many rows of so many vectors."""
+    def __init__(self, rows, vectors):
+        self.rows, self.vectors = rows, vectors
+        super().__init__(f"Tile({rows}, {vectors})")
+
+
+@register_model(_Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, ir.ArrayType(_VECTOR, tile.rows * tile.vectors))
+
+
+def _int(value, bits=64):
+    return ir.Constant(ir.IntType(bits), value)
+
+
+def _spread(builder, value, vector):
+    """One number in every lane."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _int(0, 32))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), _LANES), None))
+
+
+def _lanes(builder, address, vectors, count):
+    """Where `count` numbers stand, in vectors, each with the mask of those that it holds; None for all."""
+    for v in range(vectors):
+        place = builder.bitcast(builder.gep(address, [_int(v * _LANES)]), _VECTOR.as_pointer())
+        mask = None
+        if v == vectors - 1:
+            left = _spread(builder, builder.sub(count, _int(v * _LANES)), ir.VectorType(ir.IntType(64), _LANES))
+            mask = builder.icmp_signed("<", ir.Constant(left.type, list(range(_LANES))), left)
+        yield place, mask
+
+
+def _masked(builder, name, result, arguments):
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    name = f"llvm.masked.{name}.v{_LANES}f{8 * DTYPE.itemsize}.p0"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+@intrinsic
+def _ahead(context, address, count):
+    """The address so many numbers further on."""
+    return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
+
+
+@intrinsic
+def _zeros(context, rows, vectors):
+    """A tile of zeros."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    tile = _Tile(rows.literal_value, vectors.literal_value)
+    return tile(rows, vectors), lambda context, *_: ir.Constant(context.get_value_type(tile), None)
+
+
+@intrinsic
+def _step(context, t, a, row, b, count):
+    """t + a b: of a one number in each row, `row` numbers apart; of b the next `count` numbers."""
+    def make(context, builder, signature, args):
+        tile, a, row, b, count = args
+        right = []
+        for place, mask in _lanes(builder, b, t.vectors, count):
+            if mask is None:
+                right.append(builder.load(place, align=DTYPE.itemsize))
+            else:
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+                right.append(_masked(builder, "load", _VECTOR, given))
+        for r in range(t.rows):
+            left = _spread(builder, builder.load(builder.gep(a, [builder.mul(row, _int(r))])), _VECTOR)
+            for v in range(t.vectors):
+                n = r * t.vectors + v
+                product = builder.fmul(left, right[v], flags=_MAY)
+                total = builder.fadd(builder.extract_value(tile, n), product, flags=_MAY)
+                tile = builder.insert_value(tile, total, n)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _store(context, t, c, row, count):
+    """c = t, `count` numbers of every row."""
+    def make(context, builder, signature, args):
+        tile, c, row, count = args
+        for r in range(t.rows):
+            address = builder.gep(c, [builder.mul(row, _int(r))])
+            for v, (place, mask) in enumerate(_lanes(builder, address, t.vectors, count)):
+                value = builder.extract_value(tile, r * t.vectors + v)
+                if mask is None:
+                    builder.store(value, place, align=DTYPE.itemsize)
+                else:
+                    _masked(builder, "store", ir.VoidType(), [value, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
+def _dots(context, t, a, row, x, count):
+    """t + a x, lane by lane: of every row of a, `row` numbers apart, and of x the next numbers, `count` at most."""
+    def make(context, builder, signature, args):
+        tile, a, row, x, count = args
+
+        def load(address):
+            ((place, mask),) = _lanes(builder, address, 1, count)
+            given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+            return _masked(builder, "load", _VECTOR, given)
+
+        right = load(x)
+        for r in range(t.rows):
+            product = builder.fmul(load(builder.gep(a, [builder.mul(row, _int(r))])), right, flags=_MAY)
+            total = builder.fadd(builder.extract_value(tile, r), product, flags=_MAY)
+            tile = builder.insert_value(tile, total, r)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _sums(context, t, y):
+    """y = the sum of the lanes of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        kind = ir.FunctionType(_NUMBER, [_NUMBER, _VECTOR])
+        name = f"llvm.vector.reduce.fadd.v{_LANES}f{8 * DTYPE.itemsize}"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        for r in range(t.rows):
+            given = [ir.Constant(_NUMBER, 0.0), builder.extract_value(tile, r)]
+            builder.store(builder.call(function, given, fastmath=("reassoc",)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart."""
+    packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
+    rows = _ROWS
+    if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
+        rows = _FEWER if M >= _FEWER else 1
+    j = 0
+    while j < N:
+        left = (N - j + _LANES - 1) // _LANES
+        count = min((2 if left == _VECTORS + 1 else _VECTORS) * _LANES, N - j)
+        near, near_row = _ahead(b, j * b_column), b_row
+        if packed:
+            near, near_row = strip, count
+            for k in range(K):
+                for n in range(count):
+                    strip[k * count + n] = b[k * b_row + (j + n) * b_column]
+        vectors = (count + _LANES - 1) // _LANES
+        i = 0
+        while i < M:
+            i = min(i, M - rows)
+            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            if rows == _ROWS:
+                if vectors == 1:
+                    t11 = _zeros(_ROWS, 1)
+                    for k in range(K):
+                        t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t11, y, c_row, count)
+                elif vectors == 2:
+                    t12 = _zeros(_ROWS, 2)
+                    for k in range(K):
+                        t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t12, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t13 = _zeros(_ROWS, _VECTORS)
+                    for k in range(K):
+                        t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t13, y, c_row, count)
+            elif rows == _FEWER:
+                if vectors == 1:
+                    t21 = _zeros(_FEWER, 1)
+                    for k in range(K):
+                        t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t21, y, c_row, count)
+                elif vectors == 2:
+                    t22 = _zeros(_FEWER, 2)
+                    for k in range(K):
+                        t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t22, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t23 = _zeros(_FEWER, _VECTORS)
+                    for k in range(K):
+                        t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t23, y, c_row, count)
+            elif rows == 1:
+                if vectors == 1:
+                    t31 = _zeros(1, 1)
+                    for k in range(K):
+                        t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t31, y, c_row, count)
+                elif vectors == 2:
+                    t32 = _zeros(1, 2)
+                    for k in range(K):
+                        t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t32, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t33 = _zeros(1, _VECTORS)
+                    for k in range(K):
+                        t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t33, y, c_row, count)
+            i += rows
+        j += count
+
+
+def _matvec_kernel(M, K, a, a_row, x, y):
+    """y = A x for an M x K matrix whose rows lie so many numbers apart."""
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if rows == _FEWER:
+            t = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t = _dots(t, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(t, q)
+        else:
+            s = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                s = _dots(s, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(s, q)
+        i += rows
+
+
+def _called(name, kernel, *kinds):
+    """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
+    if llvm.address_of_symbol(name) is None:
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
+        llvm.add_symbol(name, compiled.address)
+    return name
+
+
+_INT = types.int64
+_MATMUL = _called(
+    "gradc_matmul_float64_7fa9db06",
+    _matmul_kernel,
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),
+)
+_MATVEC = _called(
+    "gradc_matvec_float64_7fa9db06", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+)
+
+
+def _taken_apart(context, builder, kinds, arrays):
+    """Of every array the address, the extents, and how many numbers lie between neighbours of an axis."""
+    for kind, array in zip(kinds, arrays):
+        made = context.make_array(kind)(context, builder, array)
+        apart = cgutils.unpack_tuple(builder, made.strides, kind.ndim)
+        apart = [builder.sdiv(s, _int(DTYPE.itemsize)) for s in apart]
+        yield made.data, cgutils.unpack_tuple(builder, made.shape, kind.ndim), apart
+
+
+def _call(builder, name, given):
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
+
+
+@intrinsic
+def _matmul(context, A, B, C, strip):
+    """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        _call(builder, _MATMUL, [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near])
+        return context.get_dummy_value()
+
+    return types.none(A, B, C, strip), make
+
+
+@intrinsic
+def _matvec(context, A, x, y):
+    """y = A x; the numbers of a row of A lie next to each other."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+        _call(builder, _MATVEC, [M, K, a, a_apart[0], x, y])
+        return context.get_dummy_value()
+
+    return types.none(A, x, y), make

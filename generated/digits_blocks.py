@@ -50,12 +50,17 @@ What is computed:
     dU = Xᵀ dA⁰
 """
 
+import ctypes
 import math
 import os
 import tempfile
 
+import llvmlite.binding as llvm
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
 
 DTYPE = np.dtype("float64")
 d = 64
@@ -115,21 +120,21 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((m, c), DTYPE)]
-    _forward(m, theta, _workspace(DTYPE, 154 * m), *arrays, *results)
+    _forward(m, theta, _workspace(DTYPE, 154 * m + _STRIP * 64), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(m, theta, _workspace(DTYPE, 154 * m), *arrays))
+    return float(_loss(m, theta, _workspace(DTYPE, 154 * m + _STRIP * 64), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 356 * m), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 356 * m + _STRIP * max(64, m)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -138,7 +143,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     m, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 356 * m), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 356 * m + _STRIP * max(64, m)), *arrays)
     return float(value), grad
 
 
@@ -176,8 +181,9 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 356 * size), order, random, steps, size, bool(shuffle), *arrays,
-            *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps)))
+            float(_epoch(theta, grad, _workspace(DTYPE, 356 * size + _STRIP * max(64, size)), order, random, steps,
+            size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
+            DTYPE.type(eps)))
         )
         _copy_back(theta, params)
         history.append({"epoch": epoch, "loss": value})
@@ -395,9 +401,10 @@ def _forward(m, theta, work, X, P):
     A3 = work[0 : 24 * m].reshape((m, h))
     S = work[144 * m : 154 * m].reshape((m, c))
     E = S  # written over it
+    strip = work[154 * m:]
 
     # A0 = X U    (line 18: A{0} = X @ U)
-    np.dot(X, U, A0)
+    _matmul(X, U, A0, strip)
     A_start = A[0]
 
     for i in range(m):
@@ -411,7 +418,7 @@ def _forward(m, theta, work, X, P):
         A_l1 = A[l + 1]
 
         # A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-        np.dot(A_l, A_W_l, A_Z_sum)
+        _matmul(A_l, A_W_l, A_Z_sum, strip)
 
         # Tˡ = tanh(A_Zˡ)
         # Aˡ = Aˡ⁻¹ + Tˡ    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
@@ -427,7 +434,7 @@ def _forward(m, theta, work, X, P):
             A3[i, j] = A[3, i, j]
 
     # S = A3 V
-    np.dot(A3, V, S)
+    _matmul(A3, V, S, strip)
 
     # M = max(S, axis=1)
     # E = exp(S − M 1ᵀ)
@@ -456,9 +463,10 @@ def _loss(m, theta, work, X, Y):
     A_Z_sum = work[120 * m : 144 * m].reshape((m, h))
     A3 = work[0 : 24 * m].reshape((m, h))
     S = work[144 * m : 154 * m].reshape((m, c))
+    strip = work[154 * m:]
 
     # A0 = X U    (line 18: A{0} = X @ U)
-    np.dot(X, U, A0)
+    _matmul(X, U, A0, strip)
     A_start = A[0]
 
     for i in range(m):
@@ -472,7 +480,7 @@ def _loss(m, theta, work, X, Y):
         A_l1 = A[l + 1]
 
         # A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-        np.dot(A_l, A_W_l, A_Z_sum)
+        _matmul(A_l, A_W_l, A_Z_sum, strip)
 
         # Tˡ = tanh(A_Zˡ)
         # Aˡ = Aˡ⁻¹ + Tˡ    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
@@ -488,7 +496,7 @@ def _loss(m, theta, work, X, Y):
             A3[i, j] = A[3, i, j]
 
     # S = A3 V
-    np.dot(A3, V, S)
+    _matmul(A3, V, S, strip)
 
     # M = max(S, axis=1)
     # E = exp(S − M 1ᵀ)
@@ -534,9 +542,10 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     dA_Z_2 = work[120 * m : 144 * m].reshape((m, h))
     S_3_2 = work[332 * m : 356 * m].reshape((m, h))
     dU_right = work[0 : 24 * m].reshape((m, h))
+    strip = work[356 * m:]
 
     # A0 = X U    (line 18: A{0} = X @ U)
-    np.dot(X, U, A0)
+    _matmul(X, U, A0, strip)
     A_start = A[0]
 
     for i in range(m):
@@ -551,7 +560,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
         A_l1 = A[l + 1]
 
         # A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-        np.dot(A_l, A_W_l, A_Z_sum)
+        _matmul(A_l, A_W_l, A_Z_sum, strip)
 
         # Tˡ = tanh(A_Zˡ)
         # Aˡ = Aˡ⁻¹ + Tˡ    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
@@ -567,7 +576,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             A3[i, j] = A[3, i, j]
 
     # S = A3 V
-    np.dot(A3, V, S)
+    _matmul(A3, V, S, strip)
 
     # M = max(S, axis=1)
     # E = exp(S − M 1ᵀ)
@@ -593,10 +602,10 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     loss = -loss_sum / m
 
     # dV = A3ᵀ dS
-    np.dot(A3.T, dS, dV)
+    _matmul(A3.T, dS, dV, strip)
 
     # dA3 = dS Vᵀ
-    np.dot(dS, V.T, dA3)
+    _matmul(dS, V.T, dA3, strip)
     dA_2_start = dA_2[3]
 
     # dAˡ = dAˡ⁺¹ + S_3ˡ⁺¹
@@ -619,7 +628,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
                 dA_Z_2[i, j] = dA_2_l1[i, j] * (1.0 - T_l_2[i, j] ** 2)
 
         # S_3ˡ = dA_Zˡ (A_Wˡ)ᵀ
-        np.dot(dA_Z_2, A_W_l_2.T, S_3_2)
+        _matmul(dA_Z_2, A_W_l_2.T, S_3_2, strip)
 
         # dA_bˡ = 1ᵀ dA_Zˡ
         for i in range(h):
@@ -630,7 +639,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
                 dA_b_l[j] += dA_Z_2[i, j]
 
         # dA_Wˡ = (Aˡ⁻¹)ᵀ dA_Zˡ
-        np.dot(A_l_2.T, dA_Z_2, dA_W_l)
+        _matmul(A_l_2.T, dA_Z_2, dA_W_l, strip)
 
     # dU = Xᵀ dA⁰
     for i in range(m):
@@ -638,7 +647,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             dU_right[i, j] = dA_2[0, i, j]
 
     # dU, from the parts above
-    np.dot(X.T, dU_right, dU)
+    _matmul(X.T, dU_right, dU, strip)
     return loss
 
 
@@ -668,16 +677,22 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         m = min(batch_size, count - start)
-        X = X_rows[: d * m].reshape((m, d))
-        for i in range(m):
-            row = order[start + i]
-            for j in range(d):
-                X[i, j] = all_X[row, j]
-        Y = Y_rows[: c * m].reshape((m, c))
-        for i in range(m):
-            row = order[start + i]
-            for j in range(c):
-                Y[i, j] = all_Y[row, j]
+        if shuffle:
+            X = X_rows[: d * m].reshape((m, d))
+            for i in range(m):
+                row = order[start + i]
+                for j in range(d):
+                    X[i, j] = all_X[row, j]
+        else:
+            X = all_X[start : start + m]
+        if shuffle:
+            Y = Y_rows[: c * m].reshape((m, c))
+            for i in range(m):
+                row = order[start + i]
+                for j in range(c):
+                    Y[i, j] = all_Y[row, j]
+        else:
+            Y = all_Y[start : start + m]
         value = _loss_and_grad(m, theta, grad, work, X, Y)
         total += value * m
         steps[0] += 1
@@ -697,3 +712,301 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
+
+_WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
+_LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
+_ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
+_STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
+_NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
+_ADDRESS = types.CPointer(types.float64)
+_NUMBER = ir.DoubleType()
+_VECTOR = ir.VectorType(_NUMBER, _LANES)
+_MAY = ("contract", "nsz")  # a product and a sum may be one instruction
+
+
+class _Tile(types.Type):
+    """A block of a matrix in registers: so many rows of so many vectors."""
+    def __init__(self, rows, vectors):
+        self.rows, self.vectors = rows, vectors
+        super().__init__(f"Tile({rows}, {vectors})")
+
+
+@register_model(_Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, ir.ArrayType(_VECTOR, tile.rows * tile.vectors))
+
+
+def _int(value, bits=64):
+    return ir.Constant(ir.IntType(bits), value)
+
+
+def _spread(builder, value, vector):
+    """One number in every lane."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _int(0, 32))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), _LANES), None))
+
+
+def _lanes(builder, address, vectors, count):
+    """Where `count` numbers stand, in vectors, each with the mask of those that it holds; None for all."""
+    for v in range(vectors):
+        place = builder.bitcast(builder.gep(address, [_int(v * _LANES)]), _VECTOR.as_pointer())
+        mask = None
+        if v == vectors - 1:
+            left = _spread(builder, builder.sub(count, _int(v * _LANES)), ir.VectorType(ir.IntType(64), _LANES))
+            mask = builder.icmp_signed("<", ir.Constant(left.type, list(range(_LANES))), left)
+        yield place, mask
+
+
+def _masked(builder, name, result, arguments):
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    name = f"llvm.masked.{name}.v{_LANES}f{8 * DTYPE.itemsize}.p0"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+@intrinsic
+def _ahead(context, address, count):
+    """The address so many numbers further on."""
+    return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
+
+
+@intrinsic
+def _zeros(context, rows, vectors):
+    """A tile of zeros."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    tile = _Tile(rows.literal_value, vectors.literal_value)
+    return tile(rows, vectors), lambda context, *_: ir.Constant(context.get_value_type(tile), None)
+
+
+@intrinsic
+def _step(context, t, a, row, b, count):
+    """t + a b: of a one number in each row, `row` numbers apart; of b the next `count` numbers."""
+    def make(context, builder, signature, args):
+        tile, a, row, b, count = args
+        right = []
+        for place, mask in _lanes(builder, b, t.vectors, count):
+            if mask is None:
+                right.append(builder.load(place, align=DTYPE.itemsize))
+            else:
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+                right.append(_masked(builder, "load", _VECTOR, given))
+        for r in range(t.rows):
+            left = _spread(builder, builder.load(builder.gep(a, [builder.mul(row, _int(r))])), _VECTOR)
+            for v in range(t.vectors):
+                n = r * t.vectors + v
+                product = builder.fmul(left, right[v], flags=_MAY)
+                total = builder.fadd(builder.extract_value(tile, n), product, flags=_MAY)
+                tile = builder.insert_value(tile, total, n)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _store(context, t, c, row, count):
+    """c = t, `count` numbers of every row."""
+    def make(context, builder, signature, args):
+        tile, c, row, count = args
+        for r in range(t.rows):
+            address = builder.gep(c, [builder.mul(row, _int(r))])
+            for v, (place, mask) in enumerate(_lanes(builder, address, t.vectors, count)):
+                value = builder.extract_value(tile, r * t.vectors + v)
+                if mask is None:
+                    builder.store(value, place, align=DTYPE.itemsize)
+                else:
+                    _masked(builder, "store", ir.VoidType(), [value, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
+def _dots(context, t, a, row, x, count):
+    """t + a x, lane by lane: of every row of a, `row` numbers apart, and of x the next numbers, `count` at most."""
+    def make(context, builder, signature, args):
+        tile, a, row, x, count = args
+
+        def load(address):
+            ((place, mask),) = _lanes(builder, address, 1, count)
+            given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+            return _masked(builder, "load", _VECTOR, given)
+
+        right = load(x)
+        for r in range(t.rows):
+            product = builder.fmul(load(builder.gep(a, [builder.mul(row, _int(r))])), right, flags=_MAY)
+            total = builder.fadd(builder.extract_value(tile, r), product, flags=_MAY)
+            tile = builder.insert_value(tile, total, r)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _sums(context, t, y):
+    """y = the sum of the lanes of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        kind = ir.FunctionType(_NUMBER, [_NUMBER, _VECTOR])
+        name = f"llvm.vector.reduce.fadd.v{_LANES}f{8 * DTYPE.itemsize}"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        for r in range(t.rows):
+            given = [ir.Constant(_NUMBER, 0.0), builder.extract_value(tile, r)]
+            builder.store(builder.call(function, given, fastmath=("reassoc",)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart."""
+    packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
+    rows = _ROWS
+    if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
+        rows = _FEWER if M >= _FEWER else 1
+    j = 0
+    while j < N:
+        left = (N - j + _LANES - 1) // _LANES
+        count = min((2 if left == _VECTORS + 1 else _VECTORS) * _LANES, N - j)
+        near, near_row = _ahead(b, j * b_column), b_row
+        if packed:
+            near, near_row = strip, count
+            for k in range(K):
+                for n in range(count):
+                    strip[k * count + n] = b[k * b_row + (j + n) * b_column]
+        vectors = (count + _LANES - 1) // _LANES
+        i = 0
+        while i < M:
+            i = min(i, M - rows)
+            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            if rows == _ROWS:
+                if vectors == 1:
+                    t11 = _zeros(_ROWS, 1)
+                    for k in range(K):
+                        t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t11, y, c_row, count)
+                elif vectors == 2:
+                    t12 = _zeros(_ROWS, 2)
+                    for k in range(K):
+                        t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t12, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t13 = _zeros(_ROWS, _VECTORS)
+                    for k in range(K):
+                        t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t13, y, c_row, count)
+            elif rows == _FEWER:
+                if vectors == 1:
+                    t21 = _zeros(_FEWER, 1)
+                    for k in range(K):
+                        t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t21, y, c_row, count)
+                elif vectors == 2:
+                    t22 = _zeros(_FEWER, 2)
+                    for k in range(K):
+                        t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t22, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t23 = _zeros(_FEWER, _VECTORS)
+                    for k in range(K):
+                        t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t23, y, c_row, count)
+            elif rows == 1:
+                if vectors == 1:
+                    t31 = _zeros(1, 1)
+                    for k in range(K):
+                        t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t31, y, c_row, count)
+                elif vectors == 2:
+                    t32 = _zeros(1, 2)
+                    for k in range(K):
+                        t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t32, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t33 = _zeros(1, _VECTORS)
+                    for k in range(K):
+                        t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t33, y, c_row, count)
+            i += rows
+        j += count
+
+
+def _matvec_kernel(M, K, a, a_row, x, y):
+    """y = A x for an M x K matrix whose rows lie so many numbers apart."""
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if rows == _FEWER:
+            t = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t = _dots(t, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(t, q)
+        else:
+            s = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                s = _dots(s, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(s, q)
+        i += rows
+
+
+def _called(name, kernel, *kinds):
+    """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
+    if llvm.address_of_symbol(name) is None:
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
+        llvm.add_symbol(name, compiled.address)
+    return name
+
+
+_INT = types.int64
+_MATMUL = _called(
+    "gradc_matmul_float64_7fa9db06",
+    _matmul_kernel,
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),
+)
+_MATVEC = _called(
+    "gradc_matvec_float64_7fa9db06", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+)
+
+
+def _taken_apart(context, builder, kinds, arrays):
+    """Of every array the address, the extents, and how many numbers lie between neighbours of an axis."""
+    for kind, array in zip(kinds, arrays):
+        made = context.make_array(kind)(context, builder, array)
+        apart = cgutils.unpack_tuple(builder, made.strides, kind.ndim)
+        apart = [builder.sdiv(s, _int(DTYPE.itemsize)) for s in apart]
+        yield made.data, cgutils.unpack_tuple(builder, made.shape, kind.ndim), apart
+
+
+def _call(builder, name, given):
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
+
+
+@intrinsic
+def _matmul(context, A, B, C, strip):
+    """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        _call(builder, _MATMUL, [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near])
+        return context.get_dummy_value()
+
+    return types.none(A, B, C, strip), make
+
+
+@intrinsic
+def _matvec(context, A, x, y):
+    """y = A x; the numbers of a row of A lie next to each other."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+        _call(builder, _MATVEC, [M, K, a, a_apart[0], x, y])
+        return context.get_dummy_value()
+
+    return types.none(A, x, y), make

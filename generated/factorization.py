@@ -433,18 +433,27 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
-        i = i_rows[: n]
-        for i_2 in range(n):
-            row = order[start + i_2]
-            i[i_2] = all_i[row]
-        j = j_rows[: n]
-        for i_2 in range(n):
-            row = order[start + i_2]
-            j[i_2] = all_j[row]
-        y = y_rows[: n]
-        for i_2 in range(n):
-            row = order[start + i_2]
-            y[i_2] = all_y[row]
+        if shuffle:
+            i = i_rows[: n]
+            for i_2 in range(n):
+                row = order[start + i_2]
+                i[i_2] = all_i[row]
+        else:
+            i = all_i[start : start + n]
+        if shuffle:
+            j = j_rows[: n]
+            for i_2 in range(n):
+                row = order[start + i_2]
+                j[i_2] = all_j[row]
+        else:
+            j = all_j[start : start + n]
+        if shuffle:
+            y = y_rows[: n]
+            for i_2 in range(n):
+                row = order[start + i_2]
+                y[i_2] = all_y[row]
+        else:
+            y = all_y[start : start + n]
         value = _loss_and_grad(n, theta, grad, work, i, j, y)
         total += value * n
         steps[0] += 1

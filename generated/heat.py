@@ -65,12 +65,17 @@ What is computed:
     db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
 """
 
+import ctypes
 import math
 import os
 import tempfile
 
+import llvmlite.binding as llvm
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
 
 DTYPE = np.dtype("float64")
 h = 20
@@ -128,21 +133,21 @@ def forward(params, /, **inputs):
     """u, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     results = [np.empty((n,), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 42 * n), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 42 * n + _STRIP * 20), *arrays, *results)
     return dict(zip(["u"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
-    return float(_loss(n, theta, _workspace(DTYPE, 127 * n), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 127 * n + _STRIP * 20), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1200 + 287 * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1200 + 287 * n + _STRIP * max(20, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -151,7 +156,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1200 + 287 * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1200 + 287 * n + _STRIP * max(20, n)), *arrays)
     return float(value), grad
 
 
@@ -189,8 +194,9 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 1200 + 287 * size), order, random, steps, size, bool(shuffle),
-            *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps)))
+            float(_epoch(theta, grad, _workspace(DTYPE, 1200 + 287 * size + _STRIP * max(20, size)), order, random,
+            steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
+            DTYPE.type(eps)))
         )
         _copy_back(theta, params)
         history.append({"epoch": epoch, "loss": value})
@@ -368,6 +374,7 @@ def _forward(n, theta, work, x, t, u):
     A2 = S  # written over it
     D = work[40 * n : 41 * n]
     S_2 = work[41 * n : 42 * n]
+    strip = work[42 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
     for i in range(n):
@@ -375,7 +382,7 @@ def _forward(n, theta, work, x, t, u):
             A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
 
     # S = A1 W2
-    np.dot(A1, W2, S)
+    _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
     # D = 1 − x
@@ -385,7 +392,7 @@ def _forward(n, theta, work, x, t, u):
         D[i] = 1.0 - x[i]
 
     # S_2 = A2 w3
-    np.dot(A2, w3, S_2)
+    _matvec(A2, w3, S_2)
 
     # u = sin(π x) + sin(3 π x)/2 + x ⊙ t ⊙ S_2 ⊙ D    (line 19: u = sin(pi * x) + sin(3 * pi * x) / 2 + t * x * (1 - x)
     #   * (A2 @ w3))
@@ -420,6 +427,7 @@ def _loss(n, theta, work, x, t):
     S_r = work[60 * n : 80 * n].reshape((n, h))
     A2_r = A2  # written over it
     S_2_r = work[126 * n : 127 * n]
+    strip = work[127 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
     for i in range(n):
@@ -427,7 +435,7 @@ def _loss(n, theta, work, x, t):
             A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
 
     # S = A1 W2
-    np.dot(A1, W2, S)
+    _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
     # D = 1 − x
@@ -441,10 +449,10 @@ def _loss(n, theta, work, x, t):
         D[i] = 1.0 - x[i]
 
     # S_2 = A2 w3
-    np.dot(A2, w3, S_2)
+    _matvec(A2, w3, S_2)
 
     # S_x = A1_x W2
-    np.dot(A1_x, W2, S_x)
+    _matmul(A1_x, W2, S_x, strip)
 
     # A2_x = S_x ⊙ D_2
     # K_3 = sin(π x)
@@ -460,10 +468,10 @@ def _loss(n, theta, work, x, t):
         D_3[i] = t[i] - 2.0 * x[i] * t[i]
 
     # S_2_x = A2_x w3
-    np.dot(A2_x, w3, S_2_x)
+    _matvec(A2_x, w3, S_2_x)
 
     # S_r = A1_r W2
-    np.dot(A1_r, W2, S_r)
+    _matmul(A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/5
     for i in range(n):
@@ -471,7 +479,7 @@ def _loss(n, theta, work, x, t):
             A2_r[i, j] = S_r[i, j] * D_2[i, j] + A2[i, j] * A2_x[i, j] * S_x[i, j] / 5.0
 
     # S_2_r = A2_r w3
-    np.dot(A2_r, w3, S_2_r)
+    _matvec(A2_r, w3, S_2_r)
 
     # r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙
     #   S_2_x)/10 − (S_2_x ⊙ D_3)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
@@ -533,6 +541,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     dW2_sum_2 = work[400 + 287 * n : 800 + 287 * n].reshape((h, h))
     dW2_sum_3 = work[800 + 287 * n : 1200 + 287 * n].reshape((h, h))
     dA1_sum = work[40 * n : 60 * n].reshape((n, h))
+    strip = work[1200 + 287 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
     for i in range(n):
@@ -540,7 +549,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
 
     # S = A1 W2
-    np.dot(A1, W2, S)
+    _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
     # D = 1 − x
@@ -554,10 +563,10 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         D[i] = 1.0 - x[i]
 
     # S_2 = A2 w3
-    np.dot(A2, w3, S_2)
+    _matvec(A2, w3, S_2)
 
     # S_x = A1_x W2
-    np.dot(A1_x, W2, S_x)
+    _matmul(A1_x, W2, S_x, strip)
 
     # A2_x = S_x ⊙ D_2
     # K_3 = sin(π x)
@@ -573,10 +582,10 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         D_3[i] = t[i] - 2.0 * x[i] * t[i]
 
     # S_2_x = A2_x w3
-    np.dot(A2_x, w3, S_2_x)
+    _matvec(A2_x, w3, S_2_x)
 
     # S_r = A1_r W2
-    np.dot(A1_r, W2, S_r)
+    _matmul(A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/5
     for i in range(n):
@@ -584,7 +593,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             A2_r[i, j] = S_r[i, j] * D_2[i, j] + A2[i, j] * A2_x[i, j] * S_x[i, j] / 5.0
 
     # S_2_r = A2_r w3
-    np.dot(A2_r, w3, S_2_r)
+    _matvec(A2_r, w3, S_2_r)
 
     # r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙
     #   S_2_x)/10 − (S_2_x ⊙ D_3)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
@@ -613,10 +622,10 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     loss = loss_sum / n
 
     # dA1_r = dS_r W2ᵀ
-    np.dot(dS_r, W2.T, dA1_r)
+    _matmul(dS_r, W2.T, dA1_r, strip)
 
     # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/5
-    np.dot(dS_x, W2.T, dA1_x)
+    _matmul(dS_x, W2.T, dA1_x, strip)
 
     # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     # dS_2 = (2/(5 n)) (r ⊙ (t + 5 (x ⊙ D)))
@@ -640,13 +649,13 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dS[i, j] = dA2 * (1.0 - A2[i, j] ** 2)
 
     # dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
-    np.dot(A1.T, dS, dW2_sum)
+    _matmul(A1.T, dS, dW2_sum, strip)
 
     # dW2, from the parts above
-    np.dot(A1_x.T, dS_x, dW2_sum_2)
+    _matmul(A1_x.T, dS_x, dW2_sum_2, strip)
 
     # dW2, from the parts above
-    np.dot(A1_r.T, dS_r, dW2_sum_3)
+    _matmul(A1_r.T, dS_r, dW2_sum_3, strip)
 
     # dW2, from the parts above
     for k in range(h):
@@ -654,7 +663,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dW2[k, i] = dW2_sum[k, i] + dW2_sum_2[k, i] + dW2_sum_3[k, i]
 
     # dA1 = dS W2ᵀ + dA1_r ⊙ ((A1_x ⊙ w)/5 − 2 (A1 ⊙ v)) − 2 (dA1_x ⊙ A1 ⊙ w)
-    np.dot(dS, W2.T, dA1_sum)
+    _matmul(dS, W2.T, dA1_sum, strip)
 
     # dw = 1ᵀ (dA1_x + dA1 ⊙ (x 1ᵀ) − A1 ⊙ (A1 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) − (dA1_r ⊙ A1_x)/5))
     # dv = 1ᵀ (dA1_r + dA1 ⊙ (t 1ᵀ) − A1∘² ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
@@ -706,14 +715,20 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
-        x = x_rows[: n]
-        for i in range(n):
-            row = order[start + i]
-            x[i] = all_x[row]
-        t = t_rows[: n]
-        for i in range(n):
-            row = order[start + i]
-            t[i] = all_t[row]
+        if shuffle:
+            x = x_rows[: n]
+            for i in range(n):
+                row = order[start + i]
+                x[i] = all_x[row]
+        else:
+            x = all_x[start : start + n]
+        if shuffle:
+            t = t_rows[: n]
+            for i in range(n):
+                row = order[start + i]
+                t[i] = all_t[row]
+        else:
+            t = all_t[start : start + n]
         value = _loss_and_grad(n, theta, grad, work, x, t)
         total += value * n
         steps[0] += 1
@@ -733,3 +748,301 @@ def _epoch(
             v_state[p] = v_2
             theta[p] = w_2
     return total / count
+
+
+# Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
+
+_WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
+_LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
+_ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
+_STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
+_NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
+_ADDRESS = types.CPointer(types.float64)
+_NUMBER = ir.DoubleType()
+_VECTOR = ir.VectorType(_NUMBER, _LANES)
+_MAY = ("contract", "nsz")  # a product and a sum may be one instruction
+
+
+class _Tile(types.Type):
+    """A block of a matrix in registers: so many rows of so many vectors."""
+    def __init__(self, rows, vectors):
+        self.rows, self.vectors = rows, vectors
+        super().__init__(f"Tile({rows}, {vectors})")
+
+
+@register_model(_Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, ir.ArrayType(_VECTOR, tile.rows * tile.vectors))
+
+
+def _int(value, bits=64):
+    return ir.Constant(ir.IntType(bits), value)
+
+
+def _spread(builder, value, vector):
+    """One number in every lane."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _int(0, 32))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), _LANES), None))
+
+
+def _lanes(builder, address, vectors, count):
+    """Where `count` numbers stand, in vectors, each with the mask of those that it holds; None for all."""
+    for v in range(vectors):
+        place = builder.bitcast(builder.gep(address, [_int(v * _LANES)]), _VECTOR.as_pointer())
+        mask = None
+        if v == vectors - 1:
+            left = _spread(builder, builder.sub(count, _int(v * _LANES)), ir.VectorType(ir.IntType(64), _LANES))
+            mask = builder.icmp_signed("<", ir.Constant(left.type, list(range(_LANES))), left)
+        yield place, mask
+
+
+def _masked(builder, name, result, arguments):
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    name = f"llvm.masked.{name}.v{_LANES}f{8 * DTYPE.itemsize}.p0"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+@intrinsic
+def _ahead(context, address, count):
+    """The address so many numbers further on."""
+    return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
+
+
+@intrinsic
+def _zeros(context, rows, vectors):
+    """A tile of zeros."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    tile = _Tile(rows.literal_value, vectors.literal_value)
+    return tile(rows, vectors), lambda context, *_: ir.Constant(context.get_value_type(tile), None)
+
+
+@intrinsic
+def _step(context, t, a, row, b, count):
+    """t + a b: of a one number in each row, `row` numbers apart; of b the next `count` numbers."""
+    def make(context, builder, signature, args):
+        tile, a, row, b, count = args
+        right = []
+        for place, mask in _lanes(builder, b, t.vectors, count):
+            if mask is None:
+                right.append(builder.load(place, align=DTYPE.itemsize))
+            else:
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+                right.append(_masked(builder, "load", _VECTOR, given))
+        for r in range(t.rows):
+            left = _spread(builder, builder.load(builder.gep(a, [builder.mul(row, _int(r))])), _VECTOR)
+            for v in range(t.vectors):
+                n = r * t.vectors + v
+                product = builder.fmul(left, right[v], flags=_MAY)
+                total = builder.fadd(builder.extract_value(tile, n), product, flags=_MAY)
+                tile = builder.insert_value(tile, total, n)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _store(context, t, c, row, count):
+    """c = t, `count` numbers of every row."""
+    def make(context, builder, signature, args):
+        tile, c, row, count = args
+        for r in range(t.rows):
+            address = builder.gep(c, [builder.mul(row, _int(r))])
+            for v, (place, mask) in enumerate(_lanes(builder, address, t.vectors, count)):
+                value = builder.extract_value(tile, r * t.vectors + v)
+                if mask is None:
+                    builder.store(value, place, align=DTYPE.itemsize)
+                else:
+                    _masked(builder, "store", ir.VoidType(), [value, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
+def _dots(context, t, a, row, x, count):
+    """t + a x, lane by lane: of every row of a, `row` numbers apart, and of x the next numbers, `count` at most."""
+    def make(context, builder, signature, args):
+        tile, a, row, x, count = args
+
+        def load(address):
+            ((place, mask),) = _lanes(builder, address, 1, count)
+            given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+            return _masked(builder, "load", _VECTOR, given)
+
+        right = load(x)
+        for r in range(t.rows):
+            product = builder.fmul(load(builder.gep(a, [builder.mul(row, _int(r))])), right, flags=_MAY)
+            total = builder.fadd(builder.extract_value(tile, r), product, flags=_MAY)
+            tile = builder.insert_value(tile, total, r)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _sums(context, t, y):
+    """y = the sum of the lanes of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        kind = ir.FunctionType(_NUMBER, [_NUMBER, _VECTOR])
+        name = f"llvm.vector.reduce.fadd.v{_LANES}f{8 * DTYPE.itemsize}"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        for r in range(t.rows):
+            given = [ir.Constant(_NUMBER, 0.0), builder.extract_value(tile, r)]
+            builder.store(builder.call(function, given, fastmath=("reassoc",)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart."""
+    packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
+    rows = _ROWS
+    if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
+        rows = _FEWER if M >= _FEWER else 1
+    j = 0
+    while j < N:
+        left = (N - j + _LANES - 1) // _LANES
+        count = min((2 if left == _VECTORS + 1 else _VECTORS) * _LANES, N - j)
+        near, near_row = _ahead(b, j * b_column), b_row
+        if packed:
+            near, near_row = strip, count
+            for k in range(K):
+                for n in range(count):
+                    strip[k * count + n] = b[k * b_row + (j + n) * b_column]
+        vectors = (count + _LANES - 1) // _LANES
+        i = 0
+        while i < M:
+            i = min(i, M - rows)
+            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            if rows == _ROWS:
+                if vectors == 1:
+                    t11 = _zeros(_ROWS, 1)
+                    for k in range(K):
+                        t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t11, y, c_row, count)
+                elif vectors == 2:
+                    t12 = _zeros(_ROWS, 2)
+                    for k in range(K):
+                        t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t12, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t13 = _zeros(_ROWS, _VECTORS)
+                    for k in range(K):
+                        t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t13, y, c_row, count)
+            elif rows == _FEWER:
+                if vectors == 1:
+                    t21 = _zeros(_FEWER, 1)
+                    for k in range(K):
+                        t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t21, y, c_row, count)
+                elif vectors == 2:
+                    t22 = _zeros(_FEWER, 2)
+                    for k in range(K):
+                        t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t22, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t23 = _zeros(_FEWER, _VECTORS)
+                    for k in range(K):
+                        t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t23, y, c_row, count)
+            elif rows == 1:
+                if vectors == 1:
+                    t31 = _zeros(1, 1)
+                    for k in range(K):
+                        t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t31, y, c_row, count)
+                elif vectors == 2:
+                    t32 = _zeros(1, 2)
+                    for k in range(K):
+                        t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t32, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t33 = _zeros(1, _VECTORS)
+                    for k in range(K):
+                        t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t33, y, c_row, count)
+            i += rows
+        j += count
+
+
+def _matvec_kernel(M, K, a, a_row, x, y):
+    """y = A x for an M x K matrix whose rows lie so many numbers apart."""
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if rows == _FEWER:
+            t = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t = _dots(t, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(t, q)
+        else:
+            s = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                s = _dots(s, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(s, q)
+        i += rows
+
+
+def _called(name, kernel, *kinds):
+    """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
+    if llvm.address_of_symbol(name) is None:
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
+        llvm.add_symbol(name, compiled.address)
+    return name
+
+
+_INT = types.int64
+_MATMUL = _called(
+    "gradc_matmul_float64_7fa9db06",
+    _matmul_kernel,
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),
+)
+_MATVEC = _called(
+    "gradc_matvec_float64_7fa9db06", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+)
+
+
+def _taken_apart(context, builder, kinds, arrays):
+    """Of every array the address, the extents, and how many numbers lie between neighbours of an axis."""
+    for kind, array in zip(kinds, arrays):
+        made = context.make_array(kind)(context, builder, array)
+        apart = cgutils.unpack_tuple(builder, made.strides, kind.ndim)
+        apart = [builder.sdiv(s, _int(DTYPE.itemsize)) for s in apart]
+        yield made.data, cgutils.unpack_tuple(builder, made.shape, kind.ndim), apart
+
+
+def _call(builder, name, given):
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
+
+
+@intrinsic
+def _matmul(context, A, B, C, strip):
+    """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        _call(builder, _MATMUL, [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near])
+        return context.get_dummy_value()
+
+    return types.none(A, B, C, strip), make
+
+
+@intrinsic
+def _matvec(context, A, x, y):
+    """y = A x; the numbers of a row of A lie next to each other."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+        _call(builder, _MATVEC, [M, K, a, a_apart[0], x, y])
+        return context.get_dummy_value()
+
+    return types.none(A, x, y), make

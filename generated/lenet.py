@@ -65,12 +65,17 @@ What is computed:
     dC1_b[f1] = Σ_{n,j,i} dC1_Z[n,f1,i,j]
 """
 
+import ctypes
 import math
 import os
 import tempfile
 
+import llvmlite.binding as llvm
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
 
 DTYPE = np.dtype("float64")
 r = 2
@@ -158,14 +163,14 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((n, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 34600 + 8094 * n), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 34600 + 8094 * n + _STRIP * 400), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 34600 + 8094 * n), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 34600 + 8094 * n + _STRIP * 400), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
@@ -173,7 +178,8 @@ def loss_and_grad(params, /, **inputs):
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 34600 + 17162 * n), _workspace(np.int64, 1576 * n), *arrays
+        n, theta, grad, _workspace(DTYPE, 34600 + 17162 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
+        *arrays
     )
     return float(value), {**_views(grad)}
 
@@ -184,7 +190,8 @@ def loss_and_grad_flat(theta, /, **inputs):
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 34600 + 17162 * n), _workspace(np.int64, 1576 * n), *arrays
+        n, theta, grad, _workspace(DTYPE, 34600 + 17162 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
+        *arrays
     )
     return float(value), grad
 
@@ -223,9 +230,9 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 34600 + 17162 * size), _workspace(np.int64, 1576 * size), order,
-            random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
-            DTYPE.type(weight_decay), int(epochs) * -(-count // size)))
+            float(_epoch(theta, grad, _workspace(DTYPE, 34600 + 17162 * size + _STRIP * max(784, size)),
+            _workspace(np.int64, 1576 * size), order, random, steps, size, bool(shuffle), *arrays, *rows, *state,
+            DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps), DTYPE.type(weight_decay), int(epochs) * -(-count // size)))
         )
         _copy_back(theta, params)
         history.append({"epoch": epoch, "loss": value})
@@ -430,6 +437,7 @@ def _forward(n, theta, work, X, P):
     D2 = D2_Z_sum  # written over it
     S = work[34600 + 8084 * n : 34600 + 8094 * n].reshape((n, c))
     E = S  # written over it
+    strip = work[34600 + 8094 * n:]
 
     for i in range(n):
         X_n = X[i]
@@ -449,9 +457,9 @@ def _forward(n, theta, work, X, P):
                         )
 
         # C1_Z, from the parts above
-        np.dot(
+        _matmul(
             C1_W.reshape((f1, (1 + 2 * r) ** 2)), C1_Z_sum_n_right.reshape(((1 + 2 * r) ** 2, (4 * g + 4 * r) ** 2)),
-            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2))
+            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2)), strip
         )
 
     # C1_Z, from the parts above
@@ -492,9 +500,9 @@ def _forward(n, theta, work, X, P):
                             C2_Z_sum_n_right[e, p, q, j, l] = P1_n[e, j + p, l + q]
 
         # C2_Z, from the parts above
-        np.dot(
+        _matmul(
             C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)), C2_Z_sum_n_right.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)),
-            C2_Z_sum_n.reshape((f2, 4 * g ** 2))
+            C2_Z_sum_n.reshape((f2, 4 * g ** 2)), strip
         )
 
     # C2_Z, from the parts above
@@ -522,7 +530,7 @@ def _forward(n, theta, work, X, P):
                     F[i, g * (j + g * f) + l] = P2
 
     # D1_Z = F D1_W + D1_b    (line 15: D1_Z[n, j] = sum[k] F[n, k] * D1_W[k, j] + D1_b[j])
-    np.dot(F, D1_W, D1_Z_sum)
+    _matmul(F, D1_W, D1_Z_sum, strip)
 
     # D1 = relu(D1_Z)    (line 15: D1 = relu(D1_Z))
     for i in range(n):
@@ -531,7 +539,7 @@ def _forward(n, theta, work, X, P):
             D1[i, j] = 0.0 if D1_Z <= 0.0 else D1_Z
 
     # D2_Z = D1 D2_W + D2_b    (line 16: D2_Z[n, j] = sum[k] D1[n, k] * D2_W[k, j] + D2_b[j])
-    np.dot(D1, D2_W, D2_Z_sum)
+    _matmul(D1, D2_W, D2_Z_sum, strip)
 
     # D2 = relu(D2_Z)    (line 16: D2 = relu(D2_Z))
     for i in range(n):
@@ -540,7 +548,7 @@ def _forward(n, theta, work, X, P):
             D2[i, j] = 0.0 if D2_Z <= 0.0 else D2_Z
 
     # S = D2 S_W + S_b    (line 17: S[n, j] = sum[k] D2[n, k] * S_W[k, j] + S_b[j])
-    np.dot(D2, S_W, S)
+    _matmul(D2, S_W, S, strip)
 
     # M = max(S, axis=1)
     # E = exp(S − M 1ᵀ)
@@ -586,6 +594,7 @@ def _loss(n, theta, work, X, Y):
     D2_Z_sum = work[34600 + 8000 * n : 34600 + 8084 * n].reshape((n, h2))
     D2 = D2_Z_sum  # written over it
     S = work[34600 + 8084 * n : 34600 + 8094 * n].reshape((n, c))
+    strip = work[34600 + 8094 * n:]
 
     for i in range(n):
         X_n = X[i]
@@ -605,9 +614,9 @@ def _loss(n, theta, work, X, Y):
                         )
 
         # C1_Z, from the parts above
-        np.dot(
+        _matmul(
             C1_W.reshape((f1, (1 + 2 * r) ** 2)), C1_Z_sum_n_right.reshape(((1 + 2 * r) ** 2, (4 * g + 4 * r) ** 2)),
-            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2))
+            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2)), strip
         )
 
     # C1_Z, from the parts above
@@ -648,9 +657,9 @@ def _loss(n, theta, work, X, Y):
                             C2_Z_sum_n_right[e, p, q, j, l] = P1_n[e, j + p, l + q]
 
         # C2_Z, from the parts above
-        np.dot(
+        _matmul(
             C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)), C2_Z_sum_n_right.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)),
-            C2_Z_sum_n.reshape((f2, 4 * g ** 2))
+            C2_Z_sum_n.reshape((f2, 4 * g ** 2)), strip
         )
 
     # C2_Z, from the parts above
@@ -678,7 +687,7 @@ def _loss(n, theta, work, X, Y):
                     F[i, g * (j + g * f) + l] = P2
 
     # D1_Z = F D1_W + D1_b    (line 15: D1_Z[n, j] = sum[k] F[n, k] * D1_W[k, j] + D1_b[j])
-    np.dot(F, D1_W, D1_Z_sum)
+    _matmul(F, D1_W, D1_Z_sum, strip)
 
     # D1 = relu(D1_Z)    (line 15: D1 = relu(D1_Z))
     for i in range(n):
@@ -687,7 +696,7 @@ def _loss(n, theta, work, X, Y):
             D1[i, j] = 0.0 if D1_Z <= 0.0 else D1_Z
 
     # D2_Z = D1 D2_W + D2_b    (line 16: D2_Z[n, j] = sum[k] D1[n, k] * D2_W[k, j] + D2_b[j])
-    np.dot(D1, D2_W, D2_Z_sum)
+    _matmul(D1, D2_W, D2_Z_sum, strip)
 
     # D2 = relu(D2_Z)    (line 16: D2 = relu(D2_Z))
     for i in range(n):
@@ -696,7 +705,7 @@ def _loss(n, theta, work, X, Y):
             D2[i, j] = 0.0 if D2_Z <= 0.0 else D2_Z
 
     # S = D2 S_W + S_b    (line 17: S[n, j] = sum[k] D2[n, k] * S_W[k, j] + S_b[j])
-    np.dot(D2, S_W, S)
+    _matmul(D2, S_W, S, strip)
 
     # M = max(S, axis=1)
     # E = exp(S − M 1ᵀ)
@@ -776,6 +785,7 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     dC1_Z = C1_Z  # written over it
     dC1_W_rounds_n_right = work[0:19600].reshape((4 * g + 4 * r, 4 * g + 4 * r, 1, 1 + 2 * r, 1 + 2 * r))
     dC1_W_rounds = work[34600 + 17012 * n : 34600 + 17162 * n].reshape((n, f1, 1, 1 + 2 * r, 1 + 2 * r))
+    strip = work[34600 + 17162 * n:]
 
     for i in range(n):
         X_n = X[i]
@@ -795,9 +805,9 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                         )
 
         # C1_Z, from the parts above
-        np.dot(
+        _matmul(
             C1_W.reshape((f1, (1 + 2 * r) ** 2)), C1_Z_sum_n_right.reshape(((1 + 2 * r) ** 2, (4 * g + 4 * r) ** 2)),
-            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2))
+            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2)), strip
         )
 
     # C1_Z, from the parts above
@@ -838,9 +848,9 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                             C2_Z_sum_n_right[e, p, q, j, l] = P1_n[e, j + p, l + q]
 
         # C2_Z, from the parts above
-        np.dot(
+        _matmul(
             C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)), C2_Z_sum_n_right.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)),
-            C2_Z_sum_n.reshape((f2, 4 * g ** 2))
+            C2_Z_sum_n.reshape((f2, 4 * g ** 2)), strip
         )
 
     # C2_Z, from the parts above
@@ -868,7 +878,7 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                     F[i, g * (j + g * f) + l] = P2
 
     # D1_Z = F D1_W + D1_b    (line 15: D1_Z[n, j] = sum[k] F[n, k] * D1_W[k, j] + D1_b[j])
-    np.dot(F, D1_W, D1_Z)
+    _matmul(F, D1_W, D1_Z, strip)
 
     # D1 = relu(D1_Z)    (line 15: D1 = relu(D1_Z))
     for i in range(n):
@@ -877,7 +887,7 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
             D1[i, j] = 0.0 if D1_Z[i, j] <= 0.0 else D1_Z[i, j]
 
     # D2_Z = D1 D2_W + D2_b    (line 16: D2_Z[n, j] = sum[k] D1[n, k] * D2_W[k, j] + D2_b[j])
-    np.dot(D1, D2_W, D2_Z)
+    _matmul(D1, D2_W, D2_Z, strip)
 
     # D2 = relu(D2_Z)    (line 16: D2 = relu(D2_Z))
     for i in range(n):
@@ -886,7 +896,7 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
             D2[i, j] = 0.0 if D2_Z[i, j] <= 0.0 else D2_Z[i, j]
 
     # S = D2 S_W + S_b    (line 17: S[n, j] = sum[k] D2[n, k] * S_W[k, j] + S_b[j])
-    np.dot(D2, S_W, S)
+    _matmul(D2, S_W, S, strip)
 
     # M = max(S, axis=1)
     # E = exp(S − M 1ᵀ)
@@ -917,10 +927,10 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     loss = -loss_sum / n
 
     # dS_W = D2ᵀ dS
-    np.dot(D2.T, dS, dS_W)
+    _matmul(D2.T, dS, dS_W, strip)
 
     # dD2 = dS S_Wᵀ
-    np.dot(dS, S_W.T, dD2)
+    _matmul(dS, S_W.T, dD2, strip)
 
     # dD2_Z = dD2 ⊙ relu′(D2_Z)
     # dD2_b = 1ᵀ dD2_Z
@@ -932,10 +942,10 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
             dD2_b[h] += dD2_Z[i, h]
 
     # dD2_W = D1ᵀ dD2_Z
-    np.dot(D1.T, dD2_Z, dD2_W)
+    _matmul(D1.T, dD2_Z, dD2_W, strip)
 
     # dD1 = dD2_Z D2_Wᵀ
-    np.dot(dD2_Z, D2_W.T, dD1)
+    _matmul(dD2_Z, D2_W.T, dD1, strip)
 
     # dD1_Z = dD1 ⊙ relu′(D1_Z)
     # dD1_b = 1ᵀ dD1_Z
@@ -959,10 +969,10 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                     first[i, f, j, l] = first_3
 
     # dD1_W = Fᵀ dD1_Z
-    np.dot(F.T, dD1_Z, dD1_W)
+    _matmul(F.T, dD1_Z, dD1_W, strip)
 
     # dF = dD1_Z D1_Wᵀ
-    np.dot(dD1_Z, D1_W.T, dF)
+    _matmul(dD1_Z, D1_W.T, dF, strip)
 
     # dC2[n,f,k′,k″] = Σ_{q<2,p<2,i,j} dF[n,g (g f + i) + j] 1[first[n,f,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
     # dC2_Z[n,f2,g,k] = dC2[n,f2,g,k] 1[C2_Z[n,f2,g,k] > 0]
@@ -1005,9 +1015,9 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                             dC2_W_rounds_n_right[j, l, e, p, q] = P1_n_2[e, p + j, q + l]
 
         # dC2_W, from the parts above
-        np.dot(
+        _matmul(
             dC2_Z_n.reshape((f2, 4 * g ** 2)), dC2_W_rounds_n_right.reshape((4 * g ** 2, f1 * (1 + 2 * r) ** 2)),
-            dC2_W_rounds_n.reshape((f2, f1 * (1 + 2 * r) ** 2))
+            dC2_W_rounds_n.reshape((f2, f1 * (1 + 2 * r) ** 2)), strip
         )
 
     # dC2_b[f2] = Σ_{n,j,i} dC2_Z[n,f2,i,j]
@@ -1032,9 +1042,9 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
 
         # dP1[n,f1,k′,k″] = Σ_{f2,j,i} dC2_Z[n,f2,i,j] C2_W[f2,f1,k′ − i,k″ − j] 1[i ≤ k′] 1[k′ ≤ i + 2 r] 1[j ≤ k″]
         #   1[k″ ≤ j + 2 r]
-        np.dot(
+        _matmul(
             C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)).T, dC2_Z_n_2.reshape((f2, 4 * g ** 2)),
-            dP1_n_terms.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2))
+            dP1_n_terms.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)), strip
         )
 
         # dP1, from the parts above
@@ -1081,9 +1091,9 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                         )
 
         # dC1_W, from the parts above
-        np.dot(
+        _matmul(
             dC1_Z_n.reshape((f1, (4 * g + 4 * r) ** 2)), dC1_W_rounds_n_right.reshape(((4 * g + 4 * r) ** 2,
-            (1 + 2 * r) ** 2)), dC1_W_rounds_n.reshape((f1, (1 + 2 * r) ** 2))
+            (1 + 2 * r) ** 2)), dC1_W_rounds_n.reshape((f1, (1 + 2 * r) ** 2)), strip
         )
 
     # dC1_b[f1] = Σ_{n,j,i} dC1_Z[n,f1,i,j]
@@ -1135,18 +1145,24 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
-        X = X_rows[: n * (4 * g + 4 * r) ** 2].reshape((n, 1, 4 * g + 4 * r, 4 * g + 4 * r))
-        for i in range(n):
-            row = order[start + i]
-            for j in range(1):
-                for k_3 in range(4 * g + 4 * r):
-                    for l in range(4 * g + 4 * r):
-                        X[i, j, k_3, l] = all_X[row, j, k_3, l]
-        Y = Y_rows[: c * n].reshape((n, c))
-        for i in range(n):
-            row = order[start + i]
-            for j in range(c):
-                Y[i, j] = all_Y[row, j]
+        if shuffle:
+            X = X_rows[: n * (4 * g + 4 * r) ** 2].reshape((n, 1, 4 * g + 4 * r, 4 * g + 4 * r))
+            for i in range(n):
+                row = order[start + i]
+                for j in range(1):
+                    for k_3 in range(4 * g + 4 * r):
+                        for l in range(4 * g + 4 * r):
+                            X[i, j, k_3, l] = all_X[row, j, k_3, l]
+        else:
+            X = all_X[start : start + n]
+        if shuffle:
+            Y = Y_rows[: c * n].reshape((n, c))
+            for i in range(n):
+                row = order[start + i]
+                for j in range(c):
+                    Y[i, j] = all_Y[row, j]
+        else:
+            Y = all_Y[start : start + n]
         value = _loss_and_grad(n, theta, grad, work, int_work, X, Y)
         total += value * n
         steps[0] += 1
@@ -1167,3 +1183,301 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
+
+_WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
+_LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
+_ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
+_STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
+_NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
+_ADDRESS = types.CPointer(types.float64)
+_NUMBER = ir.DoubleType()
+_VECTOR = ir.VectorType(_NUMBER, _LANES)
+_MAY = ("contract", "nsz")  # a product and a sum may be one instruction
+
+
+class _Tile(types.Type):
+    """A block of a matrix in registers: so many rows of so many vectors."""
+    def __init__(self, rows, vectors):
+        self.rows, self.vectors = rows, vectors
+        super().__init__(f"Tile({rows}, {vectors})")
+
+
+@register_model(_Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, ir.ArrayType(_VECTOR, tile.rows * tile.vectors))
+
+
+def _int(value, bits=64):
+    return ir.Constant(ir.IntType(bits), value)
+
+
+def _spread(builder, value, vector):
+    """One number in every lane."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _int(0, 32))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), _LANES), None))
+
+
+def _lanes(builder, address, vectors, count):
+    """Where `count` numbers stand, in vectors, each with the mask of those that it holds; None for all."""
+    for v in range(vectors):
+        place = builder.bitcast(builder.gep(address, [_int(v * _LANES)]), _VECTOR.as_pointer())
+        mask = None
+        if v == vectors - 1:
+            left = _spread(builder, builder.sub(count, _int(v * _LANES)), ir.VectorType(ir.IntType(64), _LANES))
+            mask = builder.icmp_signed("<", ir.Constant(left.type, list(range(_LANES))), left)
+        yield place, mask
+
+
+def _masked(builder, name, result, arguments):
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    name = f"llvm.masked.{name}.v{_LANES}f{8 * DTYPE.itemsize}.p0"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+@intrinsic
+def _ahead(context, address, count):
+    """The address so many numbers further on."""
+    return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
+
+
+@intrinsic
+def _zeros(context, rows, vectors):
+    """A tile of zeros."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    tile = _Tile(rows.literal_value, vectors.literal_value)
+    return tile(rows, vectors), lambda context, *_: ir.Constant(context.get_value_type(tile), None)
+
+
+@intrinsic
+def _step(context, t, a, row, b, count):
+    """t + a b: of a one number in each row, `row` numbers apart; of b the next `count` numbers."""
+    def make(context, builder, signature, args):
+        tile, a, row, b, count = args
+        right = []
+        for place, mask in _lanes(builder, b, t.vectors, count):
+            if mask is None:
+                right.append(builder.load(place, align=DTYPE.itemsize))
+            else:
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+                right.append(_masked(builder, "load", _VECTOR, given))
+        for r in range(t.rows):
+            left = _spread(builder, builder.load(builder.gep(a, [builder.mul(row, _int(r))])), _VECTOR)
+            for v in range(t.vectors):
+                n = r * t.vectors + v
+                product = builder.fmul(left, right[v], flags=_MAY)
+                total = builder.fadd(builder.extract_value(tile, n), product, flags=_MAY)
+                tile = builder.insert_value(tile, total, n)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _store(context, t, c, row, count):
+    """c = t, `count` numbers of every row."""
+    def make(context, builder, signature, args):
+        tile, c, row, count = args
+        for r in range(t.rows):
+            address = builder.gep(c, [builder.mul(row, _int(r))])
+            for v, (place, mask) in enumerate(_lanes(builder, address, t.vectors, count)):
+                value = builder.extract_value(tile, r * t.vectors + v)
+                if mask is None:
+                    builder.store(value, place, align=DTYPE.itemsize)
+                else:
+                    _masked(builder, "store", ir.VoidType(), [value, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
+def _dots(context, t, a, row, x, count):
+    """t + a x, lane by lane: of every row of a, `row` numbers apart, and of x the next numbers, `count` at most."""
+    def make(context, builder, signature, args):
+        tile, a, row, x, count = args
+
+        def load(address):
+            ((place, mask),) = _lanes(builder, address, 1, count)
+            given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
+            return _masked(builder, "load", _VECTOR, given)
+
+        right = load(x)
+        for r in range(t.rows):
+            product = builder.fmul(load(builder.gep(a, [builder.mul(row, _int(r))])), right, flags=_MAY)
+            total = builder.fadd(builder.extract_value(tile, r), product, flags=_MAY)
+            tile = builder.insert_value(tile, total, r)
+        return tile
+
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+
+
+@intrinsic
+def _sums(context, t, y):
+    """y = the sum of the lanes of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        kind = ir.FunctionType(_NUMBER, [_NUMBER, _VECTOR])
+        name = f"llvm.vector.reduce.fadd.v{_LANES}f{8 * DTYPE.itemsize}"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        for r in range(t.rows):
+            given = [ir.Constant(_NUMBER, 0.0), builder.extract_value(tile, r)]
+            builder.store(builder.call(function, given, fastmath=("reassoc",)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart."""
+    packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
+    rows = _ROWS
+    if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
+        rows = _FEWER if M >= _FEWER else 1
+    j = 0
+    while j < N:
+        left = (N - j + _LANES - 1) // _LANES
+        count = min((2 if left == _VECTORS + 1 else _VECTORS) * _LANES, N - j)
+        near, near_row = _ahead(b, j * b_column), b_row
+        if packed:
+            near, near_row = strip, count
+            for k in range(K):
+                for n in range(count):
+                    strip[k * count + n] = b[k * b_row + (j + n) * b_column]
+        vectors = (count + _LANES - 1) // _LANES
+        i = 0
+        while i < M:
+            i = min(i, M - rows)
+            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            if rows == _ROWS:
+                if vectors == 1:
+                    t11 = _zeros(_ROWS, 1)
+                    for k in range(K):
+                        t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t11, y, c_row, count)
+                elif vectors == 2:
+                    t12 = _zeros(_ROWS, 2)
+                    for k in range(K):
+                        t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t12, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t13 = _zeros(_ROWS, _VECTORS)
+                    for k in range(K):
+                        t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t13, y, c_row, count)
+            elif rows == _FEWER:
+                if vectors == 1:
+                    t21 = _zeros(_FEWER, 1)
+                    for k in range(K):
+                        t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t21, y, c_row, count)
+                elif vectors == 2:
+                    t22 = _zeros(_FEWER, 2)
+                    for k in range(K):
+                        t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t22, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t23 = _zeros(_FEWER, _VECTORS)
+                    for k in range(K):
+                        t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t23, y, c_row, count)
+            elif rows == 1:
+                if vectors == 1:
+                    t31 = _zeros(1, 1)
+                    for k in range(K):
+                        t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t31, y, c_row, count)
+                elif vectors == 2:
+                    t32 = _zeros(1, 2)
+                    for k in range(K):
+                        t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t32, y, c_row, count)
+                elif vectors == _VECTORS:
+                    t33 = _zeros(1, _VECTORS)
+                    for k in range(K):
+                        t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t33, y, c_row, count)
+            i += rows
+        j += count
+
+
+def _matvec_kernel(M, K, a, a_row, x, y):
+    """y = A x for an M x K matrix whose rows lie so many numbers apart."""
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if rows == _FEWER:
+            t = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t = _dots(t, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(t, q)
+        else:
+            s = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                s = _dots(s, _ahead(p, k), a_row, _ahead(x, k), K - k)
+            _sums(s, q)
+        i += rows
+
+
+def _called(name, kernel, *kinds):
+    """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
+    if llvm.address_of_symbol(name) is None:
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
+        llvm.add_symbol(name, compiled.address)
+    return name
+
+
+_INT = types.int64
+_MATMUL = _called(
+    "gradc_matmul_float64_7fa9db06",
+    _matmul_kernel,
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),
+)
+_MATVEC = _called(
+    "gradc_matvec_float64_7fa9db06", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+)
+
+
+def _taken_apart(context, builder, kinds, arrays):
+    """Of every array the address, the extents, and how many numbers lie between neighbours of an axis."""
+    for kind, array in zip(kinds, arrays):
+        made = context.make_array(kind)(context, builder, array)
+        apart = cgutils.unpack_tuple(builder, made.strides, kind.ndim)
+        apart = [builder.sdiv(s, _int(DTYPE.itemsize)) for s in apart]
+        yield made.data, cgutils.unpack_tuple(builder, made.shape, kind.ndim), apart
+
+
+def _call(builder, name, given):
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
+
+
+@intrinsic
+def _matmul(context, A, B, C, strip):
+    """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        _call(builder, _MATMUL, [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near])
+        return context.get_dummy_value()
+
+    return types.none(A, B, C, strip), make
+
+
+@intrinsic
+def _matvec(context, A, x, y):
+    """y = A x; the numbers of a row of A lie next to each other."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+        _call(builder, _MATVEC, [M, K, a, a_apart[0], x, y])
+        return context.get_dummy_value()
+
+    return types.none(A, x, y), make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -78,12 +79,12 @@ def test_each_compiles(way, target):
 
 
 def test_a_hessian_runs_as_one_product_of_scaled_rows():
-    for target, product in (("numba", "np.dot("), ("numpy", " @ ")):
+    for target, product in (("numba", r"_mat(mul|vec)\("), ("numpy", " @ ")):
         text = codegen.compiler.source(derive.parse(TEXT).hessian("w"), target=target)
         lines = text[text.index("def _forward(") :].splitlines()
-        kernel = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
-        assert kernel.count(product) == 2  # X w, and scaled rows times X
-        assert "(n, n)" not in kernel
+        kernel = [line for line in lines if not line.lstrip().startswith(("#", "def "))]
+        assert sum(re.search(product, line) is not None for line in kernel) == 2  # X w, and scaled rows times X
+        assert not any("(n, n)" in line for line in kernel)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ parameters, the gradient and the workspace, so that a call passes few arguments 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from codegen.function import Function, Kernel, Setting, Update
@@ -47,6 +47,9 @@ def kernel(function: Function, setting: Setting) -> Kernel:
     grads = [_cut(names.tensor(g), vectors["grad"], targets[t].offset, targets[t].size, g, printer)
              for t, g in function.gradients if g.rank]  # fmt: skip
     pieces, work, int_work = _workspace(function, setting, names, printer, vectors)
+    if printer.inner:
+        pieces.append(f"{printer.strip} = {vectors['work']}[{work}:]")
+        work = f"{work} + {_strip(printer, setting)}"
     last = [f"{vectors['grad']}[{targets[t].offset}] = {names.tensor(g)}" for t, g in function.gradients if not g.rank]
     last += [f"{results[t]}[()] = {names.tensor(t)}" for t in function.outputs if not t.rank]
     if function.returned is not None:
@@ -78,9 +81,7 @@ def _workspace(
 ) -> tuple[list[str], str, str]:
     """The lines that cut the workspace, and its sizes."""
     plan, ends, starts = function.plan, {"real": as_expr(0), "int": as_expr(0)}, []
-    known: dict[Expr, Expr] = {
-        d: Num(Fraction(setting.sizes[d.name])) for d in _dims(plan.slots) if d.name in setting.sizes
-    }
+    known = _known((size for _, size in plan.slots), setting)
     for dtype, size in plan.slots:
         starts.append(ends[dtype])
         ends[dtype] = add(ends[dtype], substitute(size, known))
@@ -99,8 +100,21 @@ def _workspace(
     return lines, printer.integer(ends["real"]), printer.integer(ends["int"])
 
 
-def _dims(slots: tuple[tuple[str, Expr], ...]) -> list[Dim]:
-    return [node for _, size in slots for node in walk(size) if isinstance(node, Dim)]
+def _strip(printer: NumbaPrinter, setting: Setting) -> str:
+    """How many numbers the products copy at most: a strip of columns, as long as the longest sum."""
+    known = _known(printer.inner, setting)
+    inner = dict.fromkeys(substitute(e, known) for e in printer.inner)
+    fixed = [e.value for e in inner if isinstance(e, Num)]
+    texts = [str(max(fixed))] if fixed else []
+    texts += [printer.integer(e) for e in inner if not isinstance(e, Num)]
+    longest = f"max({', '.join(texts)})" if len(texts) > 1 else texts[0]
+    return f"_STRIP * {longest}"
+
+
+def _known(sizes: Iterable[Expr], setting: Setting) -> dict[Expr, Expr]:
+    """The extents among these whose size is known."""
+    dims = [node for size in sizes for node in walk(size) if isinstance(node, Dim)]
+    return {d: Num(Fraction(setting.sizes[d.name])) for d in dims if d.name in setting.sizes}
 
 
 def epoch(step: Kernel, function: Function, update: Update, setting: Setting) -> Kernel:
@@ -161,13 +175,16 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
 def _gather(
     t: Tensor, rows: str, whole: str, batch: str, v: dict[str, str], printer: NumbaPrinter, sample: Expr | None
 ) -> Iterator[str]:
-    """Copy the chosen samples of ``t`` next to each other."""
+    """The chosen samples of ``t``, next to each other: copied there, or where they lie if nothing is shuffled."""
     names = printer.names
     axis, name = t.axes.index(sample), names.tensor(t)
     size = printer.integer(mul(*t.axes))
-    yield f"{name} = {rows}[: {size}]{_reshape(t, printer)}"
+    near = axis == 0
+    indent = "    " if near else ""
+    if near:
+        yield f"if {v['shuffle']}:"
+    yield f"{indent}{name} = {rows}[: {size}]{_reshape(t, printer)}"
     loops = [names.fresh("ijklq"[k % 5]) for k in range(t.rank)]
-    indent = ""
     for k, extent in enumerate(t.axes):
         yield f"{indent}for {loops[k]} in range({batch if k == axis else printer.integer(extent)}):"
         indent += "    "
@@ -175,5 +192,8 @@ def _gather(
             yield f"{indent}{v['row']} = {v['order']}[{v['start']} + {loops[k]}]"
     source = ", ".join(v["row"] if k == axis else loops[k] for k in range(t.rank))
     yield f"{indent}{name}[{', '.join(loops)}] = {whole}[{source}]"
+    if near:
+        yield "else:"
+        yield f"    {name} = {whole}[{v['start']} : {v['start']} + {batch}]"
     for loop in loops:
         names.release(loop)

@@ -8,6 +8,7 @@ local variable is a double in a float32 module too: it costs nothing there and k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from codegen.common import repeated
@@ -16,7 +17,7 @@ from codegen.plan import Plan
 from codegen.steps import Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
 from codegen.targets.numba.elementary import NAMES
 from codegen.targets.scalar import SUM, ScalarPrinter
-from derive.expr import ONE, Access, mul, split_coefficient
+from derive.expr import ONE, Access, Expr, Letter, mul, split_coefficient
 from derive.program import Tensor
 
 _LIBRARY = ("sin", "cos", "tan", "sinh", "cosh", "asin", "acos", "atan", "erf", "sqrt")
@@ -36,6 +37,8 @@ class NumbaPrinter(ScalarPrinter):
         self.wide: set[Tensor] = set()
         self.strided: set[Tensor] = set()
         self.best: dict[Tensor, str] = {}
+        self.strip = names.fresh("strip")
+        self.inner: list[Expr] = []
 
     def number(self, value: Fraction) -> str:
         return self.converted(repr(float(value)))
@@ -179,19 +182,35 @@ class NumbaPrinter(ScalarPrinter):
         """A matrix, or a vector as a matrix of one column."""
         if not isinstance(t, Operand):
             return self.names.tensor(t)
-        text = self.operand(t) if len(t.groups) == 2 else f"{self.operand(t)}.reshape((-1, 1))"
+        text = self.operand(t, packed=True) if len(t.groups) == 2 else f"{self.operand(t)}.reshape((-1, 1))"
         return f"np.ascontiguousarray({text})" if t.transposed and len(t.groups) == 2 else text
 
     def product(self, g: Gemm) -> str:
-        """``np.dot`` into the memory of the result."""
-        return f"np.dot({self.operand(g.left)}, {self.operand(g.right)}, {self.operand(g.out)})"
+        """A product into the memory of the result; of a matrix and a vector, as the matrix lies in memory."""
+        vectors = [o for o in (g.left, g.right) if len(o.groups) == 1]
+        if not vectors:
+            self.inner.append(mul(*(s.extent for s in g.left.groups[not g.left.transposed])))
+            return f"_matmul({self.operand(g.left)}, {self.operand(g.right)}, {self.operand(g.out)}, {self.strip})"
+        (vector,) = vectors
+        matrix = g.left if vector is g.right else g.right
+        lying = replace(matrix, transposed=False)
+        if matrix.transposed == (vector is g.left):
+            return f"_matvec({self.operand(lying, packed=True)}, {self.operand(vector)}, {self.operand(g.out)})"
+        self.inner.append(mul(*(s.extent for s in vector.groups[0])))
+        row, out = (f"{self.operand(o)}.reshape((1, {self.extent(o.groups[0])}))" for o in (vector, g.out))
+        return f"_matmul({row}, {self.operand(lying)}, {out}, {self.strip})"
 
-    def operand(self, o: Operand) -> str:
-        """A matrix or vector: the array, its axes grouped, transposed as needed."""
+    def extent(self, letters: tuple[Letter, ...]) -> str:
+        """How many elements a group of axes counts."""
+        return self.integer(mul(*(s.extent for s in letters)))
+
+    def operand(self, o: Operand, packed: bool = False) -> str:
+        """A matrix or vector: the array, its axes grouped, transposed as needed; ``packed`` in one piece."""
         text = self.names.tensor(o.tensor)
-        if o.tensor in self.strided:
+        grouped = len(o.groups) != o.tensor.rank or any(len(g) != 1 for g in o.groups)
+        if o.tensor in self.strided and (grouped or packed or len(o.groups) == 1):
             text = f"np.ascontiguousarray({text})"
-        if len(o.groups) != o.tensor.rank or any(len(g) != 1 for g in o.groups):
-            shape = ", ".join(self.integer(mul(*(s.extent for s in g))) for g in o.groups)
+        if grouped:
+            shape = ", ".join(self.extent(g) for g in o.groups)
             text = f"{text}.reshape(({shape}{',' if len(o.groups) == 1 else ''}))"
         return f"{text}.T" if o.transposed and len(o.groups) == 2 else text

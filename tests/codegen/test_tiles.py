@@ -1,0 +1,128 @@
+"""Products of matrices by tiles of registers: every shape and layout against NumPy, in both precisions."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import numba
+import numpy as np
+import pytest
+
+import derive
+from codegen.compiler import load_source, source
+
+MODEL = "dims d = 3\nbatch n\ninput X : [n, d]\nparam W : [d, d]\nparam v : [d]\nminimize sum((X @ W @ v)^2) / n\n"
+# around what registers hold: rows in blocks of 8 and 5 (6 and 4), columns in vectors of 16, 8 or 4
+ROWS = (1, 2, 4, 5, 6, 7, 8, 10, 13, 16, 20)
+COLUMNS = (1, 3, 7, 8, 10, 16, 17, 33, 48, 49, 64, 65, 100)
+
+
+@pytest.fixture(scope="module", params=["float32", "float64", "float32 narrow", "float64 narrow"])
+def module(request):
+    dtype, *narrow = request.param.split()
+    text = source(derive.parse(MODEL), dtype=dtype)
+    if narrow:  # as on a processor with registers of 32 bytes
+        text = re.sub(r"(?m)^_WIDE = .*$", "_WIDE = False", text).replace("gradc_mat", "gradc_narrow_mat")
+    return load_source(text)
+
+
+def numbers(shape, dtype):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(dtype)
+
+
+def near(found, a, b):
+    """Whether a product is as near as rounding allows: to eps times the sum of the terms' sizes."""
+    wide = a.astype(np.longdouble) @ b.astype(np.longdouble)
+    scale = np.abs(a).astype(float) @ np.abs(b).astype(float)
+    assert np.all(
+        np.abs(found - wide) <= 2 * a.shape[-1] * np.finfo(found.dtype).eps * scale + np.finfo(found.dtype).tiny
+    )
+
+
+def product(module):
+    kernel = module._matmul
+
+    @numba.njit
+    def call(a, b, c, strip):
+        kernel(a, b, c, strip)
+
+    return call
+
+
+def strip_for(module, inner):
+    return np.empty(module._STRIP * inner, module.DTYPE)
+
+
+@pytest.mark.parametrize("flipped", list(itertools.product([False, True], repeat=2)), ids=["AB", "ABt", "AtB", "AtBt"])
+def test_products_of_every_shape_and_layout(module, flipped):
+    call = product(module)
+    for m, n, k in itertools.product(ROWS, COLUMNS, (1, 5, 19)):
+        a, b = numbers((m, k), module.DTYPE), numbers((k, n), module.DTYPE)
+        a = np.asfortranarray(a) if flipped[0] else a
+        b = np.asfortranarray(b) if flipped[1] else b
+        frame = np.full((m + 2, n), 7, module.DTYPE)  # what stands around the result stays
+        call(a, b, frame[1:-1], strip_for(module, k))
+        near(frame[1:-1], a, b)
+        assert np.all(frame[[0, -1]] == 7)
+
+
+def test_rows_of_a_result_may_lie_apart(module):
+    call = product(module)
+    a, b = numbers((13, 19), module.DTYPE), numbers((19, 10), module.DTYPE)
+    wide = np.full((13, 31), 7, module.DTYPE)
+    call(a, b, wide[:, 5:15], strip_for(module, 19))
+    near(wide[:, 5:15], a, b)
+    assert np.all(wide[:, :5] == 7)
+    assert np.all(wide[:, 15:] == 7)
+
+
+def test_a_matrix_that_is_far_away_is_copied_strip_by_strip(module):
+    call = product(module)
+    a, b = numbers((11, 307), module.DTYPE), numbers((307, 401), module.DTYPE)
+    assert b.size > module._NEAR
+    c = np.empty((11, 401), module.DTYPE)
+    call(a, b, c, strip_for(module, 307))
+    near(c, a, b)
+
+
+def test_slices_with_any_strides_are_read_in_place(module):
+    call = product(module)
+    a, b = numbers((13, 5, 19), module.DTYPE)[:, 2], numbers((19, 10, 3), module.DTYPE)[:, :, 1]
+    c = np.empty((13, 10), module.DTYPE)
+    call(a, b, c, strip_for(module, 19))
+    near(c, a, b)
+
+
+def test_products_of_a_matrix_and_a_vector(module):
+    kernel = module._matvec
+
+    @numba.njit
+    def call(a, x, y):
+        kernel(a, x, y)
+
+    for m, k in itertools.product(ROWS, (1, 3, *COLUMNS)):
+        a, x = numbers((m, k), module.DTYPE), numbers((k,), module.DTYPE)
+        frame = np.full(m + 2, 7, module.DTYPE)
+        call(a, x, frame[1:-1])
+        near(frame[1:-1], a, x)
+        assert frame[0] == frame[-1] == 7
+
+
+def test_what_is_infinite_or_no_number_shows_where_it_belongs_and_nowhere_else(module):
+    call = product(module)
+    a, b = numbers((10, 5), module.DTYPE), numbers((5, 17), module.DTYPE)
+    a[3, 2], b[1, 16] = np.nan, np.inf
+    c = np.empty((10, 17), module.DTYPE)
+    call(a, b, c, strip_for(module, 5))
+    with np.errstate(invalid="ignore"):
+        want = a @ b
+    np.testing.assert_allclose(c, want, rtol=1e-4, atol=1e-5)
+
+
+def test_two_modules_of_one_precision_share_the_compiled_kernels():
+    first, other = (
+        load_source(source(derive.parse(MODEL.replace("d = 3", d)), dtype="float32")) for d in ("d = 3", "d = 7")
+    )
+    assert first is not other
+    assert first._MATMUL == other._MATMUL

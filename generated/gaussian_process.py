@@ -270,6 +270,9 @@ def _exp(x):
 
 # A matrix A is kept factored in f: Pᵀ L U with the swaps p, or Uᵀ U, or as it is where it is lower triangular. The last
 # entry of p says which: the sign of the permutation, 2, or 3. Blocks of 64 rows leave the most to matrix products.
+# Each routine is compiled into every kernel that calls it, so that one solves for all, and a way to solve is no
+#   literal:
+# for each of these there would be another one.
 _SWEEPS = np.array(  # for each kind, A x = b and Aᵀ x = b: whether to sweep, backwards, with a diagonal of ones, turned
     [
         [[[1, 0, 1, 0], [1, 1, 0, 0]], [[1, 0, 0, 1], [1, 1, 1, 1]]],
@@ -281,7 +284,7 @@ _SWEEPS = np.array(  # for each kind, A x = b and Aᵀ x = b: whether to sweep, 
 
 @njit(error_model="numpy", cache=True)
 def _less(c, a, b):
-    """c − a b, in place."""
+    """c − a b, in place, for parts of matrices."""
     product = np.dot(np.ascontiguousarray(a), np.ascontiguousarray(b))
     for i in range(c.shape[0]):
         for j in range(c.shape[1]):
@@ -320,9 +323,10 @@ def _factor(a, f, p):
 
 
 @njit(error_model="numpy", cache=True)
-def _upper(a, f):
+def _upper(a, f, p):
     """f upper triangular with fᵀ f = (a + aᵀ)/2; False where that is not positive definite."""
     n = a.shape[0]
+    p[-1] = 2
     for i in range(n):
         for j in range(n):
             f[i, j] = (a[i, j] + a[j, i]) / 2
@@ -343,14 +347,6 @@ def _upper(a, f):
 
 
 @njit(error_model="numpy", cache=True)
-def _factor_symmetric(a, f, p):
-    if _upper(a, f):
-        p[a.shape[0]] = 2
-    else:
-        _factor(a, f, p)
-
-
-@njit(error_model="numpy", cache=True)
 def _factor_lower(a, f, p):
     n = a.shape[0]
     p[n] = 3
@@ -363,7 +359,7 @@ def _factor_lower(a, f, p):
 def _cholesky(a, f):
     """The lower triangular factor of the symmetric part of `a`; no numbers where there is none."""
     n = a.shape[0]
-    found = _upper(a, f)
+    found = _upper(a, f, np.empty(1, np.int64))
     for i in range(n):
         for k in range(i):
             f[i, k], f[k, i] = f[k, i], 0
@@ -374,77 +370,46 @@ def _cholesky(a, f):
 
 
 @njit(error_model="numpy", cache=True)
-def _sweep(f, x, backwards, unit, turned):
-    """Solve a triangular system in place; the matrix stands in `f`, or its transpose where `turned`."""
-    n, m = x.shape
-    for block in range(0, n, 64):
-        first, last = block, min(block + 64, n)
-        if backwards:
-            first, last = n - last, n - first
-        start, stop = (last, n) if backwards else (0, first)
-        if block > 0:
-            rows = f[start:stop, first:last].T if turned else f[first:last, start:stop]
-            _less(x[first:last], rows, x[start:stop])
-        for step in range(last - first):
-            i = last - 1 - step if backwards else first + step
-            start, stop = (i + 1, last) if backwards else (first, i)
-            for k in range(start, stop):
-                weight = f[k, i] if turned else f[i, k]
-                for c in range(m):
-                    x[i, c] -= weight * x[k, c]
-            if not unit:
-                for c in range(m):
-                    x[i, c] /= f[i, i]
-
-
-@njit(error_model="numpy", cache=True)
-def _swap(p, x, backwards):
-    n, m = x.shape
-    for step in range(n):
-        i = n - 1 - step if backwards else step
+def _solve(f, p, b, x, way):
+    """x = A⁻¹ b, A⁻ᵀ b, b A⁻ᵀ, b A⁻¹ or, whatever b is, A⁻¹: in this order from 0."""
+    n, right, transposed = f.shape[0], way & 2, way & 1
+    y = np.empty((n, b.shape[0]), x.dtype) if right else x
+    m = y.shape[1]
+    for i in range(n):
         for c in range(m):
-            x[i, c], x[p[i], c] = x[p[i], c], x[i, c]
-
-
-@njit(error_model="numpy", cache=True)
-def _solve(f, p, b, x, transposed):
-    """x = A⁻¹ b, or A⁻ᵀ b."""
-    n, m = x.shape
+            y[i, c] = (1 if i == c else 0) if way == 4 else b[c, i] if right else b[i, c]
     kind = max(p[n], 1) - 1
-    for i in range(n):
-        for c in range(m):
-            x[i, c] = b[i, c]
-    if kind == 0 and not transposed:
-        _swap(p, x, kind)
-    for way in range(2):
-        sweep = _SWEEPS[kind, transposed, way]
-        if sweep[0]:
-            _sweep(f, x, sweep[1], sweep[2], sweep[3])
-    if kind == 0 and transposed:
-        _swap(p, x, kind + 1)
-
-
-@njit(error_model="numpy", cache=True)
-def _solve_right(f, p, b, x, transposed):
-    """x = b A⁻¹, or b A⁻ᵀ."""
-    m, n = x.shape
-    y = np.empty((n, m), x.dtype)
-    for i in range(n):
-        for c in range(m):
-            y[i, c] = b[c, i]
-    _solve(f, p, y, y, 1 - transposed)
-    for i in range(n):
-        for c in range(m):
-            x[c, i] = y[i, c]
-
-
-@njit(error_model="numpy", cache=True)
-def _inverse(f, p, x):
-    n = x.shape[0]
-    for i in range(n):
-        for c in range(n):
-            x[i, c] = 1 if i == c else 0
-    _solve(f, p, x, x, 0)
+    for step in range(3):
+        if kind == 0 and step == 2 * transposed:
+            for k in range(n):
+                i = n - 1 - k if transposed else k
+                for c in range(m):
+                    y[i, c], y[p[i], c] = y[p[i], c], y[i, c]
+        if step == 2 or not _SWEEPS[kind, transposed, step, 0]:
+            continue
+        _, backwards, unit, turned = _SWEEPS[kind, transposed, step]
+        g = f.T if turned else f
+        for block in range(0, n, 64):
+            first, last = block, min(block + 64, n)
+            if backwards:
+                first, last = n - last, n - first
+            if block > 0:
+                start, stop = (last, n) if backwards else (0, first)
+                _less(y[first:last, :], g[first:last, start:stop], y[start:stop, :])
+            for k in range(last - first):
+                i = last - 1 - k if backwards else first + k
+                start, stop = (i + 1, last) if backwards else (first, i)
+                for j in range(start, stop):
+                    weight = g[i, j]
+                    for c in range(m):
+                        y[i, c] -= weight * y[j, c]
+                if not unit:
+                    for c in range(m):
+                        y[i, c] /= g[i, i]
+    if right:
+        for i in range(n):
+            for c in range(m):
+                x[c, i] = y[i, c]
 
 
 @njit(error_model="numpy", cache=True)
@@ -489,10 +454,11 @@ def _forward(n, theta, work, int_work, X, y, f):
             C[i, j] = K[i, j] + (_exp(2.0 * log_noise) if i == j else 0.0)
 
     # V = C⁻¹
-    _factor_symmetric(C, C_factor, C_pivots)
+    if not _upper(C, C_factor, C_pivots):
+        _factor(C, C_factor, C_pivots)
 
     # a = V y    (line 15: a = solve(C, y))
-    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), 0)
+    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), np.int64(0))
 
     # f = K a    (line 16: f = K @ a)
     _matvec(K, a, f)
@@ -521,10 +487,11 @@ def _loss(n, theta, work, int_work, X, y):
             C[i, j] = K + (_exp(2.0 * log_noise) if i == j else 0.0)
 
     # V = C⁻¹
-    _factor_symmetric(C, C_factor, C_pivots)
+    if not _upper(C, C_factor, C_pivots):
+        _factor(C, C_factor, C_pivots)
 
     # a = V y    (line 15: a = solve(C, y))
-    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), 0)
+    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), np.int64(0))
 
     # D = logdet(C)
     D = _logdet(C_factor, C_pivots)
@@ -566,13 +533,14 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, y):
             C[i, j] = K[i, j] + (_exp(2.0 * log_noise) if i == j else 0.0)
 
     # V = C⁻¹
-    _factor_symmetric(C, C_factor, C_pivots)
+    if not _upper(C, C_factor, C_pivots):
+        _factor(C, C_factor, C_pivots)
 
     # V, from the parts above
-    _inverse(C_factor, C_pivots, V)
+    _solve(C_factor, C_pivots, V, V, np.int64(4))
 
     # a = V y    (line 15: a = solve(C, y))
-    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), 0)
+    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), np.int64(0))
 
     # D = logdet(C)
     D = _logdet(C_factor, C_pivots)

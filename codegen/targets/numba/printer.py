@@ -68,7 +68,7 @@ class NumbaPrinter(ScalarPrinter):
         if isinstance(step, Gemm):
             yield self.product(step)
         elif isinstance(step, Routine):
-            yield self.routine(step)
+            yield from self.routine(step)
         else:
             yield from self.nest(step)
 
@@ -170,13 +170,20 @@ class NumbaPrinter(ScalarPrinter):
             f"    {target} = {self.integer(w.position)}",
         ]
 
-    def routine(self, r: Routine) -> str:
+    def routine(self, r: Routine) -> Iterator[str]:
         """The call of a routine for a whole matrix; a number is what it returns."""
         given = [self.column(t) for t in (*r.ins, *(t for t in r.outs if isinstance(t, Operand) or t.rank))]
-        name = f"_{r.name}" if r.kind == "general" else f"_{r.name}_{r.kind}"
-        text = f"{name}({', '.join([*given, *([str(int(r.transposed))] if r.name.startswith('solve') else [])])})"
         out = r.outs[0]
-        return text if isinstance(out, Operand) or out.rank else f"{self.names.tensor(out)} = {text}"
+        if r.name == "inverse" or r.name.startswith("solve"):
+            way = 4 if r.name == "inverse" else 3 - r.transposed if r.name == "solve_right" else int(r.transposed)
+            given[2:] = given[2:] * (2 if r.name == "inverse" else 1)
+            yield f"_solve({', '.join(given)}, np.int64({way}))"
+        elif r.kind == "symmetric":
+            yield f"if not _upper({', '.join(given)}):"
+            yield f"    _factor({', '.join(given)})"
+        else:
+            text = f"_{r.name}{'' if r.kind == 'general' else f'_{r.kind}'}({', '.join(given)})"
+            yield text if isinstance(out, Operand) or out.rank else f"{self.names.tensor(out)} = {text}"
 
     def column(self, t: Tensor | Operand) -> str:
         """A matrix, or a vector as a matrix of one column."""

@@ -10,9 +10,10 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jinja2
 
@@ -45,6 +46,7 @@ def source(
     sizes: Mapping[str, int | Sequence[int]] | None = None,
     wrt: Sequence[str] | None = None,
     products: bool = False,
+    finish: Callable[..., str] | None = None,
 ) -> str:
     """The source text of the module of a model; see `build`.
 
@@ -54,11 +56,12 @@ def source(
     net, left = model.sized(sizes or {})
     stack = None if net.repeated is None or wrt else net.repeated.stacked
     if stack is not None:
-        return build(stack, dtype=dtype, target=target, sizes=left, products=products)
+        return build(stack, dtype=dtype, target=target, sizes=left, products=products, finish=finish)
     derivation = None
     if net.repeated is not None and net.program.objective is not None and (wrt or net.program.trained):
         derivation = net.gradient(*(wrt or ())).derivation
-    return build(net.program, dtype=dtype, target=target, sizes=left, wrt=wrt, derivation=derivation, products=products)
+    given: dict[str, Any] = {"dtype": dtype, "target": target, "sizes": left, "wrt": wrt, "derivation": derivation}
+    return build(net.program, **given, products=products, finish=finish)
 
 
 def build(
@@ -70,27 +73,30 @@ def build(
     wrt: Sequence[str] | None = None,
     derivation: Derivation | None = None,
     products: bool = False,
+    finish: Callable[..., str] | None = None,
 ) -> str:
     """The source text of the module that computes a model and its gradient by ``wrt`` (all parameters).
 
-    With ``products`` it also has the Hessian by all these variables times a direction.
+    With ``products`` it also has the Hessian by all these variables times a direction. ``finish`` makes the text of
+    the program once it is derived; without it that is `render`.
 
     ``sizes`` replace defaults of independent dims. A program that is derived already is taken as it is, and so is a
     ``derivation`` where it is given. The dtype is float64 unless the model's ``option dtype`` says otherwise.
     """
+    finish = finish or render
     check_sizes(program, known_sizes(program, sizes or {}))  # before the work of deriving
     other = None if program.inference is None else pipeline.forward(program.inference)
     inference = None if other is None else (hoist(other), _texts(other))
     if program.gradients:
         shown = _texts(program)
-        return render(program, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
+        return finish(program, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
     variables = program.trained if wrt is None else tuple(_variable(program, name) for name in wrt)
     if products and (program.objective is None or set(variables) != set(program.trained) or not variables):
         raise GradcError(f"Hessian products are of an objective by all parameters, and {program.name} has none")
     if program.objective is None or not variables:
         value = pipeline.forward(program)
         shown = _texts(value)
-        return render(value, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
+        return finish(value, shown, dtype=dtype, target=target, sizes=sizes, inference=inference)
     derivation = derivation or pipeline.gradient(program, variables)
     shown, exact = _texts(derivation.stable), _texts(derivation.formulas)
     for t, text in shown.items():  # a stable form that nobody would recognize is shown as what it stands for
@@ -100,7 +106,7 @@ def build(
     if products:
         second = hessian_product(derivation, direction_of(derivation.formulas, variables))
         product = hoist(second.stable), _texts(second.formulas)
-    return render(
+    return finish(
         derivation.stable, shown, dtype=dtype, target=target, sizes=sizes, inference=inference, product=product
     )
 

@@ -63,12 +63,10 @@ def context(
             size *= extent(axis, sizes)
         slices.append(Slice(t, total, size))
         total += size
-    setting = Setting(program, dtype, names, extents, sizes, tuple(slices), _Comments(program, formulas))
-    functions = _functions(program, target, sizes, inference[0] if inference else None)
+    setting = Setting(program, dtype, names, extents, sizes, tuple(slices), Comments(program, formulas))
+    functions = planned(program, target, sizes, inference and inference[0], product and product[0])
     others = {} if inference is None else dict.fromkeys(_INFERENCE, _other(setting, *inference))
     if product is not None:
-        own = product[0]
-        functions["product"] = _function("_hvp", own, target, sizes, (), own.gradients, None)
         others["product"] = _other(setting, *product)
     for role, function in functions.items():
         others.get(role, setting).comment.also(function.slices)  # type: ignore[attr-defined]
@@ -125,7 +123,7 @@ def context(
     }
 
 
-class _Comments:
+class Comments:
     """The formula and the model line above each group of statements; each formula once a function."""
 
     def __init__(self, program: Program, formulas: Mapping[Tensor, str]) -> None:
@@ -173,13 +171,13 @@ def _line(equation: Equation) -> str:
 def _other(setting: Setting, program: Program, formulas: Mapping[Tensor, str]) -> Setting:
     """What the functions of another program over the same tensors share; extents and constants keep their names."""
     names, _ = names_of(program)
-    return replace(setting, program=program, names=names, comment=_Comments(program, formulas))
+    return replace(setting, program=program, names=names, comment=Comments(program, formulas))
 
 
-def _functions(
-    program: Program, target: Target, sizes: Mapping[str, int], inference: Program | None
+def planned(
+    program: Program, target: Target, sizes: Mapping[str, int], inference: Program | None, product: Program | None
 ) -> dict[str, Function]:
-    """The functions of the module: what is wanted from each, scheduled and planned."""
+    """The functions of the module by their roles: what is wanted from each, scheduled and planned."""
     out: dict[str, Function] = {}
     used = inference or program
     outputs = used.outputs or unread(used)
@@ -193,6 +191,8 @@ def _functions(
             after = [after for _, after in program.updates]
             pairs, goal = program.gradients, program.objective
             out["step"] = _function("_loss_and_grad", program, target, sizes, after, pairs, goal)
+    if product is not None:
+        out["product"] = _function("_hvp", product, target, sizes, (), product.gradients, None)
     return out
 
 

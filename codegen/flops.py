@@ -24,16 +24,17 @@ def operations(equations: Iterable[Equation]) -> Expr:
     >>> operations([Equation(z, (i,), Reduce("sum", (j,), X[i, j] * w[j]))])
     2·d·n
     """
-    return add(*(mul(_of(e.body), *(a.extent for a in e.letters)) for e in equations))
+    return add(*(mul(scalar_operations(e.body), *(a.extent for a in e.letters)) for e in equations))
 
 
-def _of(e: Expr) -> Expr:
+def scalar_operations(e: Expr) -> Expr:
+    """The operations of one expression, as a polynomial in the extents of what it sums over."""
     if isinstance(e, Reduce) and e.op in MATRIX_FUNCTIONS:
         whole = mul(MATRIX_FUNCTIONS[e.op].operations, power(e.binders[0].extent, 3))
         return mul(whole, *(power(b.extent, -1) for b in e.binders)) if isinstance(e, MatrixCall) else whole
     if isinstance(e, Reduce):
-        return mul(add(_of(e.body), ONE), *(b.extent for b in e.binders))
+        return mul(add(scalar_operations(e.body), ONE), *(b.extent for b in e.binders))
     if isinstance(e, (Access, Letter)) or not e.children:
         return ZERO
-    inner = add(*(_of(c) for c in e.children))
+    inner = add(*(scalar_operations(c) for c in e.children))
     return add(inner, len(e.args) - 1 if isinstance(e, (Add, Mul)) else 0 if isinstance(e, Not) else 1)

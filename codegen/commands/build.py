@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import click
 
 from codegen.commands.common import Sizes, dtype_option, load_model, model_argument, reporting, size_option
 from codegen.compiler import source
+from codegen.explain import explained
 from codegen.files import write_text
 
 
 @click.command("build")
 @model_argument
-@click.option("-o", "--output", required=True, metavar="OUT.py", help="The file to write; - prints it.")
+@click.option("-o", "--output", metavar="OUT.py", help="The file to write; - prints it.")
+@click.option("--explain", is_flag=True, help="Print what the code does, step by step: kernels, operations, bytes.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=128, show_default=True, help="The batch that --explain counts."
+)
 @click.option("--target", type=click.Choice(["numba", "numpy"]), default="numba", show_default=True)
 @click.option("--hessian", is_flag=True, help="Add hvp and hvp_flat, the Hessian times a direction.")
 @size_option
 @dtype_option
 @reporting
-def command(model: str, output: str, target: str, hessian: bool, sizes: Sizes, dtype: str | None) -> None:
+def command(
+    model: str,
+    output: str | None,
+    explain: bool,
+    batch: int,
+    target: str,
+    hessian: bool,
+    sizes: Sizes,
+    dtype: str | None,
+) -> None:
     """Write a module that computes MODEL, its gradients and its training, and needs nothing of gradc."""
-    text = source(load_model(model), dtype=dtype, target=target, sizes=sizes, products=hessian)
+    if output is None and not explain:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    net = load_model(model)
+    given: dict[str, Any] = {"dtype": dtype, "target": target, "sizes": sizes, "products": hessian}
+    if explain:
+        click.echo(source(net, **given, finish=partial(explained, batch=batch)))
+    if output is None:
+        return
+    text = source(net, **given)
     if output == "-":
         click.echo(text, nl=False)
     else:

@@ -1,0 +1,245 @@
+"""What an emitted function does, step by step: which kernel, why that one, how many operations and bytes, what is kept.
+
+In: a derived program as it is rendered, and a size of the batch. Out: text for a person. It reads the plan that the
+Numba target prints, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from codegen.compiler import known_sizes
+from codegen.emit import Comments, planned
+from codegen.flops import scalar_operations
+from codegen.function import Function
+from codegen.steps import (
+    Gemm,
+    Nest,
+    Node,
+    Operand,
+    Rounds,
+    Routine,
+    Step,
+    Write,
+    parts_of,
+    reads_of,
+    scalars_of,
+    writes_in,
+    written_by,
+)
+from codegen.targets import TARGETS
+from derive.errors import GradcError
+from derive.evaluate import extent
+from derive.expr import Expr, Letter
+from derive.hoist import hoist
+from derive.matrix_functions import MATRIX_FUNCTIONS
+from derive.program import Program, Tensor
+
+NEAR = 1 << 18  # bytes of a right operand above which it is copied strip by strip; as in tiles.py.jinja
+_NAMES = {
+    "step": "the loss and its gradient",
+    "product": "the Hessian times a direction",
+    "loss": "the loss",
+    "forward": "the outputs",
+}
+_FACTORED = {
+    "symmetric": "it is symmetric: by Cholesky if it is positive definite, else with pivots",
+    "lower": "it is triangular as it stands",
+    "general": "by its factors, with pivots",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A step: its number, its formulas, the kernel and the reason for it, operations and bytes of one call."""
+
+    number: str
+    formulas: tuple[str, ...]
+    kernel: str
+    why: str
+    operations: int
+    bytes: int
+
+
+def explained(
+    program: Program,
+    shown: Mapping[Tensor, str],
+    *,
+    dtype: str | None = None,
+    target: str = "numba",
+    sizes: Mapping[str, int] | None = None,
+    inference: tuple[Program, Mapping[Tensor, str]] | None = None,
+    product: tuple[Program, Mapping[Tensor, str]] | None = None,
+    batch: int = 128,
+) -> str:
+    """The steps of the function that training calls; of a model without a gradient, of what it computes.
+
+    The arguments are those of `codegen.compiler.render`; with a ``product`` it is the function of that.
+    """
+    if target != "numba":
+        raise GradcError("steps are explained for the target numba, whose code is planned; numpy's is the formulas")
+    kind = dtype or dict(program.options).get("dtype", "float64")
+    known = known_sizes(program, sizes or {}) | ({program.batch.name: batch} if program.batch else {})
+    program = hoist(program)
+    functions = planned(program, TARGETS[target], known, inference and inference[0], product and product[0])
+    role = next(role for role in (*(["product"] if product else []), *_NAMES) if role in functions)
+    function = functions[role]
+    comments = Comments(*(product if product and role == "product" else (program, shown)))
+    comments.also(function.slices)
+    return "\n".join(_Explanation(function, known, 4 if kind == "float32" else 8, comments).lines(role, program, kind))
+
+
+class _Explanation:
+    """The steps of one function at known sizes."""
+
+    def __init__(self, function: Function, sizes: Mapping[str, int], item: int, comments: Comments) -> None:
+        self.function, self.sizes, self.item, self.comments = function, sizes, item, comments
+
+    def lines(self, role: str, program: Program, kind: str) -> Iterator[str]:
+        """All that is printed."""
+        batch = f", {program.batch.name} = {self.sizes[program.batch.name]}" if program.batch else ""
+        yield f"{program.name or 'model'}: {_NAMES[role]}, {kind}{batch}"
+        rows = list(self.rows(self.function.plan.steps))
+        for row in rows:
+            yield ""
+            for k, text in enumerate(row.formulas):
+                yield f"{row.number if k == 0 else '':>5}  {text}"
+            cost = f"{row.operations:,} operations, {_bytes(row.bytes)}" if row.operations or row.bytes else ""
+            yield f"{'' if row.formulas else row.number:>5}    {row.kernel}" + (f": {cost}" if cost else "")
+            yield f"{'':>5}    {row.why}"
+        total, products = (sum(r.operations for r in rows if one in r.kernel) for one in ("", "product"))
+        share = f", {100 * products / total:.0f} % of them in matrix products" if total else ""
+        yield ""
+        yield f"{total:,} operations{share}"
+        yield from self.memory()
+
+    def rows(self, steps: Sequence[Step], prefix: str = "", times: int = 1) -> Iterator[Row]:
+        """A row for each step; of a loop one for itself and one for each step of a round."""
+        for k, step in enumerate(steps, 1):
+            number = f"{prefix}{k}"
+            if isinstance(step, Rounds):
+                first, last = (self.size(e) for e in step.range)
+                rounds = max(last - first, 0)
+                way = "backwards" if step.step < 0 else "forwards"
+                yield Row(number, (), f"{rounds} rounds, {way}", "each round reads what another one wrote", 0, 0)
+                inner = [s for block in step.blocks for s in block.items]
+                yield from self.rows(inner, f"{number}.", times * rounds)
+                continue
+            kernel, why, operations, size = self.of(step)
+            formulas = tuple(t.removeprefix("# ") for t in self.comments(step) if t)
+            yield Row(number, formulas, kernel, why, times * operations, times * size)
+
+    def of(self, step: Gemm | Nest | Routine) -> tuple[str, str, int, int]:
+        """Kernel, reason, operations, bytes."""
+        if isinstance(step, Gemm):
+            return self.product(step)
+        moved = [t for t in (*reads_of(step), *written_by(step)) if t not in scalars_of(step)]
+        size = sum(self.bytes(t) for t in moved)
+        if isinstance(step, Routine):
+            n = max(math.isqrt(self.count(t)) for t in step.reads)
+            operations = (MATRIX_FUNCTIONS[step.name].operations if step.name in MATRIX_FUNCTIONS else 1) * n**3
+            return (
+                f"{step.name} of a {n} × {n} matrix",
+                f"a routine for whole matrices; {_FACTORED[step.kind]}",
+                operations,
+                size,
+            )
+        letters, operations, summed = self.nest(step.body)
+        names = ", ".join(f"{x.extent!r}" for x in letters)
+        what = "sums that are no product of two matrices" if summed else "element by element"
+        found = len(parts_of(step))
+        fused = f"; {found} results in one pass: no round needs what a later one makes" if found > 1 else ""
+        return f"loops over {names}" if names else "numbers alone", f"{what}{fused}", operations, size
+
+    def product(self, g: Gemm) -> tuple[str, str, int, int]:
+        """A matrix product: tiles, or dot products along rows."""
+        (m, k), (_, n) = self.extents(g.left, row=True), self.extents(g.right, row=False)
+        size = sum(self.bytes(o.tensor) for o in (g.left, g.right, g.out))
+        shape = f"product {m} × {k} by {k} × {n}"
+        vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
+        matrix = g.left if vector is g.right else g.right
+        if vector is not None and matrix.transposed == (vector is g.left):
+            return shape, "a vector: dot products along the rows as they lie", 2 * m * k * n, size
+        right = self.bytes(g.right.tensor)
+        if vector is None and g.right.transposed:
+            why = f"{g.right.tensor.name}ᵀ is copied by strips of columns, which do not lie next to each other"
+        elif right > NEAR and m > 8:
+            why = f"{g.right.tensor.name} is copied by strips that stay in the cache: it has {_bytes(right)}"
+        else:
+            why = "both operands are read in place"
+        return shape, f"tiles of registers; {why}", 2 * m * k * n, size
+
+    def extents(self, o: Operand, row: bool) -> tuple[int, int]:
+        """Rows and columns as the product sees them."""
+        sides = [math.prod(self.size(s.extent) for s in group) for group in o.groups]
+        if len(sides) == 1:
+            return (1, sides[0]) if row else (sides[0], 1)
+        return (sides[1], sides[0]) if o.transposed else (sides[0], sides[1])
+
+    def nest(self, body: Sequence[Node]) -> tuple[list[Letter], int, bool]:
+        """The letters of the longest path of loops, the operations, and whether anything is summed."""
+        longest: list[Letter] = []
+        operations = 0
+
+        def visit(node: Node, path: tuple[Letter, ...]) -> None:
+            nonlocal longest, operations
+            if isinstance(node, Write):
+                longest = max(longest, list(path), key=len)
+                if node.value is not None:
+                    own = scalar_operations(node.value)
+                    rounds = math.prod(self.size(x.extent) for x in path)
+                    operations += rounds * (self.size(own) + (node.op is not None))
+                return
+            for child in node.body:
+                visit(child, (*path, node.letter))
+
+        for node in body:
+            visit(node, ())
+        return longest, operations, any(w.op is not None for w in writes_in(body))
+
+    def memory(self) -> Iterator[str]:
+        """What lies in the workspace from which step to which, what is computed twice, and how large all is."""
+        plan = self.function.plan
+        steps = [{*reads_of(s), *written_by(s)} for s in plan.steps]
+        rows = []
+        for t in plan.places:
+            at = [k for k, found in enumerate(steps, 1) if t in found]
+            if at:
+                over = f", over {plan.shared[t].name}" if t in plan.shared else ""
+                rows.append((t.name, _bytes(self.bytes(t)), f"steps {at[0]} to {at[-1]}{over}"))
+        if rows:
+            yield ""
+            yield "kept in the workspace"
+            widths = [max(len(r[k]) for r in rows) for k in range(2)]
+            yield from (f"    {a:<{widths[0]}}  {b:>{widths[1]}}  {c}" for a, b, c in rows)
+        yield f"workspace {_bytes(sum(self.size(size) * (self.item if d == 'real' else 8) for d, size in plan.slots))}"
+        again = self.again()
+        yield f"recomputed: {', '.join(again)}" if again else "recomputed: nothing"
+
+    def again(self) -> list[str]:
+        """What is found once more in a later step, rather than kept."""
+        slices = self.function.slices
+        found: dict[Tensor, set[int]] = {}
+        for k, step in enumerate(self.function.plan.steps):
+            for part in parts_of(step):
+                if part.out == part.origin.out or part.out in slices:
+                    found.setdefault(slices.get(part.origin.out, part.origin.out), set()).add(k)
+        return [t.name for t, at in found.items() if len(at) > 1]
+
+    def size(self, e: Expr) -> int:
+        return extent(e, self.sizes)
+
+    def count(self, t: Tensor) -> int:
+        return math.prod(self.size(a) for a in t.axes)
+
+    def bytes(self, t: Tensor) -> int:
+        return self.count(t) * (self.item if t.dtype == "real" else 8)
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

@@ -35,7 +35,7 @@ def batched(part: Part, sizes: Mapping[str, int]) -> list[Part | RoundParts] | N
             return found
     if landings(body, part.letters):
         first = part.letters[:1] if part.letters[0] not in _hit(part) else ()
-        loop = _loop(part, first, sizes) if first else None
+        loop = loop_over(part, first, sizes) if first else None
         return [loop] if loop is not None else None
     if contraction(part) is not None:
         return None
@@ -59,12 +59,12 @@ def _over_free(part: Part, sizes: Mapping[str, int]) -> list[Part | RoundParts] 
             orders.append((*shared, *(x for x in part.letters if x not in shared)))
         for order in orders:
             if order == part.letters:
-                loop = _loop(part, order[:count], sizes)
+                loop = loop_over(part, order[:count], sizes)
                 if loop is not None:
                     return [loop]
                 continue
             made = Tensor(f"{part.out.name}_rounds", tuple(x.extent for x in order))
-            loop = _loop(Part(made, order, part.body, part.origin), order[:count], sizes)
+            loop = loop_over(Part(made, order, part.body, part.origin), order[:count], sizes)
             if loop is not None:
                 return [loop, Part(part.out, part.letters, Access(made, order), part.origin)]
     return None
@@ -72,9 +72,9 @@ def _over_free(part: Part, sizes: Mapping[str, int]) -> list[Part | RoundParts] 
 
 def _over_summed(part: Part, body: Reduce, sizes: Mapping[str, int]) -> list[Part | RoundParts] | None:
     """Rounds over a summed letter, whose results are kept and added up; they are to be smaller than what is read."""
-    result = _volume(part.letters, sizes)
+    result = volume(part.letters, sizes)
     for x in body.binders:
-        read = (_volume([y for y in f.letters if y != x], sizes) for f in factors(body.body))
+        read = (volume([y for y in f.letters if y != x], sizes) for f in factors(body.body))
         if len(body.binders) < 2 or result > max(read):
             continue
         made = Tensor(f"{part.out.name}_rounds", (x.extent, *part.out.axes))
@@ -87,7 +87,7 @@ def _over_summed(part: Part, body: Reduce, sizes: Mapping[str, int]) -> list[Par
     return None
 
 
-def _loop(part: Part, outer: Sequence[Letter], sizes: Mapping[str, int]) -> RoundParts | None:
+def loop_over(part: Part, outer: Sequence[Letter], sizes: Mapping[str, int]) -> RoundParts | None:
     """Rounds over ``outer``, which are the first letters of the part."""
     x, *others = outer
     views: dict[tuple[Tensor, int], View] = {}
@@ -105,7 +105,7 @@ def _loop(part: Part, outer: Sequence[Letter], sizes: Mapping[str, int]) -> Roun
     inner = Part(out.tensor, part.letters[1:], body, part.origin)
     items: Sequence[Part | RoundParts] = _round(inner, sizes)
     if others:
-        loop = _loop(inner, others, sizes)
+        loop = loop_over(inner, others, sizes)
         items = [] if loop is None else [loop]
     if not items:
         return None
@@ -146,11 +146,12 @@ def _pays(part: Part, sizes: Mapping[str, int]) -> bool:
     if found is None or min(len(found[1].left.groups), len(found[1].right.groups)) < 2:
         return False
     assert isinstance(part.body, Reduce)
-    whole = _volume((*part.letters, *part.body.binders), sizes)
-    return whole >= LEAST and all(4 * _volume(made.letters, sizes) <= whole for made in found[0])
+    whole = volume((*part.letters, *part.body.binders), sizes)
+    return whole >= LEAST and all(4 * volume(made.letters, sizes) <= whole for made in found[0])
 
 
-def _volume(letters: Iterable[Letter], sizes: Mapping[str, int]) -> int:
+def volume(letters: Iterable[Letter], sizes: Mapping[str, int]) -> int:
+    """How many elements a tensor with these letters has."""
     total = 1
     for x in letters:
         known = size(x.extent, sizes)

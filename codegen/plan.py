@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 
 from codegen.batch import batched
 from codegen.contract import contraction
+from codegen.coupled import in_slices
 from codegen.factors import inverses, solved, without_inverses
 from codegen.lower import lower, merge
 from codegen.steps import (
@@ -54,7 +55,10 @@ def plan(
 
     Where ``sizes`` are known, products that are matrix products in every round of a loop become such loops.
     """
-    kept, steps = frozenset(results), fuse(parts, sizes=sizes)
+    kept = frozenset(results)
+    if sizes is not None:
+        parts = in_slices(tuple(parts), kept, sizes)
+    steps = fuse(parts, sizes=sizes)
     steps = without_inverses(steps, kept, reads_of)
     return allocate(_localized(steps, kept), kept)
 

@@ -10,7 +10,23 @@ import itertools
 from functools import total_ordering
 
 from derive.digits import digits
-from derive.expr import MINUS_ONE, Access, Add, Call, Const, Dim, Expr, Letter, Mask, Mul, Num, Pow, Reduce, Select
+from derive.expr import (
+    MINUS_ONE,
+    Access,
+    Add,
+    Call,
+    Const,
+    Dim,
+    Expr,
+    Letter,
+    Mask,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    extremum,
+)
 from derive.rewrite import factors
 from derive.scalar import operations
 from derive.scatter import landed, landings
@@ -87,8 +103,10 @@ def charges(*expressions: Expr) -> list[tuple[int, frozenset[Letter]]]:
         own = _own_operations(e)
         if own:
             found.append((own, frozenset(e.letters)))
-        for c in e.children:
-            visit(c)
+        larger = extremum(e) if isinstance(e, Select) else None
+        for c in e.children if larger is None else larger[1:]:  # the larger of two is one operation
+            if isinstance(c, Expr):
+                visit(c)
 
     for e in expressions:
         visit(e)

@@ -53,7 +53,9 @@ def eliminate(parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[
         delta, letter, value, guards = found
         changed = True
         bound = [b for b in bound if b != letter]
-        parts = [*(substitute(p, {letter: value}) for p in parts if p is not delta), *guards]
+        moved = (substitute(p, {letter: value}) for p in parts if p is not delta)
+        # [b·i + j == b·p + q] determines two letters, which is seen only where it is two equations
+        parts = [*(f for p in moved for f in factors(decided(p) if isinstance(p, Compare) else p)), *guards]
 
 
 def _narrowed(parts: list[Expr], bound: list[Letter]) -> tuple[Expr, Letter, Letter] | None:

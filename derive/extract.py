@@ -15,17 +15,21 @@ from derive.expr import (
     ONE,
     Add,
     Call,
+    Compare,
     Expr,
     Letter,
     Mask,
+    Mul,
     Num,
     Pow,
     Reduce,
     add,
+    compare,
     fresh_like,
     mul,
     num,
     power,
+    select,
     split_coefficient,
     split_power,
     sum_over,
@@ -44,7 +48,38 @@ def extract(e: Expr) -> Expr:
     >>> extract(a * b + a * c)
     a·(c + b)
     """
-    return _negative_exponents(_extract(e))
+    divided = _divided(e)
+    forms = (extrema(_negative_exponents(_extract(form))) for form in dict.fromkeys((e, divided)))
+    return min(forms, key=cost)
+
+
+def _divided(e: Expr) -> Expr:
+    """1/(1 + e^−x) for e^x/(e^x + 1)."""
+    e = map_children(e, _divided)
+    for below in e.args if isinstance(e, Mul) else ():
+        base, exponent = split_power(below)
+        if isinstance(base, Add) and exponent == num(-1):
+            for u in e.args:
+                whole = all(t == u or isinstance(t, Num) for t in base.args)
+                if isinstance(u, Call) and u.function.name == "exp" and whole:
+                    rest = (f for f in e.args if f not in (u, below))
+                    return mul(*rest, power(add(*(mul(t, power(u, -1)) for t in base.args)), -1))
+    return e
+
+
+def extrema(e: Expr) -> Expr:
+    """[0 < x]·x as max(0, x)."""
+    e = map_children(e, extrema)
+    for m in e.args if isinstance(e, Mul) else ():
+        if isinstance(m, Compare) and m.op == "<":
+            apart = add(m.right, mul(-1, m.left))
+            for f in factors(e):
+                base, exponent = split_power(f)
+                if base in (apart, mul(-1, apart)) and isinstance(exponent, Num) and exponent.value > 0:
+                    chosen = compare("<=", base, 0) if base == apart else compare("<=", 0, base)
+                    others = (x for x in factors(e) if x not in (m, f))
+                    return extrema(mul(*others, power(select(chosen, 0, base), exponent)))
+    return e
 
 
 def _extract(e: Expr) -> Expr:

@@ -29,6 +29,7 @@ from derive.normal import Normalizer, TooLargeError, sort_places
 from derive.program import Equation, Program, Tensor, letters_for
 from derive.rewrite import factors, substitute, terms, walk
 from derive.squares import Squares
+from derive.vanishing import Signs
 
 
 class Facts:
@@ -39,6 +40,7 @@ class Facts:
         self.quotients: dict[Tensor, tuple[tuple[Letter, ...], Expr, str]] = {}
         self.fired: Counter[str] = Counter()
         self.defined = program.defined
+        self.signs = Signs(self.defined)
         self.squares = Squares(lambda e: Normalizer(self)(e))
         for t in program.declared:
             self._declare(t)
@@ -69,12 +71,15 @@ class Facts:
         self.fired[name] += 1
         return substitute(value, {Letter(a.extent, -1000 - k): a for k, a in enumerate(letters)})
 
-    def is_idempotent(self, e: Access) -> bool:
-        """x² = x for data declared one-hot or binary."""
-        known = any(e.tensor.property(name) is not None for name in ("one_hot", "binary"))
-        if known:
+    def exponent(self, e: Access, n: int) -> int:
+        """x² = x for data declared one-hot or binary, x² = 1 for signs."""
+        if any(e.tensor.property(name) is not None for name in ("one_hot", "binary")):
             self.fired[f"{e.tensor.name} is 0 or 1"] += 1
-        return known
+            return 1
+        if e.tensor.property("signs") is not None:
+            self.fired[f"{e.tensor.name} is −1 or 1"] += 1
+            return n % 2
+        return n
 
     def places(self, e: Access) -> tuple[Expr, ...]:
         """Places of a symmetric matrix in canonical order."""
@@ -87,6 +92,13 @@ class Facts:
             return None
         self.fired[found[2]] += 1
         return found[:2]
+
+    def unmasked(self, parts: list[Expr]) -> list[Expr]:
+        """The factors of a product without masks that are 0 only where it is 0 without them."""
+        found = self.signs.without_idle_masks(parts)
+        if found is not parts:
+            self.fired["a mask where the value is 0 anyway"] += 1
+        return found
 
     def _key(self, e: Expr, letters: tuple[Letter, ...]) -> Expr:
         return sort_places(standard(e, letters), self)
@@ -183,14 +195,17 @@ class WithoutTotals:
     def total(self, e: Reduce) -> Expr | None:
         return None
 
-    def is_idempotent(self, e: Access) -> bool:
-        return self.facts.is_idempotent(e)
+    def exponent(self, e: Access, n: int) -> int:
+        return self.facts.exponent(e, n)
 
     def places(self, e: Access) -> tuple[Expr, ...]:
         return self.facts.places(e)
 
     def contracted(self, parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter]] | None:
         return self.facts.contracted(parts, bound)
+
+    def unmasked(self, parts: list[Expr]) -> list[Expr]:
+        return self.facts.unmasked(parts)
 
 
 def _negative(e: Expr) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from derive.expr import Call, Expr
+from derive.expr import Call, Expr, compare
 from derive.rewrite import map_children, substitute
 
 
@@ -77,4 +77,7 @@ PRIMITIVES: dict[str, ScalarFunction] = {
 # Accurate forms of common sub-expressions. They are introduced by `stabilize` after all proofs, and
 # known to every printer and to the oracle; a model may also call them, which stands for the definition.
 LOG1P = ScalarFunction("log1p", ("x",), Call(PRIMITIVES["log"], 1 + Parameter("x")), r"\operatorname{log1p}")
+SIGN = ScalarFunction(
+    "sign", ("x",), compare("<", 0, Parameter("x")) - compare("<", Parameter("x"), 0), r"\operatorname{sign}"
+)
 EXPM1 = ScalarFunction("expm1", ("x",), Call(PRIMITIVES["exp"], Parameter("x")) - 1, r"\operatorname{expm1}")

@@ -35,8 +35,10 @@ from derive.expr import (
     negate,
     power,
     reduce_,
+    sign_ends,
     split_coefficient,
 )
+from derive.functions import SIGN
 from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.primes import Primes
 from derive.program import Equation
@@ -155,6 +157,11 @@ class Lifter:
                 if isinstance(e.exponent, Num) and e.exponent.value < 0:
                     return self.product((e,), row, col)
                 return forms.Power(row, col, (self.operand(e.base, row, col), self.exponent(e.exponent, row, col)))
+            case Add() if (sides := sign_ends(e)) is not None:
+                value = add(sides[1], mul(-1, sides[0]))
+                if sides[1] == ZERO:
+                    return forms.Negative(row, col, (forms.Apply(row, col, (self.operand(sides[0], row, col),), SIGN),))
+                return forms.Apply(row, col, (self.operand(value, row, col),), SIGN)
             case Add():
                 whole = joined(e) if any(order_of(n) for n in walk(e)) else e
                 if not isinstance(whole, Add):

@@ -41,6 +41,7 @@ from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.rational import cancel, has_sum_below
 from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
 from derive.shapes import polynomial
+from derive.vanishing import Signs
 
 MAX_TERMS = 60
 
@@ -58,8 +59,8 @@ class Knowledge(Protocol):
     def total(self, e: Reduce) -> Expr | None:
         """The value of a sum over one product, or None."""
 
-    def is_idempotent(self, e: Access) -> bool:
-        """Whether x² = x."""
+    def exponent(self, e: Access, n: int) -> int:
+        """The least m > 0, or 0, with x^m = x^n: of what is 0 or 1, of what is −1 or 1."""
 
     def places(self, e: Access) -> tuple[Expr, ...]:
         """The places in canonical order (symmetric tensors)."""
@@ -67,9 +68,14 @@ class Knowledge(Protocol):
     def contracted(self, parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter]] | None:
         """The factors of a sum without those that cancel, and the letters left; None where none do."""
 
+    def unmasked(self, parts: list[Expr]) -> list[Expr]:
+        """The factors of a product without masks that are 0 only where it is 0 without them."""
+
 
 class Nothing:
     """No knowledge: only what holds for all numbers."""
+
+    signs = Signs({})
 
     def access(self, e: Access) -> Expr | None:
         return None
@@ -77,14 +83,17 @@ class Nothing:
     def total(self, e: Reduce) -> Expr | None:
         return None
 
-    def is_idempotent(self, e: Access) -> bool:
-        return False
+    def exponent(self, e: Access, n: int) -> int:
+        return n
 
     def places(self, e: Access) -> tuple[Expr, ...]:
         return e.places
 
     def contracted(self, parts: list[Expr], bound: list[Letter]) -> tuple[list[Expr], list[Letter]] | None:
         return None
+
+    def unmasked(self, parts: list[Expr]) -> list[Expr]:
+        return self.signs.without_idle_masks(parts)
 
 
 class Normalizer:
@@ -181,6 +190,7 @@ class Normalizer:
     def _product(self, parts: Iterable[Expr]) -> Expr:
         """Multiply out normal expressions."""
         whole = mul(*parts)  # equal sums above and below a fraction line cancel before they are expanded
+        whole = mul(*self.knowledge.unmasked(list(factors(whole))))
         sums = [f for f in factors(whole) if isinstance(f, Add)]
         powers = [f for f in factors(whole) if isinstance(f, Pow) and isinstance(f.base, Add) and _is_whole(f)]
         for p in powers:
@@ -201,11 +211,11 @@ class Normalizer:
         for f in factors(e):
             base, exponent = split_power(f)
             squared = isinstance(exponent, Num) and exponent.value > 1 and exponent.value.denominator == 1
-            if squared and isinstance(base, Access) and self.knowledge.is_idempotent(base):
-                out.append(base)
+            if squared and isinstance(exponent, Num) and isinstance(base, Access):
+                out.append(power(base, self.knowledge.exponent(base, int(exponent.value))))
             else:
                 out.append(f)
-        return mul(*join_masks(out))
+        return mul(*self.knowledge.unmasked(join_masks(out)))
 
     def _rational(self, e: Expr) -> Expr:
         e = _join_masks(e)

@@ -8,12 +8,13 @@ named and what is read once, as A @ B in (A @ B) @ v, is part of the product aro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from derive.deltas import guards_for
 from derive.expr import Access, Compare, Expr, Letter, Mask, Reduce, add, mul, sum_over
-from derive.hoist import Namer, ordered_letters, reads_letters, split_scale
+from derive.hoist import Namer, ordered_letters, reads_letters, split_scale, standard
 from derive.paths import Path, best_path, volume
 from derive.program import Equation, Program, Tensor
 from derive.recurrence import recurring
@@ -77,7 +78,8 @@ class _Order:
         product, operations = self.unfolded(term, free)
         if product is None or not product.inside:
             return None if product is None else (product, operations)
-        if best_path(product.letters, free, self.extents(product.letters)).operations < operations:
+        path = best_path(product.letters, free, self.extents(product.letters), alike=self.alike(product, free))
+        if path.operations < operations:
             return product, operations
         alone = _product(term)
         return None if alone is None else (alone, self.at_once(alone, free))
@@ -184,11 +186,26 @@ class _Order:
         path = best_path(
             product.letters, free, self.extents(product.letters),
             lambda p: len(p.factors) < len(groups) and self.namer.find(whole(p)) is not None,
+            self.alike(product, free),
         )  # fmt: skip
         if path.operations >= operations:
             return term
         missing = [b.extent for b in product.binders if not any(b in s for s in product.letters)]
         return mul(product.scale, *missing, value(path))
+
+    def alike(self, product: _Product, free: frozenset[Letter]) -> Callable[[Path[Letter], Path[Letter]], bool]:
+        """Whether two paths to a product's parts are to the same tensor, which then has one name."""
+
+        @cache
+        def tensor(chosen: tuple[int, ...]) -> Expr:
+            e = sum_over(self.within(product, free, chosen), mul(*(product.groups[k] for k in chosen)))
+            return standard(e, ordered_letters(e))
+
+        def same(p: Path[Letter], q: Path[Letter]) -> bool:
+            cheap = len(p.factors) == len(q.factors) and p.operations == q.operations
+            return cheap and tensor(p.factors) == tensor(q.factors)
+
+        return same
 
     def within(self, product: _Product, free: frozenset[Letter], chosen: Sequence[int]) -> list[Letter]:
         """The letters that only these factors have, and that are summed."""

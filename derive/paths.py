@@ -53,10 +53,12 @@ def best_path(
     kept: frozenset[L],
     extents: Mapping[L, int],
     known: Callable[[Path[L]], bool] = lambda path: False,
+    alike: Callable[[Path[L], Path[L]], bool] = lambda path, other: False,
 ) -> Path[L]:
     """The path with the fewest operations; of equal ones that which stores least, then the first.
 
-    ``known`` tells of what a path computes whether it has been computed before.
+    ``known`` tells of what a path computes whether it has been computed before, ``alike`` of two paths whether they
+    compute the same: wᵀ Xᵀ X w is a square.
 
     >>> A, B, v = (frozenset(s) for s in ("ij", "kj", "k"))
     >>> path = best_path([A, B, v], frozenset("i"), {"i": 10, "j": 20, "k": 30})
@@ -69,11 +71,15 @@ def best_path(
         a, b = min(pairs, key=lambda ab: _growth(work, ab, kept, extents))
         joined = _joined(work[a], work[b], _left(work, (a, b)) | kept, extents)
         work = [p for k, p in enumerate(work) if k not in (a, b)] + [joined]
-    return _exact(work, kept, extents, known)
+    return _exact(work, kept, extents, known, alike)
 
 
 def _exact(
-    work: Sequence[Path[L]], kept: frozenset[L], extents: Mapping[L, int], known: Callable[[Path[L]], bool]
+    work: Sequence[Path[L]],
+    kept: frozenset[L],
+    extents: Mapping[L, int],
+    known: Callable[[Path[L]], bool],
+    alike: Callable[[Path[L], Path[L]], bool],
 ) -> Path[L]:
     whole = (1 << len(work)) - 1
     outside = [kept.union(*(p.letters for k, p in enumerate(work) if not mask >> k & 1)) for mask in range(whole + 1)]
@@ -85,7 +91,12 @@ def _exact(
         part = (mask - 1) & mask
         while part:
             if part & lowest:
-                path = _joined(best[part], best[mask ^ part], outside[mask], extents)
+                one, other = best[part], best[mask ^ part]
+                path = _joined(one, other, outside[mask], extents)
+                if one.pair is not None and other.pair is not None and alike(one, other):
+                    path = replace(
+                        path, operations=path.operations - other.operations, stored=path.stored - other.stored
+                    )
                 if mask not in best or _rank(path) < _rank(best[mask]):
                     best[mask] = path
             part = (part - 1) & mask

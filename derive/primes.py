@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from derive.expr import ONE, Access, Call, Expr, Letter, Mask, Mul, Num, Select, mul, num, split_coefficient
+from derive.expr import ONE, Access, Call, Expr, Letter, Mask, Mul, Num, Select, mul, num, sign_ends, split_coefficient
 from derive.extract import extract
 from derive.functions import ScalarFunction
 from derive.normal import Normalizer, TooLargeError
@@ -101,4 +101,6 @@ def _derivatives(call: Call, argument: Access, output: Access | None) -> list[Ex
 def _is_long(e: Expr) -> bool:
     """Whether a name reads better: cases, or the argument more than twice."""
     nodes = list(walk(e))
+    if sign_ends(e) is not None:  # which has a name of its own
+        return False
     return any(isinstance(n, (Mask, Select)) for n in nodes) or sum(isinstance(n, Access) for n in nodes) > 2

@@ -228,7 +228,14 @@ def _behind(equations: list[Equation], result: Tensor) -> set[Tensor]:
 
 
 def inline(e: Expr, d: Equation) -> Expr:
-    """``e`` with every access of ``d.out`` replaced by the definition there (its binders made new)."""
-    if isinstance(e, Access) and e.tensor is d.out:
-        return substitute(rename_binders(d.body), dict(zip(d.letters, e.places, strict=True)))
-    return map_children(e, lambda c: inline(c, d))
+    """``e`` with every access of ``d.out`` replaced by the definition there (its binders made new, once for each)."""
+    known: dict[Expr, Expr] = {}
+
+    def visit(node: Expr) -> Expr:
+        if isinstance(node, Access) and node.tensor is d.out:
+            if node not in known:
+                known[node] = substitute(rename_binders(d.body), dict(zip(d.letters, node.places, strict=True)))
+            return known[node]
+        return map_children(node, visit)
+
+    return visit(e)

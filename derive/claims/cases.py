@@ -127,7 +127,7 @@ class Cases:
 
     def _real(self, x: Expr, at: Num) -> tuple[Expr, Expr]:
         """[x < at] and [x = at]; of data that are 0 or 1 they are linear."""
-        if isinstance(x, Access) and self.normal.knowledge.is_idempotent(x):
+        if isinstance(x, Access) and self.normal.knowledge.exponent(x, 2) == 1:
             below, here = (
                 add(mul(compare(op, ZERO, at), add(1, mul(-1, x))), mul(compare(op, ONE, at), x)) for op in ("<", "==")
             )

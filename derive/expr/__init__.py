@@ -42,8 +42,10 @@ from derive.expr.masks import (
     Not,
     Select,
     compare,
+    extremum,
     negate,
     select,
+    sign_ends,
 )
 from derive.expr.reductions import (
     MatrixCall,
@@ -79,6 +81,7 @@ __all__ = [
     "as_expr",
     "call",
     "compare",
+    "extremum",
     "fresh",
     "fresh_like",
     "mul",
@@ -87,6 +90,7 @@ __all__ = [
     "power",
     "reduce_",
     "select",
+    "sign_ends",
     "split_coefficient",
     "split_power",
     "sum_over",

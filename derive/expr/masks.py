@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from derive.expr.base import ONE, ZERO, Dim, Expr, ExprLike, Letter, Mask, Num, as_expr, part
+from derive.expr.base import ONE, ZERO, Add, Dim, Expr, ExprLike, Letter, Mask, Num, as_expr, part
 
 
 class Compare(Mask):
@@ -109,6 +109,35 @@ def negate(mask: Expr) -> Expr:
     if isinstance(mask, Not):
         return mask.args[0]  # type: ignore[no-any-return]
     return Not(mask)
+
+
+def extremum(e: Select) -> tuple[str, Expr, Expr] | None:
+    """A choice of the larger or smaller of two: ``max`` or ``min``, the one that counts where they tie, the other.
+
+    >>> n, k = Dim("n"), Dim("k"); extremum(Select(compare("<=", n, k), k, n))
+    ('max', k, n)
+    """
+    if not isinstance(e.mask, Compare) or e.mask.op not in ("<", "<="):
+        return None
+    sides = e.mask.left, e.mask.right
+    if (e.chosen, e.other) not in (sides, sides[::-1]):
+        return None
+    first, second = (e.chosen, e.other) if e.mask.op == "<=" else (e.other, e.chosen)
+    return "max" if e.chosen == e.mask.right else "min", first, second
+
+
+def sign_ends(e: Expr) -> tuple[Expr, Expr] | None:
+    """``(a, b)`` where ``e`` is [a < b] − [b < a], the sign of b − a.
+
+    >>> n, k = Dim("n"), Dim("k"); sign_ends(compare("<", k, n) - compare("<", n, k))
+    (k, n)
+    """
+    if not isinstance(e, Add) or len(e.args) != 2:
+        return None
+    for above, below in (e.args, e.args[::-1]):
+        if isinstance(above, Compare) and above.op == "<" and below == -compare("<", above.right, above.left):
+            return above.left, above.right
+    return None
 
 
 def select(mask: ExprLike, chosen: ExprLike, other: ExprLike) -> Expr:

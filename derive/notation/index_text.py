@@ -30,11 +30,14 @@ from derive.expr import (
     Reduce,
     Select,
     add,
+    extremum,
     mul,
     num,
     power,
+    sign_ends,
     split_coefficient,
 )
+from derive.functions import SIGN
 from derive.lift import without_units
 from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.notation.style import ATOM, CHAIN, FLIPPED, TIGHT, Piece, Style
@@ -83,6 +86,9 @@ class IndexPrinter:
                 return self.power(e)
             case Mul():
                 return self.product(e)
+            case Add() if (ends := sign_ends(e)) is not None:
+                name = style.function(SIGN) + style.parens(self.piece(add(ends[1], mul(-1, ends[0]))).text)
+                return Piece(name)
             case Add():
                 return style.total([self.signed(t) for t in self.ordered_terms(e)])
             case Compare() | Not():
@@ -92,6 +98,9 @@ class IndexPrinter:
                 while isinstance(e, Select) and e.other == ZERO:
                     masks, e = [*masks, e.mask], e.chosen
                 return self.chain([e, *masks])
+            case Select() if (larger := extremum(e)) is not None:
+                name, *sides = larger
+                return Piece(style.operator(name, []) + style.parens(", ".join(self.piece(x).text for x in sides)))
             case Select():
                 return style.cases(self.condition(e.mask), self.piece(e.chosen).text, self.piece(e.other).text)
             case Reduce() if e.op in MATRIX_FUNCTIONS:

@@ -130,10 +130,13 @@ class MatrixPrinter:
 
     def power(self, form: forms.Form) -> Piece:
         base, exponent = form.parts
-        if isinstance(exponent, forms.Number) and exponent.value == Fraction(1, 2):
+        if isinstance(exponent, forms.Number) and exponent.value.denominator == 2:
             if isinstance(base, forms.SquaredNorm):
-                return self.style.norm(self.text(base.parts[0]), matrix=forms.is_matrix(base.parts[0]))
-            return self.style.root(self.piece(base))
+                norm = self.style.norm(self.text(base.parts[0]), matrix=forms.is_matrix(base.parts[0]))
+                odd = Piece(str(exponent.value.numerator))
+                return norm if odd.text == "1" else self.style.power(Piece(norm.text), odd, elementwise=False)
+            if exponent.value == Fraction(1, 2):
+                return self.style.root(self.piece(base))
         return self.style.power(self.piece(base), self.piece(exponent), elementwise=not form.is_scalar)
 
     def apply(self, form: forms.Apply | forms.Prime) -> Piece:
@@ -159,6 +162,10 @@ class MatrixPrinter:
 
     def where(self, form: forms.Form) -> Piece:
         mask, chosen, other = form.parts
+        if isinstance(mask, forms.Relation) and mask.op in ("<", "<=") and {chosen, other} == set(mask.parts):
+            first, second = (chosen, other) if mask.op == "<=" else (other, chosen)
+            name = self.style.operator("max" if chosen == mask.parts[1] else "min", [])
+            return Piece(name + self.style.parens(f"{self.text(first)}, {self.text(second)}"), ATOM)
         return self.style.cases(self.condition(mask), self.text(chosen), self.text(other))
 
     def named(self, form: forms.Form) -> Piece:

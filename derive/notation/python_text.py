@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from derive import forms
 from derive.expr import ONE, Add, Call, Compare, Const, Dim, Expr, Mul, Not, Num, Pow, Select
-from derive.functions import Parameter, ScalarFunction
+from derive.functions import SIGN, Parameter, ScalarFunction
 from derive.notation.names import Names
 from derive.notation.style import ATOM, FLIPPED, SUM, TIGHT, TIMES, Piece
 from derive.program import Equation
@@ -237,7 +237,7 @@ def added(parts: tuple[forms.Form, ...], inside: list[Piece]) -> Piece:
 
 def applied(function: ScalarFunction, arguments: list[Piece]) -> Piece:
     """A scalar function: NumPy's own, or its definition."""
-    if function.definition is None or function.name in ("log1p", "expm1"):
+    if function.definition is None or function.name in ("log1p", "expm1") or function is SIGN:
         name = _NUMPY.get(function.name, function.name)
         return Piece(f"{name if '.' in name else 'np.' + name}({', '.join(a.text for a in arguments)})")
     return definition(function.definition, dict(zip(function.parameters, arguments, strict=True)))

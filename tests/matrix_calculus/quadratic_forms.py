@@ -227,7 +227,7 @@ PROBLEMS = (
         "A : [m, n], B : [p, n], x : [n]",
         "(x' @ A' @ A @ x) / (x' @ B' @ B @ x)",
         "x",
-        "(2/(xᵀ Bᵀ B x)) (Aᵀ A x − ((xᵀ Aᵀ A x)/(xᵀ Bᵀ B x)) Bᵀ B x)",
+        "(2/‖B x‖²) (Aᵀ A x − (‖A x‖²/‖B x‖²) Bᵀ B x)",
         lambda A, B, x: (
             2 * A.T @ A @ x / (x @ B.T @ B @ x) - 2 * (x @ A.T @ A @ x) * (B.T @ B @ x) / (x @ B.T @ B @ x) ** 2
         ),

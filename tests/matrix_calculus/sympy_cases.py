@@ -161,7 +161,7 @@ CASES = (
         SQUARE,
         "abs(trace(A))",
         "A",
-        "(1[tr(A) > 0] − 1[tr(A) < 0]) I",
+        "sign(tr(A)) I",
         LOST,
     ),
     Case(

@@ -210,11 +210,10 @@ PROBLEMS = (
         "X : [n, n]",
         "trace(kron(X, X))",
         "X",
-        "Σ_n′ X[n (i − k) + n′,n′] 1[n i + n′ < n (k + 1)] 1[n k ≤ n i + n′] + 1[k = i] Σ_n′ X[n′,n′]",
+        "2 tr(X) I",
         lambda X: 2 * np.trace(X) * np.eye(3),
         f"{COOKBOOK}, eq. 120",
         "2 tr(X) I",
-        longer=True,
     ),
     Problem(
         "X : [n, n]",
@@ -256,7 +255,7 @@ PROBLEMS = (
         "X : [m, n], B : [n, p], C : [m, m]",
         "trace(B' @ X' @ C @ X @ X' @ C @ X @ B)",
         "X",
-        "(Cᵀ X Xᵀ Cᵀ + C X Xᵀ C) X B Bᵀ + Cᵀ X B Bᵀ Xᵀ Cᵀ X + C X B Bᵀ Xᵀ C X",
+        "C X (Xᵀ C X B Bᵀ + B Bᵀ Xᵀ C X) + Cᵀ X (B Bᵀ Xᵀ Cᵀ X + Xᵀ Cᵀ X B Bᵀ)",
         lambda X, B, C: (
             C @ X @ X.T @ C @ X @ B @ B.T
             + C.T @ X @ B @ B.T @ X.T @ C.T @ X

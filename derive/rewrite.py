@@ -41,9 +41,12 @@ def substitute(e: Expr, table: Mapping[Any, Expr]) -> Expr:
     if not table:
         return e
     incoming = frozenset[Letter]().union(*(v.letters for v in table.values()))
+    only = frozenset(table) if all(isinstance(k, Letter) for k in table) else None
     memo: dict[Expr, Expr] = {}
 
     def visit(node: Expr) -> Expr:
+        if only is not None and only.isdisjoint(node.letters):
+            return node
         if node in table:
             return table[node]
         done = memo.get(node)

@@ -24,12 +24,13 @@ def part(place: int | slice, doc: str) -> Any:
 class Expr:
     """An immutable expression; equality is structural (bound letters are compared as they stand)."""
 
-    __slots__ = ("_hash", "_key", "_letters", "args")
+    __slots__ = ("_children", "_hash", "_key", "_letters", "args")
     rank = 0
     reduces = False
 
     def __init__(self, *args: Any) -> None:
         self.args: tuple[Any, ...] = args
+        self._children: tuple[Expr, ...] | None = None
         self._hash: int | None = None
         self._key: tuple[Any, ...] | None = None
         self._letters: frozenset[Letter] | None = None
@@ -60,7 +61,9 @@ class Expr:
     @property
     def children(self) -> tuple[Expr, ...]:
         """The operands that are expressions, in order."""
-        return tuple(a for a in self.args if isinstance(a, Expr))
+        if self._children is None:
+            self._children = tuple([a for a in self.args if isinstance(a, Expr)])
+        return self._children
 
     def rebuild(self, children: tuple[Expr, ...]) -> Expr:
         """The same node over other operands, through the smart constructors."""
@@ -258,6 +261,7 @@ def inner_text(e: Expr) -> str:
 
 
 ZERO, ONE, MINUS_ONE = Num(Fraction(0)), Num(Fraction(1)), Num(Fraction(-1))
+_ONE = Fraction(1)
 _numbers = itertools.count(1)
 
 
@@ -292,7 +296,7 @@ def split_coefficient(e: Expr) -> tuple[Fraction, Expr]:
     if isinstance(e, Mul) and isinstance(e.args[0], Num):
         rest = e.args[1:]
         return e.args[0].value, rest[0] if len(rest) == 1 else Mul(*rest)
-    return Fraction(1), e
+    return _ONE, e
 
 
 def split_power(e: Expr) -> tuple[Expr, Expr]:
@@ -314,8 +318,9 @@ def add(*terms: ExprLike) -> Expr:
             stack.extend(reversed(term.args))
             continue
         coefficient, rest = split_coefficient(term)
-        collected[rest] = collected.get(rest, Fraction(0)) + coefficient
-    out = [mul(Num(c), rest) for rest, c in collected.items() if c]
+        before = collected.get(rest)
+        collected[rest] = coefficient if before is None else before + coefficient
+    out = [rest if c is _ONE else mul(Num(c), rest) for rest, c in collected.items() if c]
     if not out:
         return ZERO
     return out[0] if len(out) == 1 else Add(*sorted(out, key=lambda t: t.key))
@@ -327,13 +332,13 @@ def mul(*factors: ExprLike) -> Expr:
     >>> n = Dim("n"); mul(n, 2, n, n**-1)
     2·n
     """
-    coefficient = Fraction(1)
+    coefficient = _ONE
     powers: dict[Expr, Expr] = {}
     stack = [as_expr(f) for f in reversed(factors)]
     while stack:
         factor = stack.pop()
         if isinstance(factor, Num):
-            coefficient *= factor.value
+            coefficient = factor.value if coefficient is _ONE else coefficient * factor.value
         elif isinstance(factor, Mul):
             stack.extend(reversed(factor.args))
         elif isinstance(factor, Mask):

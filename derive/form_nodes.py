@@ -174,6 +174,11 @@ class Vec(Form):
 
 
 @dataclass(frozen=True)
+class Unvec(Form):
+    """The matrix whose columns, below each other, are the part."""
+
+
+@dataclass(frozen=True)
 class Commutation(Form):
     """K with K vec(X) = vec(Xᵀ), for an X with these rows and columns."""
 

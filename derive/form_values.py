@@ -94,6 +94,8 @@ class _Values:
                 return _chain(parts)
             case forms.Kron():
                 return np.kron(*parts)
+            case forms.Unvec():
+                return parts[0].reshape(shape, order="F")
             case forms.Vec():
                 return parts[0].ravel(order="F")[:, None]
             case forms.Trace():

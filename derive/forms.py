@@ -48,6 +48,7 @@ from derive.form_nodes import (
     Trace,
     Transpose,
     Triangle,
+    Unvec,
     Vec,
     Where,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "Trace",
     "Transpose",
     "Triangle",
+    "Unvec",
     "Vec",
     "Where",
     "effort",

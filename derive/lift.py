@@ -12,6 +12,7 @@ from typing import Any
 from derive import forms
 from derive.assemble import minus_one, multiplied, peel, scaled, split_quotient
 from derive.contract import Lifted, NoFormError, contract, is_delta, lifted
+from derive.digits import digits, span
 from derive.expr import (
     ONE,
     ZERO,
@@ -31,6 +32,7 @@ from derive.expr import (
     Reduce,
     Select,
     add,
+    fresh,
     mul,
     negate,
     power,
@@ -43,6 +45,7 @@ from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.primes import Primes
 from derive.program import Equation
 from derive.rewrite import factors, map_children, substitute, walk
+from derive.shapes import polynomial
 from derive.spread import expanded, multiplied_out
 from derive.triangles import joined, order_of
 
@@ -190,6 +193,12 @@ class Lifter:
 
     def access(self, e: Access, row: Letter | None, col: Letter | None) -> forms.Form:
         places = []
+        counted = digits(e.places[0]) if e.tensor.rank == 1 and not isinstance(e.places[0], Letter) else None
+        if counted is not None and len(counted) == 2 and polynomial(span(counted)) == polynomial(e.tensor.axes[0]):
+            outer, inner = counted
+            vector = forms.Leaf(fresh(e.tensor.axes[0]), None, (), e.tensor)
+            whole = forms.Unvec(inner, outer, (vector,))
+            return whole if (inner, outer) == (row, col) else forms.transpose(whole)
         for place, extent in zip(e.places, e.tensor.axes, strict=True):
             if extent == ONE and place == ZERO:
                 continue

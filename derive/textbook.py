@@ -57,7 +57,8 @@ def textbook(equation: Equation, program: Program) -> Equation:
     best = min([c for c in found if lift(c) is not None] or found, key=lambda c: _length(c.body))
     short = readable(equation, program)
     dearer = cost(best.body).degree > _chain(equation, program).degree
-    return short if dearer and (lift(best) is None or lift(short) is not None) else best
+    spoken = lift(short) is not None and _named(short.body, program) is None
+    return short if dearer and (lift(best) is None or spoken) else best
 
 
 def _length(e: Expr) -> tuple[Cost, int]:

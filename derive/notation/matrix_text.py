@@ -173,6 +173,10 @@ class MatrixPrinter:
         inside = self.row_of(form.parts[0]) or self.piece(form.parts[0])
         return Piece(self.style.operator(names[type(form)], []) + self.style.parens(inside.text), TIGHT)
 
+    def unvec(self, form: forms.Unvec) -> Piece:
+        inverse = self.style.inverse(Piece(self.style.operator("vec", [])))
+        return Piece(inverse.text + self.style.parens(self.text(form.parts[0])))
+
     def kron(self, form: forms.Kron) -> Piece:
         return Piece(self.style.otimes.join(self.at(p, TIGHT) for p in form.parts), TIMES)
 
@@ -234,6 +238,7 @@ _METHODS: list[tuple[tuple[type[forms.Form], ...], Callable[..., Piece]]] = [
     ((forms.Negation,), MatrixPrinter.negation),
     ((forms.Where,), MatrixPrinter.where),
     ((forms.Diag, forms.Diagonal, forms.Trace, forms.Total, forms.Vec), MatrixPrinter.named),
+    ((forms.Unvec,), MatrixPrinter.unvec),
     ((forms.Kron,), MatrixPrinter.kron),
     ((forms.SumOver,), MatrixPrinter.sum_over),
     ((forms.Triangle,), MatrixPrinter.triangle),

@@ -61,6 +61,9 @@ class PythonPrinter:
                 return self.repeated(form)
             case forms.Diag() | forms.Diagonal():
                 return Piece(f"np.diag({self.piece(form.parts[0]).text})")
+            case forms.Unvec():
+                shape = f"({self.size(form.row)}, {self.size(form.col)})"
+                return Piece(f'{wrap(self.piece(form.parts[0]), ATOM)}.reshape({shape}, order="F")')
             case forms.Triangle():
                 return self.triangle(form)
             case forms.Cumulative():

@@ -54,6 +54,7 @@ P, Y, S, b, Q, x, y = (
     Tensor("y", (h,)),
 )
 AD = Tensor("ad", (d,))
+LONG = Tensor("long", (h * c,))
 BC, BR, s = Tensor("bc", (h, ONE)), Tensor("br", (ONE, h)), Tensor("s", ())
 exp, log = PRIMITIVES["exp"], PRIMITIVES["log"]
 RELU = ScalarFunction("relu", ("x",), select(compare("<", 0, Parameter("x")), Parameter("x"), 0))
@@ -121,6 +122,8 @@ CASES: dict[str, tuple[tuple, Expr]] = {
     "triangle of a quotient": ((H, H2), Compare("<=", H, H2) * x[H2] * Q[H, H2] / y[H]),
     "two triangles": ((H, H2), Compare("<=", H, H2) * Compare("<=", H2, H + 1) * Q[H, H2]),
     "chosen by a triangle": ((H, H2), select(Compare("<=", H2, H), Q[H, H2], 2 * Q[H2, H])),
+    "columns below each other": ((H, C), LONG[C * h + H]),
+    "rows behind each other": ((H, C), 2 * LONG[H * c + C] * B[H, C]),
     "cumulative": ((H,), sum_over([H2], Compare("<=", H2, H) * x[H2])),
     "cumulative from the end": ((H,), sum_over([H2], Compare("<=", H, H2) * x[H2])),
     "cumulative without itself": ((H,), sum_over([H2], Compare("<", H2, H) * x[H2])),

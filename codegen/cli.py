@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Compare every gradient with numerical ones.",
     "verify-formula": "Prove or refute formulas of your own.",
     "report": "Write a page with the graph, the formulas, their derivation and their check.",
+    "bench": "Time the emitted code against its matrix products and the machine's peak.",
     "train": "Train on data and save the parameters.",
     "solve": "Minimize over all data by L-BFGS-B or a Newton method.",
 }

@@ -1,6 +1,6 @@
 """What an emitted function does, step by step: which kernel, why that one, how many operations and bytes, what is kept.
 
-In: a derived program as it is rendered, and a size of the batch. Out: text for a person. It reads the plan that the
+In: what a module is made from, and a size of the batch. Out: text for a person. It reads the plan that the
 Numba target prints, and decides nothing.
 """
 
@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from codegen.compiler import known_sizes
-from codegen.emit import Comments, planned
+from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
+from codegen.prepared import Prepared
 from codegen.steps import (
     Gemm,
     Nest,
@@ -29,13 +29,11 @@ from codegen.steps import (
     writes_in,
     written_by,
 )
-from codegen.targets import TARGETS
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import Expr, Letter
-from derive.hoist import hoist
 from derive.matrix_functions import MATRIX_FUNCTIONS
-from derive.program import Program, Tensor
+from derive.program import Tensor
 
 NEAR = 1 << 18  # bytes of a right operand above which it is copied strip by strip; as in tiles.py.jinja
 _NAMES = {
@@ -63,44 +61,40 @@ class Row:
     bytes: int
 
 
-def explained(
-    program: Program,
-    shown: Mapping[Tensor, str],
-    *,
-    dtype: str | None = None,
-    target: str = "numba",
-    sizes: Mapping[str, int] | None = None,
-    inference: tuple[Program, Mapping[Tensor, str]] | None = None,
-    product: tuple[Program, Mapping[Tensor, str]] | None = None,
-    batch: int = 128,
-) -> str:
+def explained(p: Prepared, batch: int = 128) -> str:
     """The steps of the function that training calls; of a model without a gradient, of what it computes.
 
-    The arguments are those of `codegen.compiler.render`; with a ``product`` it is the function of that.
+    Where Hessian products are wanted it is the function of those. Raises where the target has no plan.
     """
-    if target != "numba":
+    if p.target.name != "numba":
         raise GradcError("steps are explained for the target numba, whose code is planned; numpy's is the formulas")
-    kind = dtype or dict(program.options).get("dtype", "float64")
-    known = known_sizes(program, sizes or {}) | ({program.batch.name: batch} if program.batch else {})
-    program = hoist(program)
-    functions = planned(program, TARGETS[target], known, inference and inference[0], product and product[0])
-    role = next(role for role in (*(["product"] if product else []), *_NAMES) if role in functions)
-    function = functions[role]
-    comments = Comments(*(product if product and role == "product" else (program, shown)))
+    role, function, sizes = main_function(p, batch)
+    comments = Comments(*(p.product if p.product and role == "product" else (p.program, p.shown)))
     comments.also(function.slices)
-    return "\n".join(_Explanation(function, known, 4 if kind == "float32" else 8, comments).lines(role, program, kind))
+    return "\n".join(Explanation(function, sizes, 4 if p.dtype == "float32" else 8, comments).lines(role, p))
 
 
-class _Explanation:
+def main_function(p: Prepared, batch: int) -> tuple[str, Function, dict[str, int]]:
+    """The function that matters most, its role and all extents."""
+    sizes = {**p.sizes, **({p.program.batch.name: batch} if p.program.batch else {})}
+    functions = p.functions(sizes)
+    role = next(role for role in (*(["product"] if p.product else []), *_NAMES) if role in functions)
+    return role, functions[role], sizes
+
+
+class Explanation:
     """The steps of one function at known sizes."""
 
-    def __init__(self, function: Function, sizes: Mapping[str, int], item: int, comments: Comments) -> None:
+    def __init__(
+        self, function: Function, sizes: Mapping[str, int], item: int, comments: Comments | None = None
+    ) -> None:
         self.function, self.sizes, self.item, self.comments = function, sizes, item, comments
 
-    def lines(self, role: str, program: Program, kind: str) -> Iterator[str]:
+    def lines(self, role: str, p: Prepared) -> Iterator[str]:
         """All that is printed."""
+        program = p.program
         batch = f", {program.batch.name} = {self.sizes[program.batch.name]}" if program.batch else ""
-        yield f"{program.name or 'model'}: {_NAMES[role]}, {kind}{batch}"
+        yield f"{program.name or 'model'}: {_NAMES[role]}, {p.dtype}{batch}"
         rows = list(self.rows(self.function.plan.steps))
         for row in rows:
             yield ""
@@ -128,7 +122,7 @@ class _Explanation:
                 yield from self.rows(inner, f"{number}.", times * rounds)
                 continue
             kernel, why, operations, size = self.of(step)
-            formulas = tuple(t.removeprefix("# ") for t in self.comments(step) if t)
+            formulas = tuple(t.removeprefix("# ") for t in self.comments(step) if t) if self.comments else ()
             yield Row(number, formulas, kernel, why, times * operations, times * size)
 
     def of(self, step: Gemm | Nest | Routine) -> tuple[str, str, int, int]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import click
 
 from codegen.commands.common import Sizes, dtype_option, load_model, model_argument, reporting, size_option
-from codegen.compiler import source
+from codegen.compiler import text_of
 from codegen.explain import explained
 from codegen.files import write_text
+from codegen.prepared import prepared
 
 
 @click.command("build")
@@ -38,13 +36,12 @@ def command(
     """Write a module that computes MODEL, its gradients and its training, and needs nothing of gradc."""
     if output is None and not explain:
         raise click.UsageError("Missing option '-o' / '--output'.")
-    net = load_model(model)
-    given: dict[str, Any] = {"dtype": dtype, "target": target, "sizes": sizes, "products": hessian}
+    plan = prepared(load_model(model), dtype=dtype, target=target, sizes=sizes, products=hessian)
     if explain:
-        click.echo(source(net, **given, finish=partial(explained, batch=batch)))
+        click.echo(explained(plan, batch))
     if output is None:
         return
-    text = source(net, **given)
+    text = text_of(plan)
     if output == "-":
         click.echo(text, nl=False)
     else:

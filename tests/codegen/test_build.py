@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import derive
-from codegen.compiler import build, known_sizes, load_source, render
+from codegen.compiler import build, load_source, render
+from codegen.prepared import known_sizes
 from derive import pipeline
 from derive.errors import GradcError
 from derive.evaluate import evaluate

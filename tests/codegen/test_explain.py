@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import derive
 from codegen import cli, explain
 from codegen.compiler import load_source, source
+from codegen.prepared import prepared
 from derive.errors import GradcError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -31,7 +31,7 @@ optimizer sgd(lr=0.1)
 
 
 def explained(text, batch=5, **given):
-    return source(derive.parse(text), finish=partial(explain.explained, batch=batch), **given)
+    return explain.explained(prepared(derive.parse(text), **given), batch)
 
 
 def test_each_product_has_its_operations_and_its_reason():
@@ -50,7 +50,7 @@ def test_each_product_has_its_operations_and_its_reason():
 @pytest.mark.parametrize("name", ["mnist_rows", "covariance", "char_gru", "lenet"])
 def test_steps_are_those_of_the_code(name):
     net = derive.load(str(EXAMPLES / f"{name}.gc"))
-    text = source(net, dtype="float32", finish=partial(explain.explained, batch=13))
+    text = explain.explained(prepared(net, dtype="float32"), 13)
     code = source(net, dtype="float32")
     kernel = code[code.index("\ndef _loss_and_grad(") :].split("\n@njit", 1)[0]
     assert len(re.findall(r"(?m)^ +product ", text)) == len(re.findall(r"(?m)^ +_mat(?:mul|vec)\(", kernel))

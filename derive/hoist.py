@@ -6,7 +6,8 @@ by numbers and extents at most, over a body without reductions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import lru_cache
 
 from derive.deltas import guards_for
 from derive.expr import (
@@ -126,7 +127,8 @@ def ordered_letters(e: Expr) -> tuple[Letter, ...]:
     return tuple(found)
 
 
-def standard(e: Expr, letters: Iterable[Letter]) -> Expr:
+@lru_cache(maxsize=8192)  # names are sought for the same bodies in every stage, and in every plan that is weighed
+def standard(e: Expr, letters: tuple[Letter, ...]) -> Expr:
     """``e`` with these free letters numbered by position and its binders by depth: a key for sharing."""
     return canonical_binders(substitute(e, {a: Letter(a.extent, -1000 - k) for k, a in enumerate(letters)}))
 

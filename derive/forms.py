@@ -144,7 +144,7 @@ def ones(letter: Letter) -> Ones:
 def transpose(form: Form) -> Form:
     """The transposed form, with the transposition at the leaves.
 
-    >>> from derive.expr import fresh
+    >>> from derive.expr import Dim, fresh
     >>> v = ones(fresh(Dim("n"), "n")); transpose(transpose(v)) == v
     True
     """
@@ -224,7 +224,7 @@ def effort(form: Form) -> tuple[int, int, int]:
 def product(*parts: Form) -> Form:
     """The matrix product, flat, with numbers in front.
 
-    >>> from derive.expr import fresh
+    >>> from derive.expr import Dim, fresh
     >>> n, m = fresh(Dim("n"), "n"), fresh(Dim("m"), "m")
     >>> product(ones(n), transpose(ones(m))).axes == {n, m}
     True

@@ -7,6 +7,7 @@ columns (rank 3, shifted or data-dependent places, letters as values) has no for
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from derive import forms
@@ -166,7 +167,8 @@ class Lifter:
                     return forms.Negative(row, col, (forms.Apply(row, col, (self.operand(sides[0], row, col),), SIGN),))
                 return forms.Apply(row, col, (self.operand(value, row, col),), SIGN)
             case Add():
-                whole = joined(e) if any(order_of(n) for n in walk(e)) else e
+                upper = partial(self.is_upper, row, col)
+                whole = joined(e, upper) if any(order_of(n) for n in walk(e)) else e
                 if not isinstance(whole, Add):
                     return self.fit(whole, row, col)
                 ordered = _ordered_terms(whole)
@@ -271,6 +273,10 @@ class Lifter:
                 form = forms.triangle(form, upper=upper, offset=-order.offset if upper else order.offset)
             found.append(forms.transpose(form) if turned else form)
         return min(found, key=forms.effort)
+
+    def is_upper(self, row: Letter | None, col: Letter | None, e: Expr) -> bool:
+        """Whether the form of ``e`` has an upper triangle in it."""
+        return any(isinstance(f, forms.Triangle) and f.upper for f in forms.walk(self.fit(e, row, col)))
 
     def filled(self, e: Expr, row: Letter, col: Letter) -> forms.Form:
         """``e`` over rows and columns, repeated by products with vectors of ones."""

@@ -6,6 +6,7 @@ stands at i = j. `derive.lift` reads them as ``tril`` and ``triu``: zeros are a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -47,24 +48,27 @@ def order_of(e: Expr) -> Order | None:
     return Order(letters[1], letters[-1], offset) if len(letters) == 2 else None
 
 
-def joined(e: Add) -> Expr:
+def joined(e: Add, late: Callable[[Expr], bool] = lambda term: False) -> Expr:
     """``e`` with Σ_{i<j} and the same terms at i = j as one sum Σ_{i≤j}.
+
+    Of several such sums one takes the diagonal, one that is ``late`` only where there is no other.
 
     >>> from derive.expr import Dim, compare, fresh
     >>> from derive.program import Tensor
     >>> n = Dim("n"); A, x = Tensor("A", (n, n)), Tensor("x", (n,)); i, j = fresh(n, "i"), fresh(n, "j")
-    >>> joined(sum_over([j], compare("<", j, i) * A[i, j] * x[j]) + A[i, i] * x[i])
-    sum[j] ([j <= i]·A[i, j]·x[j])
+    >>> found = joined(sum_over([j], compare("<", j, i) * A[i, j] * x[j]) + A[i, i] * x[i])
+    >>> found == sum_over([j], compare("<=", j, i) * A[i, j] * x[j])
+    True
     """
     parts, normal = list(e.args), Normalizer()
-    for k, term in reversed(list(enumerate(parts))):
-        found = _with_diagonal(term)
+    for term in sorted(e.args, key=late):
+        found = _with_diagonal(term) if term in parts else None
         if found is None:
             continue
         diagonal, whole = found
         for other in parts:
             if other is not term and other.letters == diagonal.letters and _same(other, diagonal, normal):
-                parts[k] = whole
+                parts[parts.index(term)] = whole
                 parts.remove(other)
                 break
     return add(*parts)

@@ -7,12 +7,14 @@ import json
 import numpy as np
 import pytest
 
+import derive
 from derive.evaluate import evaluate, extent
+from derive.form_values import evaluate_form
 from derive.language.parse import parse
 from derive.language.read import read
 from derive.notation import Notation, formula, formulas, source_line, to_json
 from derive.pipeline import gradient
-from derive.program import Program
+from derive.program import Program, reads
 
 ROWS = """model rows
 dims d = 7, h = 5, c = 3
@@ -233,6 +235,23 @@ def test_python_text_runs(text):
     for name, array in want.items():
         np.testing.assert_allclose(space[name], array, rtol=1e-10, atol=1e-12, err_msg=name)
         assert np.shape(space[name]) == np.shape(array), name
+
+
+def test_the_gradient_of_a_cholesky_factor_is_murrays():
+    """Differentiation of the Cholesky decomposition (2016), eq. 9: ½ L⁻ᵀ (P + Pᵀ) L⁻¹ with P = Φ(Lᵀ L̄)."""
+    model = derive.parse("dims h = 3\nparam A : [h, h]\ninput B : [h, h]\nL = cholesky(A)\nminimize sum(B * L)")
+    gradient_by_a = model.gradient("A")
+    shown = gradient_by_a["A"]
+    assert shown.matrix == "dA = (1/2) L⁻ᵀ (triu(Bᵀ L, 1) + tril(Lᵀ B)) L⁻¹"
+    rng = np.random.default_rng(2)
+    root = rng.normal(size=(3, 3))
+    values = {"A": root @ root.T + 3 * np.eye(3), "B": rng.normal(size=(3, 3))}
+    found = evaluate(gradient_by_a.program, values)
+    form = shown.notation.form(shown.equation)
+    assert form is not None
+    arrays = {t: found.get(t.name, values.get(t.name)) for t in reads(shown.equation.body)}
+    value = evaluate_form(form, shown.equation.letters, arrays, {"h": 3})
+    np.testing.assert_allclose(value, found["dA"], rtol=1e-10, atol=1e-12)
 
 
 def test_json():

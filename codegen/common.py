@@ -10,6 +10,8 @@ import math
 from derive.expr import Access, Add, Call, Const, Expr, Letter, Mask, Mul, Num, Pow, Select
 from derive.rewrite import accesses
 
+# Functions that a target may compute without branches, so that loops over them become vector code.
+ELEMENTARY = ("exp", "expm1", "tanh", "log", "log1p")
 _FUNCTIONS = {
     name: getattr(math, name) for name in ("exp", "log", "sin", "cos", "tan", "tanh", "erf", "log1p", "expm1")
 }

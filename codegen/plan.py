@@ -14,6 +14,7 @@ from codegen.batch import batched
 from codegen.contract import contraction
 from codegen.coupled import in_slices
 from codegen.factors import inverses, solved, without_inverses
+from codegen.fission import apart, flattened, unordered
 from codegen.lower import lower, merge
 from codegen.steps import (
     Loop,
@@ -60,7 +61,8 @@ def plan(
         parts = in_slices(tuple(parts), kept, sizes)
     steps = fuse(parts, sizes=sizes)
     steps = without_inverses(steps, kept, reads_of)
-    return allocate(_localized(steps, kept), kept)
+    made = allocate(_localized(steps, kept), kept)
+    return replace(made, steps=flattened(made.steps, made.places, sizes))
 
 
 def _localized(steps: Sequence[Step], kept: frozenset[Tensor]) -> list[Step]:
@@ -101,7 +103,7 @@ def fuse(
                 joined = merge(step.body, nodes)
                 if joined is None and depends and isinstance(nodes[-1], Write):
                     joined = step.body + nodes
-                if joined is not None:
+                if joined is not None and unordered(joined):
                     steps[k] = Nest(joined)
                     return
             if depends:
@@ -119,7 +121,8 @@ def fuse(
             continue
         product = contraction(part) if part.out not in strided else None
         if product is None:
-            place(part)
+            for piece in apart(part):
+                place(piece)
         else:
             for made in product[0]:
                 place(made)

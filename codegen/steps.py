@@ -105,10 +105,14 @@ Node = Loop | Write
 
 @dataclass(frozen=True, eq=False)
 class Nest:
-    """Loops that run one after another; ``scalars`` are the tensors that live in a local variable here."""
+    """Loops that run one after another; ``scalars`` are the tensors that live in a local variable here.
+
+    ``flat`` are vectors of all elements of a tensor, each with that tensor.
+    """
 
     body: tuple[Node, ...]
     scalars: frozenset[Tensor] = frozenset()
+    flat: tuple[tuple[Tensor, Tensor], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,8 @@ def reads_of(step: Step) -> list[Tensor]:
         return step.reads
     if isinstance(step, Rounds):
         return _from_memory(step, reads_of)
-    return list(dict.fromkeys(t.access.tensor for t in touches(step.body) if not t.writes))
+    whole = dict(step.flat)
+    return list(dict.fromkeys(whole.get(t.access.tensor, t.access.tensor) for t in touches(step.body) if not t.writes))
 
 
 def item_reads(item: Part | RoundParts | Gemm | Routine) -> list[Tensor]:
@@ -246,7 +251,8 @@ def written_by(step: Step) -> list[Tensor]:
     if isinstance(step, Rounds):
         filled = _from_memory(step, written_by)
         return [*filled, *(v.tensor for v in step.after if v.source in filled)]
-    return list(dict.fromkeys(w.target.tensor for w in writes_in(step.body)))
+    whole = dict(step.flat)
+    return list(dict.fromkeys(whole.get(w.target.tensor, w.target.tensor) for w in writes_in(step.body)))
 
 
 def scalars_of(step: Step) -> frozenset[Tensor]:

@@ -98,7 +98,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 30 + n + _STRIP * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 30 + 2 * n + _STRIP * n), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -107,7 +107,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 30 + n + _STRIP * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 30 + 2 * n + _STRIP * n), *arrays)
     return float(value), grad
 
 
@@ -300,19 +300,24 @@ def _loss(n, theta, work, X, y):
     w = theta[0:30]
     b = theta[30]
     z_sum = work[0:n]
+    loss_sum_terms = z_sum  # written over it
 
     # z = X w + b    (line 12: z = X @ w + b)
     _matvec(X, w, z_sum)
 
     # loss = (1/(2 n)) ‖w‖² − (1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 14: minimize bce(y,
     #   p) + sum(w^2) / (2*n*C))
-    loss_sum = 0.0
     for i in range(n):
         z = z_sum[i] + b
-        loss_sum += (
+        loss_sum_terms[i] = (
             y[i] * (-_log1p(_exp(-(-z if -z >= 0.0 else z))) - (-z if -z >= 0.0 else 0.0)) + (1.0 - y[i]) *
             (-_log1p(_exp(-(z if z >= 0.0 else -z))) - (z if z >= 0.0 else 0.0))
         )
+
+    # loss, from the parts above
+    loss_sum = 0.0
+    for i in range(n):
+        loss_sum += loss_sum_terms[i]
 
     # loss, from the parts above
     loss_sum_2 = 0.0
@@ -328,9 +333,11 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     b = theta[30]
     dw = grad[0:30]
     z_sum = work[0:n]
-    dz = z_sum  # written over it
-    dw_sum = work[n : 30 + n]
-    strip = work[30 + n:]
+    p = z_sum  # written over it
+    loss_sum_terms = work[n : 2 * n]
+    dz = p  # written over it
+    dw_sum = work[2 * n : 30 + 2 * n]
+    strip = work[30 + 2 * n:]
 
     # z = X w + b    (line 12: z = X @ w + b)
     _matvec(X, w, z_sum)
@@ -338,18 +345,21 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     # p = sigmoid(z)    (line 13: p = sigmoid(z))
     # loss = (1/(2 n)) ‖w‖² − (1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 14: minimize bce(y,
     #   p) + sum(w^2) / (2*n*C))
+    for i in range(n):
+        z = z_sum[i] + b
+        p[i] = 1.0 / (_exp(-z) + 1.0)
+        loss_sum_terms[i] = (
+            y[i] * (-_log1p(_exp(-(-z if -z >= 0.0 else z))) - (-z if -z >= 0.0 else 0.0)) + (1.0 - y[i]) *
+            (-_log1p(_exp(-(z if z >= 0.0 else -z))) - (z if z >= 0.0 else 0.0))
+        )
+
     # dz = (p − y)/n
     # db = Σ(dz)
     loss_sum = 0.0
     db = 0.0
     for i in range(n):
-        z = z_sum[i] + b
-        p = 1.0 / (_exp(-z) + 1.0)
-        loss_sum += (
-            y[i] * (-_log1p(_exp(-(-z if -z >= 0.0 else z))) - (-z if -z >= 0.0 else 0.0)) + (1.0 - y[i]) *
-            (-_log1p(_exp(-(z if z >= 0.0 else -z))) - (z if z >= 0.0 else 0.0))
-        )
-        dz[i] = (p - y[i]) / n
+        loss_sum += loss_sum_terms[i]
+        dz[i] = (p[i] - y[i]) / n
         db += dz[i]
 
     # loss, from the parts above

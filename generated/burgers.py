@@ -164,7 +164,7 @@ def forward(params, /, **inputs):
     """u, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     results = [np.empty((n,), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 42 * n + _STRIP * 20), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 41 * n + _STRIP * 20), *arrays, *results)
     return dict(zip(["u"], results))
 
 
@@ -407,39 +407,47 @@ def _forward(n, theta, work, x, t, u):
     A2 = S  # written over it
     S_2 = work[0 : 20 * n].reshape((n, h))
     A3 = S_2  # written over it
-    D = work[40 * n : 41 * n]
-    S_3 = work[41 * n : 42 * n]
-    strip = work[42 * n:]
+    S_3 = work[40 * n : 41 * n]
+    strip = work[41 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
+    A1_flat = A1.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
+            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+    for q in range(h * n):
+        A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
+    A2_flat = A2.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A2[i, j] = _tanh(S[i, j] + b2[j])
+            A2[i, j] = S[i, j] + b2[j]
+    for q in range(h * n):
+        A2_flat[q] = _tanh(A2_flat[q])
 
     # S_2 = A2 W3
     _matmul(A2, W3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
-    # D = 1 − x∘²
+    A3_flat = A3.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A3[i, j] = _tanh(S_2[i, j] + b3[j])
-        D[i] = 1.0 - x[i] ** 2
+            A3[i, j] = S_2[i, j] + b3[j]
+    for q in range(h * n):
+        A3_flat[q] = _tanh(A3_flat[q])
 
     # S_3 = A3 w4
     _matvec(A3, w4, S_3)
 
+    # D = 1 − x∘²
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
     for i in range(n):
-        u[i] = t[i] * S_3[i] * D[i] - math.sin(3.141592653589793 * x[i])
+        D = 1.0 - x[i] ** 2
+        u[i] = t[i] * S_3[i] * D - math.sin(3.141592653589793 * x[i])
 
 
 @njit(error_model="numpy", cache=True)
@@ -457,8 +465,8 @@ def _loss(n, theta, work, x, t):
     A2 = S  # written over it
     S_2 = work[40 * n : 60 * n].reshape((n, h))
     A3 = S_2  # written over it
-    D = work[60 * n : 61 * n]
-    S_3 = work[61 * n : 62 * n]
+    S_3 = work[60 * n : 61 * n]
+    D = work[61 * n : 62 * n]
     u = work[62 * n : 63 * n]
     A1_x = work[63 * n : 83 * n].reshape((n, h))
     D_2 = work[83 * n : 103 * n].reshape((n, h))
@@ -480,35 +488,44 @@ def _loss(n, theta, work, x, t):
     strip = work[207 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
+    A1_flat = A1.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
+            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+    for q in range(h * n):
+        A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
+    A2_flat = A2.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A2[i, j] = _tanh(S[i, j] + b2[j])
+            A2[i, j] = S[i, j] + b2[j]
+    for q in range(h * n):
+        A2_flat[q] = _tanh(A2_flat[q])
 
     # S_2 = A2 W3
     _matmul(A2, W3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
-    # D = 1 − x∘²
+    A3_flat = A3.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A3[i, j] = _tanh(S_2[i, j] + b3[j])
-        D[i] = 1.0 - x[i] ** 2
+            A3[i, j] = S_2[i, j] + b3[j]
+    for q in range(h * n):
+        A3_flat[q] = _tanh(A3_flat[q])
 
     # S_3 = A3 w4
     _matvec(A3, w4, S_3)
 
+    # D = 1 − x∘²
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
     # A1_x = w − w ⊙ A1∘²
     # D_2 = 1 − A2∘²
     for i in range(n):
+        D[i] = 1.0 - x[i] ** 2
         u[i] = t[i] * S_3[i] * D[i] - math.sin(3.141592653589793 * x[i])
         for j in range(h):
             A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2
@@ -604,8 +621,8 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     A2 = S  # written over it
     S_2 = work[40 * n : 60 * n].reshape((n, h))
     A3 = S_2  # written over it
-    D = work[60 * n : 61 * n]
-    S_3 = work[61 * n : 62 * n]
+    S_3 = work[60 * n : 61 * n]
+    D = work[61 * n : 62 * n]
     u = work[62 * n : 63 * n]
     A1_x = work[63 * n : 83 * n].reshape((n, h))
     D_2 = work[83 * n : 103 * n].reshape((n, h))
@@ -653,35 +670,44 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     strip = work[1240 + 427 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
+    A1_flat = A1.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
+            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+    for q in range(h * n):
+        A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
+    A2_flat = A2.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A2[i, j] = _tanh(S[i, j] + b2[j])
+            A2[i, j] = S[i, j] + b2[j]
+    for q in range(h * n):
+        A2_flat[q] = _tanh(A2_flat[q])
 
     # S_2 = A2 W3
     _matmul(A2, W3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
-    # D = 1 − x∘²
+    A3_flat = A3.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A3[i, j] = _tanh(S_2[i, j] + b3[j])
-        D[i] = 1.0 - x[i] ** 2
+            A3[i, j] = S_2[i, j] + b3[j]
+    for q in range(h * n):
+        A3_flat[q] = _tanh(A3_flat[q])
 
     # S_3 = A3 w4
     _matvec(A3, w4, S_3)
 
+    # D = 1 − x∘²
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
     # A1_x = w − w ⊙ A1∘²
     # D_2 = 1 − A2∘²
     for i in range(n):
+        D[i] = 1.0 - x[i] ** 2
         u[i] = t[i] * S_3[i] * D[i] - math.sin(3.141592653589793 * x[i])
         for j in range(h):
             A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2

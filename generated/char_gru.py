@@ -155,21 +155,21 @@ def forward(params, /, **inputs):
     """P, from t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t"])
     results = [np.empty((s, n, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 7936 * n + _STRIP * 128), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 7968 * n + _STRIP * 128), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 7936 * n + _STRIP * 128), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 11072 * n + _STRIP * 128), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56320 * n + _STRIP * max(128, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56384 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -178,7 +178,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56320 * n + _STRIP * max(128, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56384 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), grad
 
 
@@ -215,7 +215,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 56320 * size + _STRIP * max(128, 32 * size)), order, random,
+            float(_epoch(theta, grad, _workspace(DTYPE, 56384 * size + _STRIP * max(128, 32 * size)), order, random,
             steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
             int(epochs) * -(-count // size)))
         )
@@ -440,8 +440,9 @@ def _forward(n, theta, work, t, P):
     S_4_left = work[4608 * n : 4736 * n].reshape((n, h))
     S_4_2 = work[4736 * n : 4864 * n].reshape((n, h))
     S = work[4864 * n : 7936 * n].reshape((s, n, c))
+    M = work[7936 * n : 7968 * n].reshape((s, n))
     E = S  # written over it
-    strip = work[7936 * n:]
+    strip = work[7968 * n:]
     H_start = H[0]
 
     # H[0,x,j] = 0    (line 18: H[0, x:n, j:h] = 0)
@@ -491,21 +492,32 @@ def _forward(n, theta, work, t, P):
     _matmul(H_next.reshape((n * s, h)), V, S.reshape((n * s, c)), strip)
 
     # M[s,n] = max_k S[s,n,k]
+    for i in range(s):
+        for x in range(n):
+            M_2 = -math.inf
+            for a in range(c):
+                S[i, x, a] = S[i, x, a] + b[a]
+                M_2 = max(M_2, S[i, x, a])
+            M[i, x] = M_2
+
     # E[s,n,k] = exp(S[s,n,k] − M[s,n])
+    E_flat = E.reshape(-1)
+    for i in range(s):
+        for j in range(n):
+            for k in range(c):
+                E[i, j, k] = S[i, j, k] - M[i, j]
+    for q in range(c * n * s):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_5[s,n] = Σ_k E[s,n,k]
     # P[s,n,c] = E[s,n,c]/S_5[s,n]    (line 25: P = softmax(S, axis=2))
     for i in range(s):
-        for x in range(n):
-            M = -math.inf
-            for a in range(c):
-                S[i, x, a] = S[i, x, a] + b[a]
-                M = max(M, S[i, x, a])
+        for j in range(n):
             S_5 = 0.0
             for k in range(c):
-                E[i, x, k] = _exp(S[i, x, k] - M)
-                S_5 += E[i, x, k]
-            for j in range(c):
-                P[i, x, j] = E[i, x, j] / S_5
+                S_5 += E[i, j, k]
+            for k in range(c):
+                P[i, j, k] = E[i, j, k] / S_5
 
 
 @njit(error_model="numpy", cache=True)
@@ -525,7 +537,11 @@ def _loss(n, theta, work, t, y):
     S_4_left = work[4608 * n : 4736 * n].reshape((n, h))
     S_4_2 = work[4736 * n : 4864 * n].reshape((n, h))
     S = work[4864 * n : 7936 * n].reshape((s, n, c))
-    strip = work[7936 * n:]
+    M = work[7936 * n : 7968 * n].reshape((s, n))
+    E = work[7968 * n : 11040 * n].reshape((s, n, c))
+    S_5 = work[11040 * n : 11072 * n].reshape((s, n))
+    lse = M  # written over it
+    strip = work[11072 * n:]
     H_start = H[0]
 
     # H[0,x,j] = 0    (line 18: H[0, x:n, j:h] = 0)
@@ -575,24 +591,42 @@ def _loss(n, theta, work, t, y):
     _matmul(H_next.reshape((n * s, h)), V, S.reshape((n * s, c)), strip)
 
     # M[s,n] = max_k S[s,n,k]
+    for i in range(s):
+        for x in range(n):
+            M_2 = -math.inf
+            for a in range(c):
+                S[i, x, a] = S[i, x, a] + b[a]
+                M_2 = max(M_2, S[i, x, a])
+            M[i, x] = M_2
+
     # E[s,n,k] = exp(S[s,n,k] − M[s,n])
+    E_flat = E.reshape(-1)
+    for i in range(s):
+        for j in range(n):
+            for k in range(c):
+                E[i, j, k] = S[i, j, k] - M[i, j]
+    for q in range(c * n * s):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_5[s,n] = Σ_k E[s,n,k]
+    for i in range(s):
+        for j in range(n):
+            S_5_2 = 0.0
+            for k in range(c):
+                S_5_2 += E[i, j, k]
+            S_5[i, j] = S_5_2
+
     # lse = M + log(S_5)
+    for i in range(s):
+        for j in range(n):
+            lse[i, j] = M[i, j] + _log(S_5[i, j])
+
     # loss = −(1/(n s)) Σ_{s,n,c′} 1[c′ = y[s,n]] (S[s,n,c′] − lse[s,n])    (line 26: minimize cross_entropy(y, P))
     loss_sum = 0.0
     for i in range(s):
-        for x in range(n):
-            M = -math.inf
-            for a in range(c):
-                S[i, x, a] = S[i, x, a] + b[a]
-                M = max(M, S[i, x, a])
-            S_5 = 0.0
+        for j in range(n):
             for k in range(c):
-                E = _exp(S[i, x, k] - M)
-                S_5 += E
-            lse = M + _log(S_5)
-            for j in range(c):
-                loss_sum += S[i, x, j] - lse if j == y[i, x] else 0.0
+                loss_sum += S[i, j, k] - lse[i, j] if k == y[i, j] else 0.0
     loss = -loss_sum / (n * s)
     return loss
 
@@ -624,23 +658,27 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     S_4_2 = work[12800 * n : 12928 * n].reshape((n, h))
     G = work[12928 * n : 17024 * n].reshape((s, n, h))
     S = work[17024 * n : 20096 * n].reshape((s, n, c))
-    E = work[20096 * n : 23168 * n].reshape((s, n, c))
+    M = work[20096 * n : 20128 * n].reshape((s, n))
+    E = work[20128 * n : 23200 * n].reshape((s, n, c))
+    S_5 = work[23200 * n : 23232 * n].reshape((s, n))
+    P = E  # written over it
+    lse = M  # written over it
     dS = S  # written over it
-    dH = work[23168 * n : 27392 * n].reshape((1 + s, n, h))
+    dH = work[23232 * n : 27456 * n].reshape((1 + s, n, h))
     dH_next_sum = work[4224 * n : 4352 * n].reshape((n, h))
     dH_next_2 = work[8448 * n : 8576 * n].reshape((n, h))
-    dG = work[27392 * n : 31488 * n].reshape((s, n, h))
-    dS_4 = work[31488 * n : 35584 * n].reshape((s, n, h))
+    dG = work[27456 * n : 31552 * n].reshape((s, n, h))
+    dS_4 = work[31552 * n : 35648 * n].reshape((s, n, h))
     S_6_2 = work[12672 * n : 12800 * n].reshape((n, h))
-    dR = work[35584 * n : 39680 * n].reshape((s, n, h))
-    dS_3 = work[39680 * n : 43776 * n].reshape((s, n, h))
-    dZ = work[43776 * n : 47872 * n].reshape((s, n, h))
-    dS_2 = work[47872 * n : 51968 * n].reshape((s, n, h))
+    dR = work[35648 * n : 39744 * n].reshape((s, n, h))
+    dS_3 = work[39744 * n : 43840 * n].reshape((s, n, h))
+    dZ = work[43840 * n : 47936 * n].reshape((s, n, h))
+    dS_2 = work[47936 * n : 52032 * n].reshape((s, n, h))
     S_7_2 = work[12800 * n : 12928 * n].reshape((n, h))
-    S_8_sum = work[51968 * n : 52096 * n].reshape((n, h))
-    S_8_sum_2 = work[52096 * n : 52224 * n].reshape((n, h))
-    dUg_left = work[52224 * n : 56320 * n].reshape((h, s, n))
-    strip = work[56320 * n:]
+    S_8_sum = work[52032 * n : 52160 * n].reshape((n, h))
+    S_8_sum_2 = work[52160 * n : 52288 * n].reshape((n, h))
+    dUg_left = work[52288 * n : 56384 * n].reshape((h, s, n))
+    strip = work[56384 * n:]
     H_start = H[0]
 
     # H[0,x,j] = 0    (line 18: H[0, x:n, j:h] = 0)
@@ -694,28 +732,47 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     _matmul(H_next.reshape((n * s, h)), V, S.reshape((n * s, c)), strip)
 
     # M[s,n] = max_k S[s,n,k]
+    for i in range(s):
+        for x in range(n):
+            M_2 = -math.inf
+            for a in range(c):
+                S[i, x, a] = S[i, x, a] + b[a]
+                M_2 = max(M_2, S[i, x, a])
+            M[i, x] = M_2
+
     # E[s,n,k] = exp(S[s,n,k] − M[s,n])
+    E_flat = E.reshape(-1)
+    for i in range(s):
+        for j in range(n):
+            for k in range(c):
+                E[i, j, k] = S[i, j, k] - M[i, j]
+    for q in range(c * n * s):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_5[s,n] = Σ_k E[s,n,k]
-    # lse = M + log(S_5)
     # P[s,n,c] = E[s,n,c]/S_5[s,n]    (line 25: P = softmax(S, axis=2))
+    for i in range(s):
+        for j in range(n):
+            S_5_2 = 0.0
+            for k in range(c):
+                S_5_2 += E[i, j, k]
+            S_5[i, j] = S_5_2
+            for k in range(c):
+                P[i, j, k] = E[i, j, k] / S_5[i, j]
+
+    # lse = M + log(S_5)
+    for i in range(s):
+        for j in range(n):
+            lse[i, j] = M[i, j] + _log(S_5[i, j])
+
     # loss = −(1/(n s)) Σ_{s,n,c′} 1[c′ = y[s,n]] (S[s,n,c′] − lse[s,n])    (line 26: minimize cross_entropy(y, P))
     # dS[s,n,k] = (P[s,n,k] − 1[k = y[s,n]])/(n s)
     loss_sum = 0.0
     for i in range(s):
-        for x in range(n):
-            M = -math.inf
-            for a in range(c):
-                S[i, x, a] = S[i, x, a] + b[a]
-                M = max(M, S[i, x, a])
-            S_5 = 0.0
+        for j in range(n):
             for k in range(c):
-                E[i, x, k] = _exp(S[i, x, k] - M)
-                S_5 += E[i, x, k]
-            lse = M + _log(S_5)
-            for j in range(c):
-                P = E[i, x, j] / S_5
-                loss_sum += S[i, x, j] - lse if j == y[i, x] else 0.0
-                dS[i, x, j] = (P + (-1.0 if j == y[i, x] else 0.0)) / (n * s)
+                loss_sum += S[i, j, k] - lse[i, j] if k == y[i, j] else 0.0
+                dS[i, j, k] = (P[i, j, k] + (-1.0 if k == y[i, j] else 0.0)) / (n * s)
     loss = -loss_sum / (n * s)
 
     # dV[k,a] = Σ_{x,i} H[i + 1,x,k] dS[i,x,a]

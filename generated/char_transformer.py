@@ -301,21 +301,21 @@ def forward(params, /, **inputs):
     """G, from t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t"])
     results = [np.empty((n, s, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 18944 * n + _STRIP * 128), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 19104 * n + _STRIP * 128), *arrays, *results)
     return dict(zip(["G"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 18944 * n + _STRIP * 128), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 22208 * n + _STRIP * 128), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92800 * n + _STRIP * max(128, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92992 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -324,7 +324,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92800 * n + _STRIP * max(128, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92992 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), grad
 
 
@@ -361,7 +361,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 92800 * size + _STRIP * max(128, 32 * size)), order, random,
+            float(_epoch(theta, grad, _workspace(DTYPE, 92992 * size + _STRIP * max(128, 32 * size)), order, random,
             steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
             int(epochs) * -(-count // size)))
         )
@@ -571,14 +571,15 @@ def _forward(n, theta, work, t, G):
     V1 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
     S_2_1 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
     S1 = S_2_1  # written over it
-    E_2_1 = S_2_1  # written over it
-    P1 = S_2_1  # written over it
+    M = work[11776 * n : 11904 * n].reshape((n, h, s))
+    E_2_1 = S1  # written over it
+    P1 = E_2_1  # written over it
     C1_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
     C1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     Y1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     Y1 = X0  # written over it
     M1 = Y1_sum  # written over it
-    S_5_1 = work[11776 * n : 15872 * n].reshape((n, s, f))
+    S_5_1 = work[11904 * n : 16000 * n].reshape((n, s, f))
     F1 = S_5_1  # written over it
     X1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     X1 = Y1  # written over it
@@ -588,20 +589,22 @@ def _forward(n, theta, work, t, G):
     V2 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
     S_2_2 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
     S2 = S_2_2  # written over it
-    E_2_2 = S_2_2  # written over it
-    P2 = S_2_2  # written over it
+    M_2 = work[11776 * n : 11904 * n].reshape((n, h, s))
+    E_2_2 = S2  # written over it
+    P2 = E_2_2  # written over it
     C2_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
     C2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     Y2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     Y2 = X1  # written over it
     M2 = Y2_sum  # written over it
-    S_5_2 = work[11776 * n : 15872 * n].reshape((n, s, f))
+    S_5_2 = work[11904 * n : 16000 * n].reshape((n, s, f))
     F2 = S_5_2  # written over it
     X2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     X2 = Y2  # written over it
-    Z = work[15872 * n : 18944 * n].reshape((n, s, c))
+    Z = work[16000 * n : 19072 * n].reshape((n, s, c))
+    M_3 = work[19072 * n : 19104 * n].reshape((n, s))
     E_3 = Z  # written over it
-    strip = work[18944 * n:]
+    strip = work[19104 * n:]
 
     # X0[x,i,k] = E[t[x,i],k] + R[i,k]    (line 11: X{0}[x, i, k] = E[t[x, i], k] + R[i, k])
     for i in range(s):
@@ -647,22 +650,35 @@ def _forward(n, theta, work, t, G):
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M[n,h,s] = max_j S1[n,h,s,j]
-    # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
-    # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
-    # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M = -math.inf
+                M_4 = -math.inf
                 for j in range(s):
                     S1[x, a, i, j] = S_2_1[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M = max(M, S1[x, a, i, j])
+                    M_4 = max(M_4, S1[x, a, i, j])
+                M[x, a, i] = M_4
+
+    # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
+    E_2_1_flat = E_2_1.reshape(-1)
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
+                for l in range(s):
+                    E_2_1[i, j, k, l] = S1[i, j, k, l] - M[i, j, k]
+    for q in range(h * n * s ** 2):
+        E_2_1_flat[q] = _exp(E_2_1_flat[q])
+
+    # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
+    # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
                 S_3_1 = 0.0
-                for j in range(s):
-                    E_2_1[x, a, i, j] = _exp(S1[x, a, i, j] - M)
-                    S_3_1 += E_2_1[x, a, i, j]
-                for k in range(s):
-                    P1[x, a, i, k] = E_2_1[x, a, i, k] / S_3_1
+                for l in range(s):
+                    S_3_1 += E_2_1[i, j, k, l]
+                for l in range(s):
+                    P1[i, j, k, l] = E_2_1[i, j, k, l] / S_3_1
 
     for x in range(n):
         V1_x = V1[x]
@@ -757,22 +773,35 @@ def _forward(n, theta, work, t, G):
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M_2[n,h,s] = max_j S2[n,h,s,j]
-    # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
-    # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
-    # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M_2 = -math.inf
+                M_2_2 = -math.inf
                 for j in range(s):
                     S2[x, a, i, j] = S_2_2[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M_2 = max(M_2, S2[x, a, i, j])
+                    M_2_2 = max(M_2_2, S2[x, a, i, j])
+                M_2[x, a, i] = M_2_2
+
+    # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
+    E_2_2_flat = E_2_2.reshape(-1)
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
+                for l in range(s):
+                    E_2_2[i, j, k, l] = S2[i, j, k, l] - M_2[i, j, k]
+    for q in range(h * n * s ** 2):
+        E_2_2_flat[q] = _exp(E_2_2_flat[q])
+
+    # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
+    # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
                 S_3_2 = 0.0
-                for j in range(s):
-                    E_2_2[x, a, i, j] = _exp(S2[x, a, i, j] - M_2)
-                    S_3_2 += E_2_2[x, a, i, j]
-                for k in range(s):
-                    P2[x, a, i, k] = E_2_2[x, a, i, k] / S_3_2
+                for l in range(s):
+                    S_3_2 += E_2_2[i, j, k, l]
+                for l in range(s):
+                    P2[i, j, k, l] = E_2_2[i, j, k, l] / S_3_2
 
     for x in range(n):
         V2_x = V2[x]
@@ -838,21 +867,32 @@ def _forward(n, theta, work, t, G):
     _matmul(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
-    # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
-    # S_6[n,s] = Σ_k E_3[n,s,k]
-    # G[n,s,c] = E_3[n,s,c]/S_6[n,s]    (line 38: G = softmax(Z, axis=2))
     for x in range(n):
         for i in range(s):
-            M_3 = -math.inf
+            M_3_2 = -math.inf
             for k in range(c):
                 Z[x, i, k] = Z[x, i, k] + o[k]
-                M_3 = max(M_3, Z[x, i, k])
+                M_3_2 = max(M_3_2, Z[x, i, k])
+            M_3[x, i] = M_3_2
+
+    # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
+    E_3_flat = E_3.reshape(-1)
+    for i in range(n):
+        for j in range(s):
+            for k in range(c):
+                E_3[i, j, k] = Z[i, j, k] - M_3[i, j]
+    for q in range(c * n * s):
+        E_3_flat[q] = _exp(E_3_flat[q])
+
+    # S_6[n,s] = Σ_k E_3[n,s,k]
+    # G[n,s,c] = E_3[n,s,c]/S_6[n,s]    (line 38: G = softmax(Z, axis=2))
+    for i in range(n):
+        for j in range(s):
             S_6 = 0.0
             for k in range(c):
-                E_3[x, i, k] = _exp(Z[x, i, k] - M_3)
-                S_6 += E_3[x, i, k]
-            for j in range(c):
-                G[x, i, j] = E_3[x, i, j] / S_6
+                S_6 += E_3[i, j, k]
+            for k in range(c):
+                G[i, j, k] = E_3[i, j, k] / S_6
 
 
 @njit(error_model="numpy", cache=True)
@@ -886,14 +926,15 @@ def _loss(n, theta, work, t, y):
     V1 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
     S_2_1 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
     S1 = S_2_1  # written over it
-    E_2_1 = S_2_1  # written over it
-    P1 = S_2_1  # written over it
+    M = work[11776 * n : 11904 * n].reshape((n, h, s))
+    E_2_1 = S1  # written over it
+    P1 = E_2_1  # written over it
     C1_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
     C1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     Y1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     Y1 = X0  # written over it
     M1 = Y1_sum  # written over it
-    S_5_1 = work[11776 * n : 15872 * n].reshape((n, s, f))
+    S_5_1 = work[11904 * n : 16000 * n].reshape((n, s, f))
     F1 = S_5_1  # written over it
     X1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     X1 = Y1  # written over it
@@ -903,19 +944,24 @@ def _loss(n, theta, work, t, y):
     V2 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
     S_2_2 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
     S2 = S_2_2  # written over it
-    E_2_2 = S_2_2  # written over it
-    P2 = S_2_2  # written over it
+    M_2 = work[11776 * n : 11904 * n].reshape((n, h, s))
+    E_2_2 = S2  # written over it
+    P2 = E_2_2  # written over it
     C2_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
     C2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
     Y2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     Y2 = X1  # written over it
     M2 = Y2_sum  # written over it
-    S_5_2 = work[11776 * n : 15872 * n].reshape((n, s, f))
+    S_5_2 = work[11904 * n : 16000 * n].reshape((n, s, f))
     F2 = S_5_2  # written over it
     X2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
     X2 = Y2  # written over it
-    Z = work[15872 * n : 18944 * n].reshape((n, s, c))
-    strip = work[18944 * n:]
+    Z = work[16000 * n : 19072 * n].reshape((n, s, c))
+    M_3 = work[19072 * n : 19104 * n].reshape((n, s))
+    E_3 = work[19104 * n : 22176 * n].reshape((n, s, c))
+    S_6 = work[22176 * n : 22208 * n].reshape((n, s))
+    lse_3 = M_3  # written over it
+    strip = work[22208 * n:]
 
     # X0[x,i,k] = E[t[x,i],k] + R[i,k]    (line 11: X{0}[x, i, k] = E[t[x, i], k] + R[i, k])
     for i in range(s):
@@ -961,22 +1007,35 @@ def _loss(n, theta, work, t, y):
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M[n,h,s] = max_j S1[n,h,s,j]
-    # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
-    # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
-    # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M = -math.inf
+                M_4 = -math.inf
                 for j in range(s):
                     S1[x, a, i, j] = S_2_1[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M = max(M, S1[x, a, i, j])
+                    M_4 = max(M_4, S1[x, a, i, j])
+                M[x, a, i] = M_4
+
+    # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
+    E_2_1_flat = E_2_1.reshape(-1)
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
+                for l in range(s):
+                    E_2_1[i, j, k, l] = S1[i, j, k, l] - M[i, j, k]
+    for q in range(h * n * s ** 2):
+        E_2_1_flat[q] = _exp(E_2_1_flat[q])
+
+    # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
+    # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
                 S_3_1 = 0.0
-                for j in range(s):
-                    E_2_1[x, a, i, j] = _exp(S1[x, a, i, j] - M)
-                    S_3_1 += E_2_1[x, a, i, j]
-                for k in range(s):
-                    P1[x, a, i, k] = E_2_1[x, a, i, k] / S_3_1
+                for l in range(s):
+                    S_3_1 += E_2_1[i, j, k, l]
+                for l in range(s):
+                    P1[i, j, k, l] = E_2_1[i, j, k, l] / S_3_1
 
     for x in range(n):
         V1_x = V1[x]
@@ -1071,22 +1130,35 @@ def _loss(n, theta, work, t, y):
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M_2[n,h,s] = max_j S2[n,h,s,j]
-    # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
-    # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
-    # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M_2 = -math.inf
+                M_2_2 = -math.inf
                 for j in range(s):
                     S2[x, a, i, j] = S_2_2[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M_2 = max(M_2, S2[x, a, i, j])
+                    M_2_2 = max(M_2_2, S2[x, a, i, j])
+                M_2[x, a, i] = M_2_2
+
+    # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
+    E_2_2_flat = E_2_2.reshape(-1)
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
+                for l in range(s):
+                    E_2_2[i, j, k, l] = S2[i, j, k, l] - M_2[i, j, k]
+    for q in range(h * n * s ** 2):
+        E_2_2_flat[q] = _exp(E_2_2_flat[q])
+
+    # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
+    # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
                 S_3_2 = 0.0
-                for j in range(s):
-                    E_2_2[x, a, i, j] = _exp(S2[x, a, i, j] - M_2)
-                    S_3_2 += E_2_2[x, a, i, j]
-                for k in range(s):
-                    P2[x, a, i, k] = E_2_2[x, a, i, k] / S_3_2
+                for l in range(s):
+                    S_3_2 += E_2_2[i, j, k, l]
+                for l in range(s):
+                    P2[i, j, k, l] = E_2_2[i, j, k, l] / S_3_2
 
     for x in range(n):
         V2_x = V2[x]
@@ -1152,24 +1224,43 @@ def _loss(n, theta, work, t, y):
     _matmul(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
-    # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
-    # S_6[n,s] = Σ_k E_3[n,s,k]
-    # lse_3 = M_3 + log(S_6)
-    # loss = −(1/(n s)) Σ_{n,s,c′} 1[c′ = y[n,s]] (Z[n,s,c′] − lse_3[n,s])    (line 40: minimize cross_entropy(y, G))
-    loss_sum = 0.0
     for x in range(n):
         for i in range(s):
-            M_3 = -math.inf
+            M_3_2 = -math.inf
             for k in range(c):
                 Z[x, i, k] = Z[x, i, k] + o[k]
-                M_3 = max(M_3, Z[x, i, k])
-            S_6 = 0.0
+                M_3_2 = max(M_3_2, Z[x, i, k])
+            M_3[x, i] = M_3_2
+
+    # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
+    E_3_flat = E_3.reshape(-1)
+    for i in range(n):
+        for j in range(s):
             for k in range(c):
-                E_3 = _exp(Z[x, i, k] - M_3)
-                S_6 += E_3
-            lse_3 = M_3 + _log(S_6)
-            for j in range(c):
-                loss_sum += Z[x, i, j] - lse_3 if j == y[x, i] else 0.0
+                E_3[i, j, k] = Z[i, j, k] - M_3[i, j]
+    for q in range(c * n * s):
+        E_3_flat[q] = _exp(E_3_flat[q])
+
+    # S_6[n,s] = Σ_k E_3[n,s,k]
+    for i in range(n):
+        for j in range(s):
+            S_6_2 = 0.0
+            for k in range(c):
+                S_6_2 += E_3[i, j, k]
+            S_6[i, j] = S_6_2
+
+    # lse_3 = M_3 + log(S_6)
+    lse_3_flat = lse_3.reshape(-1)
+    S_6_flat = S_6.reshape(-1)
+    for q in range(n * s):
+        lse_3_flat[q] = lse_3_flat[q] + _log(S_6_flat[q])
+
+    # loss = −(1/(n s)) Σ_{n,s,c′} 1[c′ = y[n,s]] (Z[n,s,c′] − lse_3[n,s])    (line 40: minimize cross_entropy(y, G))
+    loss_sum = 0.0
+    for i in range(n):
+        for j in range(s):
+            for k in range(c):
+                loss_sum += Z[i, j, k] - lse_3[i, j] if k == y[i, j] else 0.0
     loss = -loss_sum / (n * s)
     return loss
 
@@ -1228,72 +1319,78 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     V1 = work[6176 * n : 7712 * n].reshape((n, s, h, e))
     S_2_1 = work[7712 * n : 11808 * n].reshape((n, h, s, s))
     S1 = S_2_1  # written over it
-    E_2_1 = S_2_1  # written over it
-    P1 = S_2_1  # written over it
-    C1_rounds = work[11808 * n : 13344 * n].reshape((n, h, s, e))
-    C1 = work[13344 * n : 14880 * n].reshape((n, s, h, e))
-    Y1 = work[14880 * n : 16416 * n].reshape((n, s, d))
-    s_3_1 = work[16416 * n : 16448 * n].reshape((n, s))
-    M1 = work[16448 * n : 17984 * n].reshape((n, s, d))
-    S_5_1 = work[17984 * n : 22080 * n].reshape((n, s, f))
-    F1 = work[22080 * n : 26176 * n].reshape((n, s, f))
-    X1 = work[26176 * n : 27712 * n].reshape((n, s, d))
-    s_2_2 = work[27712 * n : 27744 * n].reshape((n, s))
-    N2 = work[27744 * n : 29280 * n].reshape((n, s, d))
-    Q2 = work[11808 * n : 13344 * n].reshape((n, s, h, e))
-    K2 = work[29280 * n : 30816 * n].reshape((n, s, h, e))
-    V2 = work[30816 * n : 32352 * n].reshape((n, s, h, e))
-    S_2_2 = work[32352 * n : 36448 * n].reshape((n, h, s, s))
+    M = work[11808 * n : 11936 * n].reshape((n, h, s))
+    E_2_1 = S1  # written over it
+    P1 = E_2_1  # written over it
+    C1_rounds = work[11936 * n : 13472 * n].reshape((n, h, s, e))
+    C1 = work[13472 * n : 15008 * n].reshape((n, s, h, e))
+    Y1 = work[15008 * n : 16544 * n].reshape((n, s, d))
+    s_3_1 = work[16544 * n : 16576 * n].reshape((n, s))
+    M1 = work[16576 * n : 18112 * n].reshape((n, s, d))
+    S_5_1 = work[18112 * n : 22208 * n].reshape((n, s, f))
+    F1 = work[22208 * n : 26304 * n].reshape((n, s, f))
+    X1 = work[26304 * n : 27840 * n].reshape((n, s, d))
+    s_2_2 = work[27840 * n : 27872 * n].reshape((n, s))
+    N2 = work[27872 * n : 29408 * n].reshape((n, s, d))
+    Q2 = work[11936 * n : 13472 * n].reshape((n, s, h, e))
+    K2 = work[29408 * n : 30944 * n].reshape((n, s, h, e))
+    V2 = work[30944 * n : 32480 * n].reshape((n, s, h, e))
+    S_2_2 = work[32480 * n : 36576 * n].reshape((n, h, s, s))
     S2 = S_2_2  # written over it
-    E_2_2 = S_2_2  # written over it
-    P2 = S_2_2  # written over it
-    C2_rounds = work[36448 * n : 37984 * n].reshape((n, h, s, e))
-    C2 = work[37984 * n : 39520 * n].reshape((n, s, h, e))
-    Y2 = work[39520 * n : 41056 * n].reshape((n, s, d))
-    s_3_2 = work[41056 * n : 41088 * n].reshape((n, s))
-    M2 = work[41088 * n : 42624 * n].reshape((n, s, d))
-    S_5_2 = work[42624 * n : 46720 * n].reshape((n, s, f))
-    F2 = work[46720 * n : 50816 * n].reshape((n, s, f))
-    X2 = work[50816 * n : 52352 * n].reshape((n, s, d))
-    Z = work[52352 * n : 55424 * n].reshape((n, s, c))
-    E_3 = work[55424 * n : 58496 * n].reshape((n, s, c))
+    M_2 = work[11808 * n : 11936 * n].reshape((n, h, s))
+    E_2_2 = S2  # written over it
+    P2 = E_2_2  # written over it
+    C2_rounds = work[36576 * n : 38112 * n].reshape((n, h, s, e))
+    C2 = work[38112 * n : 39648 * n].reshape((n, s, h, e))
+    Y2 = work[39648 * n : 41184 * n].reshape((n, s, d))
+    s_3_2 = work[41184 * n : 41216 * n].reshape((n, s))
+    M2 = work[41216 * n : 42752 * n].reshape((n, s, d))
+    S_5_2 = work[42752 * n : 46848 * n].reshape((n, s, f))
+    F2 = work[46848 * n : 50944 * n].reshape((n, s, f))
+    X2 = work[50944 * n : 52480 * n].reshape((n, s, d))
+    Z = work[52480 * n : 55552 * n].reshape((n, s, c))
+    M_3 = work[55552 * n : 55584 * n].reshape((n, s))
+    E_3 = work[55584 * n : 58656 * n].reshape((n, s, c))
+    S_6 = work[58656 * n : 58688 * n].reshape((n, s))
+    G = E_3  # written over it
+    lse_3 = M_3  # written over it
     dZ = Z  # written over it
-    dX2 = work[50816 * n : 52352 * n].reshape((n, s, d))
-    dF2 = work[58496 * n : 62592 * n].reshape((n, s, f))
-    dS_5_2 = work[62592 * n : 66688 * n].reshape((n, s, f))
-    dM2 = work[66688 * n : 68224 * n].reshape((n, s, d))
-    dY2 = work[68224 * n : 69760 * n].reshape((n, s, d))
-    dC2 = work[36448 * n : 37984 * n].reshape((n, s, h, e))
-    dP2 = work[69760 * n : 73856 * n].reshape((n, h, s, s))
+    dX2 = work[50944 * n : 52480 * n].reshape((n, s, d))
+    dF2 = work[58688 * n : 62784 * n].reshape((n, s, f))
+    dS_5_2 = work[62784 * n : 66880 * n].reshape((n, s, f))
+    dM2 = work[66880 * n : 68416 * n].reshape((n, s, d))
+    dY2 = work[68416 * n : 69952 * n].reshape((n, s, d))
+    dC2 = work[36576 * n : 38112 * n].reshape((n, s, h, e))
+    dP2 = work[69952 * n : 74048 * n].reshape((n, h, s, s))
     dS_2_2 = dP2  # written over it
-    dV2_rounds = work[30816 * n : 32352 * n].reshape((n, h, s, e))
-    dV2 = work[36448 * n : 37984 * n].reshape((n, s, h, e))
-    dK2_rounds = work[30816 * n : 32352 * n].reshape((n, h, s, e))
-    dK2 = work[11808 * n : 13344 * n].reshape((n, s, h, e))
-    dQ2_rounds = work[30816 * n : 32352 * n].reshape((n, h, s, e))
-    dQ2 = work[29280 * n : 30816 * n].reshape((n, s, h, e))
-    dN2 = work[73856 * n : 75392 * n].reshape((n, s, d))
-    dN2_sum = work[75392 * n : 76928 * n].reshape((n, s, d))
-    dN2_sum_2 = work[76928 * n : 78464 * n].reshape((n, s, d))
+    dV2_rounds = work[30944 * n : 32480 * n].reshape((n, h, s, e))
+    dV2 = work[36576 * n : 38112 * n].reshape((n, s, h, e))
+    dK2_rounds = work[30944 * n : 32480 * n].reshape((n, h, s, e))
+    dK2 = work[11936 * n : 13472 * n].reshape((n, s, h, e))
+    dQ2_rounds = work[30944 * n : 32480 * n].reshape((n, h, s, e))
+    dQ2 = work[29408 * n : 30944 * n].reshape((n, s, h, e))
+    dN2 = work[74048 * n : 75584 * n].reshape((n, s, d))
+    dN2_sum = work[75584 * n : 77120 * n].reshape((n, s, d))
+    dN2_sum_2 = work[77120 * n : 78656 * n].reshape((n, s, d))
     dX1 = dN2_sum  # written over it
-    dF1 = work[78464 * n : 82560 * n].reshape((n, s, f))
-    dS_5_1 = work[82560 * n : 86656 * n].reshape((n, s, f))
-    dM1 = work[76928 * n : 78464 * n].reshape((n, s, d))
-    dY1 = work[86656 * n : 88192 * n].reshape((n, s, d))
-    dC1 = work[30816 * n : 32352 * n].reshape((n, s, h, e))
-    dP1 = work[32352 * n : 36448 * n].reshape((n, h, s, s))
+    dF1 = work[78656 * n : 82752 * n].reshape((n, s, f))
+    dS_5_1 = work[82752 * n : 86848 * n].reshape((n, s, f))
+    dM1 = work[77120 * n : 78656 * n].reshape((n, s, d))
+    dY1 = work[86848 * n : 88384 * n].reshape((n, s, d))
+    dC1 = work[30944 * n : 32480 * n].reshape((n, s, h, e))
+    dP1 = work[32480 * n : 36576 * n].reshape((n, h, s, s))
     dS_2_1 = dP1  # written over it
     dV1_rounds = work[6176 * n : 7712 * n].reshape((n, h, s, e))
-    dV1 = work[30816 * n : 32352 * n].reshape((n, s, h, e))
+    dV1 = work[30944 * n : 32480 * n].reshape((n, s, h, e))
     dK1_rounds = work[6176 * n : 7712 * n].reshape((n, h, s, e))
     dK1 = work[3104 * n : 4640 * n].reshape((n, s, h, e))
     dQ1_rounds = work[6176 * n : 7712 * n].reshape((n, h, s, e))
     dQ1 = work[4640 * n : 6176 * n].reshape((n, s, h, e))
-    dN1 = work[88192 * n : 89728 * n].reshape((n, s, d))
-    dN1_sum = work[89728 * n : 91264 * n].reshape((n, s, d))
-    dN1_sum_2 = work[91264 * n : 92800 * n].reshape((n, s, d))
+    dN1 = work[88384 * n : 89920 * n].reshape((n, s, d))
+    dN1_sum = work[89920 * n : 91456 * n].reshape((n, s, d))
+    dN1_sum_2 = work[91456 * n : 92992 * n].reshape((n, s, d))
     dX0 = X0  # written over it
-    strip = work[92800 * n:]
+    strip = work[92992 * n:]
 
     # X0[x,i,k] = E[t[x,i],k] + R[i,k]    (line 11: X{0}[x, i, k] = E[t[x, i], k] + R[i, k])
     for i in range(s):
@@ -1339,22 +1436,35 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M[n,h,s] = max_j S1[n,h,s,j]
-    # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
-    # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
-    # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M = -math.inf
+                M_4 = -math.inf
                 for j in range(s):
                     S1[x, a, i, j] = S_2_1[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M = max(M, S1[x, a, i, j])
+                    M_4 = max(M_4, S1[x, a, i, j])
+                M[x, a, i] = M_4
+
+    # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
+    E_2_1_flat = E_2_1.reshape(-1)
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
+                for l in range(s):
+                    E_2_1[i, j, k, l] = S1[i, j, k, l] - M[i, j, k]
+    for q in range(h * n * s ** 2):
+        E_2_1_flat[q] = _exp(E_2_1_flat[q])
+
+    # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
+    # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
                 S_3_1 = 0.0
-                for j in range(s):
-                    E_2_1[x, a, i, j] = _exp(S1[x, a, i, j] - M)
-                    S_3_1 += E_2_1[x, a, i, j]
-                for k in range(s):
-                    P1[x, a, i, k] = E_2_1[x, a, i, k] / S_3_1
+                for l in range(s):
+                    S_3_1 += E_2_1[i, j, k, l]
+                for l in range(s):
+                    P1[i, j, k, l] = E_2_1[i, j, k, l] / S_3_1
 
     for x in range(n):
         V1_x = V1[x]
@@ -1449,22 +1559,35 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
     # M_2[n,h,s] = max_j S2[n,h,s,j]
-    # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
-    # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
-    # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M_2 = -math.inf
+                M_2_2 = -math.inf
                 for j in range(s):
                     S2[x, a, i, j] = S_2_2[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M_2 = max(M_2, S2[x, a, i, j])
+                    M_2_2 = max(M_2_2, S2[x, a, i, j])
+                M_2[x, a, i] = M_2_2
+
+    # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
+    E_2_2_flat = E_2_2.reshape(-1)
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
+                for l in range(s):
+                    E_2_2[i, j, k, l] = S2[i, j, k, l] - M_2[i, j, k]
+    for q in range(h * n * s ** 2):
+        E_2_2_flat[q] = _exp(E_2_2_flat[q])
+
+    # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
+    # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
+    for i in range(n):
+        for j in range(h):
+            for k in range(s):
                 S_3_2 = 0.0
-                for j in range(s):
-                    E_2_2[x, a, i, j] = _exp(S2[x, a, i, j] - M_2)
-                    S_3_2 += E_2_2[x, a, i, j]
-                for k in range(s):
-                    P2[x, a, i, k] = E_2_2[x, a, i, k] / S_3_2
+                for l in range(s):
+                    S_3_2 += E_2_2[i, j, k, l]
+                for l in range(s):
+                    P2[i, j, k, l] = E_2_2[i, j, k, l] / S_3_2
 
     for x in range(n):
         V2_x = V2[x]
@@ -1530,32 +1653,52 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     _matmul(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
+    for x in range(n):
+        for i in range(s):
+            M_3_2 = -math.inf
+            for k in range(c):
+                Z[x, i, k] = Z[x, i, k] + o[k]
+                M_3_2 = max(M_3_2, Z[x, i, k])
+            M_3[x, i] = M_3_2
+
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
+    E_3_flat = E_3.reshape(-1)
+    for i in range(n):
+        for j in range(s):
+            for k in range(c):
+                E_3[i, j, k] = Z[i, j, k] - M_3[i, j]
+    for q in range(c * n * s):
+        E_3_flat[q] = _exp(E_3_flat[q])
+
     # S_6[n,s] = Σ_k E_3[n,s,k]
-    # lse_3 = M_3 + log(S_6)
     # G[n,s,c] = E_3[n,s,c]/S_6[n,s]    (line 38: G = softmax(Z, axis=2))
+    for i in range(n):
+        for j in range(s):
+            S_6_2 = 0.0
+            for k in range(c):
+                S_6_2 += E_3[i, j, k]
+            S_6[i, j] = S_6_2
+            for k in range(c):
+                G[i, j, k] = E_3[i, j, k] / S_6[i, j]
+
+    # lse_3 = M_3 + log(S_6)
+    lse_3_flat = lse_3.reshape(-1)
+    S_6_flat = S_6.reshape(-1)
+    for q in range(n * s):
+        lse_3_flat[q] = lse_3_flat[q] + _log(S_6_flat[q])
+
     # loss = −(1/(n s)) Σ_{n,s,c′} 1[c′ = y[n,s]] (Z[n,s,c′] − lse_3[n,s])    (line 40: minimize cross_entropy(y, G))
     # dZ[n,s,k] = (G[n,s,k] − 1[k = y[n,s]])/(n s)
     # do[k] = Σ_{x,i} dZ[x,i,k]
     loss_sum = 0.0
     for k in range(c):
         do[k] = 0.0
-    for x in range(n):
-        for i in range(s):
-            M_3 = -math.inf
+    for i in range(n):
+        for j in range(s):
             for k in range(c):
-                Z[x, i, k] = Z[x, i, k] + o[k]
-                M_3 = max(M_3, Z[x, i, k])
-            S_6 = 0.0
-            for k in range(c):
-                E_3[x, i, k] = _exp(Z[x, i, k] - M_3)
-                S_6 += E_3[x, i, k]
-            lse_3 = M_3 + _log(S_6)
-            for j in range(c):
-                G = E_3[x, i, j] / S_6
-                loss_sum += Z[x, i, j] - lse_3 if j == y[x, i] else 0.0
-                dZ[x, i, j] = (G + (-1.0 if j == y[x, i] else 0.0)) / (n * s)
-                do[j] += dZ[x, i, j]
+                loss_sum += Z[i, j, k] - lse_3[i, j] if k == y[i, j] else 0.0
+                dZ[i, j, k] = (G[i, j, k] + (-1.0 if k == y[i, j] else 0.0)) / (n * s)
+                do[k] += dZ[i, j, k]
     loss = -loss_sum / (n * s)
 
     # dW[m,k] = Σ_{x,i} X2[x,i,m] dZ[x,i,k]

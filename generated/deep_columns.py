@@ -126,14 +126,14 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((n3, m), DTYPE)]
-    _forward(m, theta, _workspace(DTYPE, 124 * m + _STRIP * 64), *arrays, *results)
+    _forward(m, theta, _workspace(DTYPE, 123 * m + _STRIP * 64), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(m, theta, _workspace(DTYPE, 124 * m + _STRIP * 64), *arrays))
+    return float(_loss(m, theta, _workspace(DTYPE, 134 * m + _STRIP * 64), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
@@ -381,9 +381,9 @@ def _forward(m, theta, work, X, P):
     A2 = Z2_sum  # written over it
     Z3 = work[112 * m : 122 * m].reshape((n3, m))
     M = work[122 * m : 123 * m]
-    S = work[123 * m : 124 * m]
     E = Z3  # written over it
-    strip = work[124 * m:]
+    S = work[122 * m : 123 * m]
+    strip = work[123 * m:]
 
     # A0 = X    (line 9: A{0} = X)
     for n in range(n0):
@@ -420,12 +420,15 @@ def _forward(m, theta, work, X, P):
             M[i] = max(M[i], Z3[n, i])
 
     # E = exp(Z3 − M)
+    for k in range(n3):
+        for i in range(m):
+            E[k, i] = _exp(Z3[k, i] - M[i])
+
     # S = 1ᵀ E
     for i in range(m):
         S[i] = 0.0
     for k in range(n3):
         for i in range(m):
-            E[k, i] = _exp(Z3[k, i] - M[i])
             S[i] += E[k, i]
 
     # P = E ⊘ S    (line 19: P = softmax(Z{L}, axis=0))
@@ -449,9 +452,10 @@ def _loss(m, theta, work, X, Y):
     A2 = Z2_sum  # written over it
     Z3 = work[112 * m : 122 * m].reshape((n3, m))
     M = work[122 * m : 123 * m]
-    S = work[123 * m : 124 * m]
+    E = work[123 * m : 133 * m].reshape((n3, m))
+    S = work[133 * m : 134 * m]
     lse = M  # written over it
-    strip = work[124 * m:]
+    strip = work[134 * m:]
 
     # A0 = X    (line 9: A{0} = X)
     for n in range(n0):
@@ -488,13 +492,16 @@ def _loss(m, theta, work, X, Y):
             M[i] = max(M[i], Z3[n, i])
 
     # E = exp(Z3 − M)
+    for k in range(n3):
+        for i in range(m):
+            E[k, i] = _exp(Z3[k, i] - M[i])
+
     # S = 1ᵀ E
     for i in range(m):
         S[i] = 0.0
     for k in range(n3):
         for i in range(m):
-            E = _exp(Z3[k, i] - M[i])
-            S[i] += E
+            S[i] += E[k, i]
 
     # lse = M + log(S)
     for i in range(m):
@@ -530,8 +537,8 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     A2 = work[144 * m : 160 * m].reshape((n2, m))
     Z3 = work[160 * m : 170 * m].reshape((n3, m))
     M = work[170 * m : 171 * m]
-    S = work[171 * m : 172 * m]
-    E = work[172 * m : 182 * m].reshape((n3, m))
+    E = work[171 * m : 181 * m].reshape((n3, m))
+    S = work[181 * m : 182 * m]
     lse = M  # written over it
     dZ3 = Z3  # written over it
     dA2 = work[182 * m : 198 * m].reshape((n2, m))
@@ -575,12 +582,15 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             M[i] = max(M[i], Z3[n, i])
 
     # E = exp(Z3 − M)
+    for k in range(n3):
+        for i in range(m):
+            E[k, i] = _exp(Z3[k, i] - M[i])
+
     # S = 1ᵀ E
     for i in range(m):
         S[i] = 0.0
     for k in range(n3):
         for i in range(m):
-            E[k, i] = _exp(Z3[k, i] - M[i])
             S[i] += E[k, i]
 
     # lse = M + log(S)

@@ -126,21 +126,21 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((m, n3), DTYPE)]
-    _forward(m, theta, _workspace(DTYPE, 122 * m + _STRIP * 64), *arrays, *results)
+    _forward(m, theta, _workspace(DTYPE, 123 * m + _STRIP * 64), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(m, theta, _workspace(DTYPE, 122 * m + _STRIP * 64), *arrays))
+    return float(_loss(m, theta, _workspace(DTYPE, 134 * m + _STRIP * 64), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 228 * m + _STRIP * max(64, m)), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 230 * m + _STRIP * max(64, m)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -149,7 +149,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     m, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 228 * m + _STRIP * max(64, m)), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 230 * m + _STRIP * max(64, m)), *arrays)
     return float(value), grad
 
 
@@ -187,7 +187,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 228 * size + _STRIP * max(64, size)), order, random, steps,
+            float(_epoch(theta, grad, _workspace(DTYPE, 230 * size + _STRIP * max(64, size)), order, random, steps,
             size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -380,8 +380,9 @@ def _forward(m, theta, work, X, P):
     Z2_sum = work[96 * m : 112 * m].reshape((m, n2))
     A2 = Z2_sum  # written over it
     Z3 = work[112 * m : 122 * m].reshape((m, n3))
+    M = work[122 * m : 123 * m]
     E = Z3  # written over it
-    strip = work[122 * m:]
+    strip = work[123 * m:]
 
     # A0 = X    (line 9: A{0} = X)
     for i in range(m):
@@ -410,17 +411,26 @@ def _forward(m, theta, work, X, P):
     _matmul(A2, W3, Z3, strip)
 
     # M = max(Z3, axis=1)
+    for i in range(m):
+        M_2 = -math.inf
+        for n in range(n3):
+            Z3[i, n] = Z3[i, n] + b3[n]
+            M_2 = max(M_2, Z3[i, n])
+        M[i] = M_2
+
     # E = exp(Z3 − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(m):
+        for k in range(n3):
+            E[i, k] = Z3[i, k] - M[i]
+    for q in range(m * n3):
+        E_flat[q] = _exp(E_flat[q])
+
     # S = E 1
     # P = E ⊘ (S 1ᵀ)    (line 19: P = softmax(Z{L}, axis=1))
     for i in range(m):
-        M = -math.inf
-        for n in range(n3):
-            Z3[i, n] = Z3[i, n] + b3[n]
-            M = max(M, Z3[i, n])
         S = 0.0
         for k in range(n3):
-            E[i, k] = _exp(Z3[i, k] - M)
             S += E[i, k]
         for n in range(n3):
             P[i, n] = E[i, n] / S
@@ -440,7 +450,11 @@ def _loss(m, theta, work, X, Y):
     Z2_sum = work[96 * m : 112 * m].reshape((m, n2))
     A2 = Z2_sum  # written over it
     Z3 = work[112 * m : 122 * m].reshape((m, n3))
-    strip = work[122 * m:]
+    M = work[122 * m : 123 * m]
+    E = work[123 * m : 133 * m].reshape((m, n3))
+    S = work[133 * m : 134 * m]
+    lse = M  # written over it
+    strip = work[134 * m:]
 
     # A0 = X    (line 9: A{0} = X)
     for i in range(m):
@@ -469,23 +483,37 @@ def _loss(m, theta, work, X, Y):
     _matmul(A2, W3, Z3, strip)
 
     # M = max(Z3, axis=1)
+    for i in range(m):
+        M_2 = -math.inf
+        for n in range(n3):
+            Z3[i, n] = Z3[i, n] + b3[n]
+            M_2 = max(M_2, Z3[i, n])
+        M[i] = M_2
+
     # E = exp(Z3 − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(m):
+        for k in range(n3):
+            E[i, k] = Z3[i, k] - M[i]
+    for q in range(m * n3):
+        E_flat[q] = _exp(E_flat[q])
+
     # S = E 1
+    for i in range(m):
+        S_2 = 0.0
+        for k in range(n3):
+            S_2 += E[i, k]
+        S[i] = S_2
+
     # lse = M + log(S)
+    for i in range(m):
+        lse[i] = M[i] + _log(S[i])
+
     # loss = −(1/m) Σ(Y ⊙ (Z3 − lse 1ᵀ))    (line 21: minimize cross_entropy(Y, P))
     loss_sum = 0.0
     for i in range(m):
-        M = -math.inf
         for n in range(n3):
-            Z3[i, n] = Z3[i, n] + b3[n]
-            M = max(M, Z3[i, n])
-        S = 0.0
-        for k in range(n3):
-            E = _exp(Z3[i, k] - M)
-            S += E
-        lse = M + _log(S)
-        for n in range(n3):
-            loss_sum += Y[i, n] * (Z3[i, n] - lse)
+            loss_sum += Y[i, n] * (Z3[i, n] - lse[i])
     loss = -loss_sum / m
     return loss
 
@@ -510,13 +538,17 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     Z2 = work[128 * m : 144 * m].reshape((m, n2))
     A2 = work[144 * m : 160 * m].reshape((m, n2))
     Z3 = work[160 * m : 170 * m].reshape((m, n3))
-    E = work[170 * m : 180 * m].reshape((m, n3))
+    M = work[170 * m : 171 * m]
+    E = work[171 * m : 181 * m].reshape((m, n3))
+    S = work[181 * m : 182 * m]
+    P = E  # written over it
+    lse = M  # written over it
     dZ3 = Z3  # written over it
-    dA2 = work[180 * m : 196 * m].reshape((m, n2))
+    dA2 = work[182 * m : 198 * m].reshape((m, n2))
     dZ2 = Z2  # written over it
-    dA1 = work[196 * m : 228 * m].reshape((m, n1))
+    dA1 = work[198 * m : 230 * m].reshape((m, n1))
     dZ1 = Z1  # written over it
-    strip = work[228 * m:]
+    strip = work[230 * m:]
 
     # A0 = X    (line 9: A{0} = X)
     for i in range(m):
@@ -545,27 +577,42 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     _matmul(A2, W3, Z3, strip)
 
     # M = max(Z3, axis=1)
+    for i in range(m):
+        M_2 = -math.inf
+        for n in range(n3):
+            Z3[i, n] = Z3[i, n] + b3[n]
+            M_2 = max(M_2, Z3[i, n])
+        M[i] = M_2
+
     # E = exp(Z3 − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(m):
+        for k in range(n3):
+            E[i, k] = Z3[i, k] - M[i]
+    for q in range(m * n3):
+        E_flat[q] = _exp(E_flat[q])
+
     # S = E 1
-    # lse = M + log(S)
     # P = E ⊘ (S 1ᵀ)    (line 19: P = softmax(Z{L}, axis=1))
+    for i in range(m):
+        S_2 = 0.0
+        for k in range(n3):
+            S_2 += E[i, k]
+        S[i] = S_2
+        for n in range(n3):
+            P[i, n] = E[i, n] / S[i]
+
+    # lse = M + log(S)
+    for i in range(m):
+        lse[i] = M[i] + _log(S[i])
+
     # loss = −(1/m) Σ(Y ⊙ (Z3 − lse 1ᵀ))    (line 21: minimize cross_entropy(Y, P))
     # dZ3 = (P − Y)/m
     loss_sum = 0.0
     for i in range(m):
-        M = -math.inf
         for n in range(n3):
-            Z3[i, n] = Z3[i, n] + b3[n]
-            M = max(M, Z3[i, n])
-        S = 0.0
-        for k in range(n3):
-            E[i, k] = _exp(Z3[i, k] - M)
-            S += E[i, k]
-        lse = M + _log(S)
-        for n in range(n3):
-            P = E[i, n] / S
-            loss_sum += Y[i, n] * (Z3[i, n] - lse)
-            dZ3[i, n] = (P - Y[i, n]) / m
+            loss_sum += Y[i, n] * (Z3[i, n] - lse[i])
+            dZ3[i, n] = (P[i, n] - Y[i, n]) / m
     loss = -loss_sum / m
 
     # dA2 = dZ3 W3ᵀ

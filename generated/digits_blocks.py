@@ -120,21 +120,21 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((m, c), DTYPE)]
-    _forward(m, theta, _workspace(DTYPE, 154 * m + _STRIP * 64), *arrays, *results)
+    _forward(m, theta, _workspace(DTYPE, 155 * m + _STRIP * 64), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(m, theta, _workspace(DTYPE, 154 * m + _STRIP * 64), *arrays))
+    return float(_loss(m, theta, _workspace(DTYPE, 166 * m + _STRIP * 64), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 356 * m + _STRIP * max(64, m)), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 358 * m + _STRIP * max(64, m)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -143,7 +143,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     m, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 356 * m + _STRIP * max(64, m)), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 358 * m + _STRIP * max(64, m)), *arrays)
     return float(value), grad
 
 
@@ -181,7 +181,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 356 * size + _STRIP * max(64, size)), order, random, steps,
+            float(_epoch(theta, grad, _workspace(DTYPE, 358 * size + _STRIP * max(64, size)), order, random, steps,
             size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -400,8 +400,9 @@ def _forward(m, theta, work, X, P):
     A_Z_sum = work[120 * m : 144 * m].reshape((m, h))
     A3 = work[0 : 24 * m].reshape((m, h))
     S = work[144 * m : 154 * m].reshape((m, c))
+    M = work[154 * m : 155 * m]
     E = S  # written over it
-    strip = work[154 * m:]
+    strip = work[155 * m:]
 
     # A0 = X U    (line 18: A{0} = X @ U)
     _matmul(X, U, A0, strip)
@@ -437,16 +438,25 @@ def _forward(m, theta, work, X, P):
     _matmul(A3, V, S, strip)
 
     # M = max(S, axis=1)
+    for i in range(m):
+        M_2 = -math.inf
+        for k in range(c):
+            M_2 = max(M_2, S[i, k])
+        M[i] = M_2
+
     # E = exp(S − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(m):
+        for k in range(c):
+            E[i, k] = S[i, k] - M[i]
+    for q in range(c * m):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_2 = E 1
     # P = E ⊘ (S_2 1ᵀ)    (line 23: P = softmax(A{L} @ V, axis=1))
     for i in range(m):
-        M = -math.inf
-        for k in range(c):
-            M = max(M, S[i, k])
         S_2 = 0.0
         for k in range(c):
-            E[i, k] = _exp(S[i, k] - M)
             S_2 += E[i, k]
         for j in range(c):
             P[i, j] = E[i, j] / S_2
@@ -463,7 +473,11 @@ def _loss(m, theta, work, X, Y):
     A_Z_sum = work[120 * m : 144 * m].reshape((m, h))
     A3 = work[0 : 24 * m].reshape((m, h))
     S = work[144 * m : 154 * m].reshape((m, c))
-    strip = work[154 * m:]
+    M = work[154 * m : 155 * m]
+    E = work[155 * m : 165 * m].reshape((m, c))
+    S_2 = work[165 * m : 166 * m]
+    lse = M  # written over it
+    strip = work[166 * m:]
 
     # A0 = X U    (line 18: A{0} = X @ U)
     _matmul(X, U, A0, strip)
@@ -499,22 +513,36 @@ def _loss(m, theta, work, X, Y):
     _matmul(A3, V, S, strip)
 
     # M = max(S, axis=1)
+    for i in range(m):
+        M_2 = -math.inf
+        for k in range(c):
+            M_2 = max(M_2, S[i, k])
+        M[i] = M_2
+
     # E = exp(S − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(m):
+        for k in range(c):
+            E[i, k] = S[i, k] - M[i]
+    for q in range(c * m):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_2 = E 1
+    for i in range(m):
+        S_2_2 = 0.0
+        for k in range(c):
+            S_2_2 += E[i, k]
+        S_2[i] = S_2_2
+
     # lse = M + log(S_2)
+    for i in range(m):
+        lse[i] = M[i] + _log(S_2[i])
+
     # loss = −(1/m) Σ(Y ⊙ (S − lse 1ᵀ))    (line 25: minimize cross_entropy(Y, P))
     loss_sum = 0.0
     for i in range(m):
-        M = -math.inf
-        for k in range(c):
-            M = max(M, S[i, k])
-        S_2 = 0.0
-        for k in range(c):
-            E = _exp(S[i, k] - M)
-            S_2 += E
-        lse = M + _log(S_2)
         for j in range(c):
-            loss_sum += Y[i, j] * (S[i, j] - lse)
+            loss_sum += Y[i, j] * (S[i, j] - lse[i])
     loss = -loss_sum / m
     return loss
 
@@ -535,14 +563,18 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     T = work[144 * m : 216 * m].reshape((3, m, h))
     A3 = work[0 : 24 * m].reshape((m, h))
     S = work[216 * m : 226 * m].reshape((m, c))
-    E = work[226 * m : 236 * m].reshape((m, c))
+    M = work[226 * m : 227 * m]
+    E = work[227 * m : 237 * m].reshape((m, c))
+    S_2 = work[237 * m : 238 * m]
+    P = E  # written over it
+    lse = M  # written over it
     dS = S  # written over it
     dA3 = work[0 : 24 * m].reshape((m, h))
-    dA_2 = work[236 * m : 332 * m].reshape((4, m, h))
+    dA_2 = work[238 * m : 334 * m].reshape((4, m, h))
     dA_Z_2 = work[120 * m : 144 * m].reshape((m, h))
-    S_3_2 = work[332 * m : 356 * m].reshape((m, h))
+    S_3_2 = work[334 * m : 358 * m].reshape((m, h))
     dU_right = work[0 : 24 * m].reshape((m, h))
-    strip = work[356 * m:]
+    strip = work[358 * m:]
 
     # A0 = X U    (line 18: A{0} = X @ U)
     _matmul(X, U, A0, strip)
@@ -579,26 +611,41 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     _matmul(A3, V, S, strip)
 
     # M = max(S, axis=1)
+    for i in range(m):
+        M_2 = -math.inf
+        for k in range(c):
+            M_2 = max(M_2, S[i, k])
+        M[i] = M_2
+
     # E = exp(S − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(m):
+        for k in range(c):
+            E[i, k] = S[i, k] - M[i]
+    for q in range(c * m):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_2 = E 1
-    # lse = M + log(S_2)
     # P = E ⊘ (S_2 1ᵀ)    (line 23: P = softmax(A{L} @ V, axis=1))
+    for i in range(m):
+        S_2_2 = 0.0
+        for k in range(c):
+            S_2_2 += E[i, k]
+        S_2[i] = S_2_2
+        for j in range(c):
+            P[i, j] = E[i, j] / S_2[i]
+
+    # lse = M + log(S_2)
+    for i in range(m):
+        lse[i] = M[i] + _log(S_2[i])
+
     # loss = −(1/m) Σ(Y ⊙ (S − lse 1ᵀ))    (line 25: minimize cross_entropy(Y, P))
     # dS = (P − Y)/m
     loss_sum = 0.0
     for i in range(m):
-        M = -math.inf
-        for k in range(c):
-            M = max(M, S[i, k])
-        S_2 = 0.0
-        for k in range(c):
-            E[i, k] = _exp(S[i, k] - M)
-            S_2 += E[i, k]
-        lse = M + _log(S_2)
         for j in range(c):
-            P = E[i, j] / S_2
-            loss_sum += Y[i, j] * (S[i, j] - lse)
-            dS[i, j] = (P - Y[i, j]) / m
+            loss_sum += Y[i, j] * (S[i, j] - lse[i])
+            dS[i, j] = (P[i, j] - Y[i, j]) / m
     loss = -loss_sum / m
 
     # dV = A3ᵀ dS

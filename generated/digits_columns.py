@@ -107,14 +107,14 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((c, n), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 76 * n + _STRIP * 64), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 75 * n + _STRIP * 64), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 76 * n + _STRIP * 64), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 86 * n + _STRIP * 64), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
@@ -357,9 +357,9 @@ def _forward(n, theta, work, X, P):
     A1 = Z1_sum  # written over it
     Z2 = work[64 * n : 74 * n].reshape((c, n))
     M = work[74 * n : 75 * n]
-    S = work[75 * n : 76 * n]
     E = Z2  # written over it
-    strip = work[76 * n:]
+    S = work[74 * n : 75 * n]
+    strip = work[75 * n:]
 
     # Z1 = W1 X + b1    (line 13: Z1 = W1 @ X + b1)
     _matmul(W1, X, Z1_sum, strip)
@@ -382,12 +382,15 @@ def _forward(n, theta, work, X, P):
             M[j] = max(M[j], Z2[i, j])
 
     # E = exp(Z2 − M)
+    for k in range(c):
+        for i in range(n):
+            E[k, i] = _exp(Z2[k, i] - M[i])
+
     # S = 1ᵀ E
     for i in range(n):
         S[i] = 0.0
     for k in range(c):
         for i in range(n):
-            E[k, i] = _exp(Z2[k, i] - M[i])
             S[i] += E[k, i]
 
     # P = E ⊘ S    (line 16: P = softmax(Z2, axis=0))
@@ -406,9 +409,10 @@ def _loss(n, theta, work, X, Y):
     A1 = Z1_sum  # written over it
     Z2 = work[64 * n : 74 * n].reshape((c, n))
     M = work[74 * n : 75 * n]
-    S = work[75 * n : 76 * n]
+    E = work[75 * n : 85 * n].reshape((c, n))
+    S = work[85 * n : 86 * n]
     lse = M  # written over it
-    strip = work[76 * n:]
+    strip = work[86 * n:]
 
     # Z1 = W1 X + b1    (line 13: Z1 = W1 @ X + b1)
     _matmul(W1, X, Z1_sum, strip)
@@ -431,13 +435,16 @@ def _loss(n, theta, work, X, Y):
             M[j] = max(M[j], Z2[i, j])
 
     # E = exp(Z2 − M)
+    for k in range(c):
+        for i in range(n):
+            E[k, i] = _exp(Z2[k, i] - M[i])
+
     # S = 1ᵀ E
     for i in range(n):
         S[i] = 0.0
     for k in range(c):
         for i in range(n):
-            E = _exp(Z2[k, i] - M[i])
-            S[i] += E
+            S[i] += E[k, i]
 
     # lse = M + log(S)
     for i in range(n):
@@ -466,8 +473,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     A1 = work[64 * n : 128 * n].reshape((h, n))
     Z2 = work[128 * n : 138 * n].reshape((c, n))
     M = work[138 * n : 139 * n]
-    S = work[139 * n : 140 * n]
-    E = work[140 * n : 150 * n].reshape((c, n))
+    E = work[139 * n : 149 * n].reshape((c, n))
+    S = work[149 * n : 150 * n]
     lse = M  # written over it
     dZ2 = Z2  # written over it
     dA1 = work[64 * n : 128 * n].reshape((h, n))
@@ -495,12 +502,15 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
             M[j] = max(M[j], Z2[i, j])
 
     # E = exp(Z2 − M)
+    for k in range(c):
+        for i in range(n):
+            E[k, i] = _exp(Z2[k, i] - M[i])
+
     # S = 1ᵀ E
     for i in range(n):
         S[i] = 0.0
     for k in range(c):
         for i in range(n):
-            E[k, i] = _exp(Z2[k, i] - M[i])
             S[i] += E[k, i]
 
     # lse = M + log(S)

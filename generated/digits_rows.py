@@ -107,21 +107,21 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((n, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 74 * n + _STRIP * 64), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 75 * n + _STRIP * 64), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 74 * n + _STRIP * 64), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 86 * n + _STRIP * 64), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 148 * n + _STRIP * max(64, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 150 * n + _STRIP * max(64, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -130,7 +130,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 148 * n + _STRIP * max(64, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 150 * n + _STRIP * max(64, n)), *arrays)
     return float(value), grad
 
 
@@ -168,7 +168,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 148 * size + _STRIP * max(64, size)), order, random, steps,
+            float(_epoch(theta, grad, _workspace(DTYPE, 150 * size + _STRIP * max(64, size)), order, random, steps,
             size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -356,8 +356,9 @@ def _forward(n, theta, work, X, P):
     Z1_sum = work[0 : 64 * n].reshape((n, h))
     A1 = Z1_sum  # written over it
     Z2 = work[64 * n : 74 * n].reshape((n, c))
+    M = work[74 * n : 75 * n]
     E = Z2  # written over it
-    strip = work[74 * n:]
+    strip = work[75 * n:]
 
     # Z1 = X W1 + b1    (line 13: Z1 = X @ W1 + b1)
     _matmul(X, W1, Z1_sum, strip)
@@ -372,17 +373,26 @@ def _forward(n, theta, work, X, P):
     _matmul(A1, W2, Z2, strip)
 
     # M = max(Z2, axis=1)
+    for i in range(n):
+        M_2 = -math.inf
+        for j in range(c):
+            Z2[i, j] = Z2[i, j] + b2[j]
+            M_2 = max(M_2, Z2[i, j])
+        M[i] = M_2
+
     # E = exp(Z2 − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(n):
+        for k in range(c):
+            E[i, k] = Z2[i, k] - M[i]
+    for q in range(c * n):
+        E_flat[q] = _exp(E_flat[q])
+
     # S = E 1
     # P = E ⊘ (S 1ᵀ)    (line 16: P = softmax(Z2, axis=1))
     for i in range(n):
-        M = -math.inf
-        for j in range(c):
-            Z2[i, j] = Z2[i, j] + b2[j]
-            M = max(M, Z2[i, j])
         S = 0.0
         for k in range(c):
-            E[i, k] = _exp(Z2[i, k] - M)
             S += E[i, k]
         for j in range(c):
             P[i, j] = E[i, j] / S
@@ -397,7 +407,11 @@ def _loss(n, theta, work, X, Y):
     Z1_sum = work[0 : 64 * n].reshape((n, h))
     A1 = Z1_sum  # written over it
     Z2 = work[64 * n : 74 * n].reshape((n, c))
-    strip = work[74 * n:]
+    M = work[74 * n : 75 * n]
+    E = work[75 * n : 85 * n].reshape((n, c))
+    S = work[85 * n : 86 * n]
+    lse = M  # written over it
+    strip = work[86 * n:]
 
     # Z1 = X W1 + b1    (line 13: Z1 = X @ W1 + b1)
     _matmul(X, W1, Z1_sum, strip)
@@ -412,23 +426,37 @@ def _loss(n, theta, work, X, Y):
     _matmul(A1, W2, Z2, strip)
 
     # M = max(Z2, axis=1)
+    for i in range(n):
+        M_2 = -math.inf
+        for j in range(c):
+            Z2[i, j] = Z2[i, j] + b2[j]
+            M_2 = max(M_2, Z2[i, j])
+        M[i] = M_2
+
     # E = exp(Z2 − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(n):
+        for k in range(c):
+            E[i, k] = Z2[i, k] - M[i]
+    for q in range(c * n):
+        E_flat[q] = _exp(E_flat[q])
+
     # S = E 1
+    for i in range(n):
+        S_2 = 0.0
+        for k in range(c):
+            S_2 += E[i, k]
+        S[i] = S_2
+
     # lse = M + log(S)
+    for i in range(n):
+        lse[i] = M[i] + _log(S[i])
+
     # loss = −(1/n) Σ(Y ⊙ (Z2 − lse 1ᵀ))    (line 17: minimize cross_entropy(Y, P))
     loss_sum = 0.0
     for i in range(n):
-        M = -math.inf
         for j in range(c):
-            Z2[i, j] = Z2[i, j] + b2[j]
-            M = max(M, Z2[i, j])
-        S = 0.0
-        for k in range(c):
-            E = _exp(Z2[i, k] - M)
-            S += E
-        lse = M + _log(S)
-        for j in range(c):
-            loss_sum += Y[i, j] * (Z2[i, j] - lse)
+            loss_sum += Y[i, j] * (Z2[i, j] - lse[i])
     loss = -loss_sum / n
     return loss
 
@@ -446,11 +474,15 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     Z1 = work[0 : 64 * n].reshape((n, h))
     A1 = work[64 * n : 128 * n].reshape((n, h))
     Z2 = work[128 * n : 138 * n].reshape((n, c))
-    E = work[138 * n : 148 * n].reshape((n, c))
+    M = work[138 * n : 139 * n]
+    E = work[139 * n : 149 * n].reshape((n, c))
+    S = work[149 * n : 150 * n]
+    P = E  # written over it
+    lse = M  # written over it
     dZ2 = Z2  # written over it
     dA1 = work[64 * n : 128 * n].reshape((n, h))
     dZ1 = Z1  # written over it
-    strip = work[148 * n:]
+    strip = work[150 * n:]
 
     # Z1 = X W1 + b1    (line 13: Z1 = X @ W1 + b1)
     _matmul(X, W1, Z1, strip)
@@ -465,10 +497,35 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _matmul(A1, W2, Z2, strip)
 
     # M = max(Z2, axis=1)
+    for i in range(n):
+        M_2 = -math.inf
+        for j in range(c):
+            Z2[i, j] = Z2[i, j] + b2[j]
+            M_2 = max(M_2, Z2[i, j])
+        M[i] = M_2
+
     # E = exp(Z2 − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(n):
+        for k in range(c):
+            E[i, k] = Z2[i, k] - M[i]
+    for q in range(c * n):
+        E_flat[q] = _exp(E_flat[q])
+
     # S = E 1
-    # lse = M + log(S)
     # P = E ⊘ (S 1ᵀ)    (line 16: P = softmax(Z2, axis=1))
+    for i in range(n):
+        S_2 = 0.0
+        for k in range(c):
+            S_2 += E[i, k]
+        S[i] = S_2
+        for j in range(c):
+            P[i, j] = E[i, j] / S[i]
+
+    # lse = M + log(S)
+    for i in range(n):
+        lse[i] = M[i] + _log(S[i])
+
     # loss = −(1/n) Σ(Y ⊙ (Z2 − lse 1ᵀ))    (line 17: minimize cross_entropy(Y, P))
     # dZ2 = (P − Y)/n
     # db2 = 1ᵀ dZ2
@@ -476,19 +533,9 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     for i in range(c):
         db2[i] = 0.0
     for i in range(n):
-        M = -math.inf
         for j in range(c):
-            Z2[i, j] = Z2[i, j] + b2[j]
-            M = max(M, Z2[i, j])
-        S = 0.0
-        for k in range(c):
-            E[i, k] = _exp(Z2[i, k] - M)
-            S += E[i, k]
-        lse = M + _log(S)
-        for j in range(c):
-            P = E[i, j] / S
-            loss_sum += Y[i, j] * (Z2[i, j] - lse)
-            dZ2[i, j] = (P - Y[i, j]) / n
+            loss_sum += Y[i, j] * (Z2[i, j] - lse[i])
+            dZ2[i, j] = (P[i, j] - Y[i, j]) / n
             db2[j] += dZ2[i, j]
     loss = -loss_sum / n
 

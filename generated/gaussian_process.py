@@ -435,23 +435,28 @@ def _forward(n, theta, work, int_work, X, y, f):
     log_height = theta[0]
     log_length = theta[1]
     log_noise = theta[2]
-    K = work[0 : n ** 2].reshape((n, n))
+    R = work[0 : n ** 2].reshape((n, n))
+    K = R  # written over it
     C = work[n ** 2 : 2 * n ** 2].reshape((n, n))
     C_factor = work[2 * n ** 2 : 3 * n ** 2].reshape((n, n))
     C_pivots = int_work[0 : 1 + n]
     a = work[3 * n ** 2 : n + 3 * n ** 2]
 
     # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
+    for i in range(n):
+        for j in range(n):
+            R_2 = 0.0
+            for k in range(d):
+                R_2 += (X[i, k] - X[j, k]) ** 2
+            R[i, j] = R_2
+
     # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
     #   (2*exp(2*log_length))))
     # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
     for i in range(n):
-        for j in range(n):
-            R = 0.0
-            for k in range(d):
-                R += (X[i, k] - X[j, k]) ** 2
-            K[i, j] = _exp(2.0 * log_height) * _exp(-R / (2.0 * _exp(2.0 * log_length)))
-            C[i, j] = K[i, j] + (_exp(2.0 * log_noise) if i == j else 0.0)
+        for k in range(n):
+            K[i, k] = _exp(2.0 * log_height) * _exp(-R[i, k] / (2.0 * _exp(2.0 * log_length)))
+            C[i, k] = K[i, k] + (_exp(2.0 * log_noise) if i == k else 0.0)
 
     # V = C⁻¹
     if not _upper(C, C_factor, C_pivots):
@@ -469,22 +474,27 @@ def _loss(n, theta, work, int_work, X, y):
     log_height = theta[0]
     log_length = theta[1]
     log_noise = theta[2]
-    C = work[0 : n ** 2].reshape((n, n))
+    R = work[0 : n ** 2].reshape((n, n))
+    C = R  # written over it
     C_factor = work[n ** 2 : 2 * n ** 2].reshape((n, n))
     C_pivots = int_work[0 : 1 + n]
     a = work[2 * n ** 2 : n + 2 * n ** 2]
 
     # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
+    for i in range(n):
+        for j in range(n):
+            R_2 = 0.0
+            for k in range(d):
+                R_2 += (X[i, k] - X[j, k]) ** 2
+            R[i, j] = R_2
+
     # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
     #   (2*exp(2*log_length))))
     # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
     for i in range(n):
-        for j in range(n):
-            R = 0.0
-            for k in range(d):
-                R += (X[i, k] - X[j, k]) ** 2
-            K = _exp(2.0 * log_height) * _exp(-R / (2.0 * _exp(2.0 * log_length)))
-            C[i, j] = K + (_exp(2.0 * log_noise) if i == j else 0.0)
+        for k in range(n):
+            K = _exp(2.0 * log_height) * _exp(-R[i, k] / (2.0 * _exp(2.0 * log_length)))
+            C[i, k] = K + (_exp(2.0 * log_noise) if i == k else 0.0)
 
     # V = C⁻¹
     if not _upper(C, C_factor, C_pivots):
@@ -520,17 +530,20 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, y):
     dC = V  # written over it
 
     # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
-    # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
-    #   (2*exp(2*log_length))))
-    # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
     for i in range(n):
         for j in range(n):
             R_2 = 0.0
             for k in range(d):
                 R_2 += (X[i, k] - X[j, k]) ** 2
             R[i, j] = R_2
-            K[i, j] = _exp(2.0 * log_height) * _exp(-R[i, j] / (2.0 * _exp(2.0 * log_length)))
-            C[i, j] = K[i, j] + (_exp(2.0 * log_noise) if i == j else 0.0)
+
+    # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
+    #   (2*exp(2*log_length))))
+    # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
+    for i in range(n):
+        for k in range(n):
+            K[i, k] = _exp(2.0 * log_height) * _exp(-R[i, k] / (2.0 * _exp(2.0 * log_length)))
+            C[i, k] = K[i, k] + (_exp(2.0 * log_noise) if i == k else 0.0)
 
     # V = C⁻¹
     if not _upper(C, C_factor, C_pivots):

@@ -133,7 +133,7 @@ def forward(params, /, **inputs):
     """u, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     results = [np.empty((n,), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 42 * n + _STRIP * 20), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 41 * n + _STRIP * 20), *arrays, *results)
     return dict(zip(["u"], results))
 
 
@@ -372,34 +372,37 @@ def _forward(n, theta, work, x, t, u):
     A1 = work[0 : 20 * n].reshape((n, h))
     S = work[20 * n : 40 * n].reshape((n, h))
     A2 = S  # written over it
-    D = work[40 * n : 41 * n]
-    S_2 = work[41 * n : 42 * n]
-    strip = work[42 * n:]
+    S_2 = work[40 * n : 41 * n]
+    strip = work[41 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
+    A1_flat = A1.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
+            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+    for q in range(h * n):
+        A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
-    # D = 1 − x
+    A2_flat = A2.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A2[i, j] = _tanh(S[i, j] + b2[j])
-        D[i] = 1.0 - x[i]
+            A2[i, j] = S[i, j] + b2[j]
+    for q in range(h * n):
+        A2_flat[q] = _tanh(A2_flat[q])
 
     # S_2 = A2 w3
     _matvec(A2, w3, S_2)
 
+    # D = 1 − x
     # u = sin(π x) + sin(3 π x)/2 + x ⊙ t ⊙ S_2 ⊙ D    (line 19: u = sin(pi * x) + sin(3 * pi * x) / 2 + t * x * (1 - x)
     #   * (A2 @ w3))
     for i in range(n):
-        u[i] = (
-            math.sin(3.141592653589793 * x[i]) + math.sin(9.42477796076938 * x[i]) / 2.0 + x[i] * t[i] * S_2[i] * D[i]
-        )
+        D = 1.0 - x[i]
+        u[i] = math.sin(3.141592653589793 * x[i]) + math.sin(9.42477796076938 * x[i]) / 2.0 + x[i] * t[i] * S_2[i] * D
 
 
 @njit(error_model="numpy", cache=True)
@@ -413,10 +416,10 @@ def _loss(n, theta, work, x, t):
     A1 = work[0 : 20 * n].reshape((n, h))
     S = work[20 * n : 40 * n].reshape((n, h))
     A2 = S  # written over it
-    D_2 = work[40 * n : 60 * n].reshape((n, h))
-    A1_x = work[60 * n : 80 * n].reshape((n, h))
-    D = work[80 * n : 81 * n]
-    S_2 = work[81 * n : 82 * n]
+    S_2 = work[40 * n : 41 * n]
+    D = work[41 * n : 42 * n]
+    D_2 = work[42 * n : 62 * n].reshape((n, h))
+    A1_x = work[62 * n : 82 * n].reshape((n, h))
     S_x = work[82 * n : 102 * n].reshape((n, h))
     A2_x = work[102 * n : 122 * n].reshape((n, h))
     A1_r = A1  # written over it
@@ -424,32 +427,41 @@ def _loss(n, theta, work, x, t):
     K_4 = work[123 * n : 124 * n]
     D_3 = work[124 * n : 125 * n]
     S_2_x = work[125 * n : 126 * n]
-    S_r = work[60 * n : 80 * n].reshape((n, h))
+    S_r = work[62 * n : 82 * n].reshape((n, h))
     A2_r = A2  # written over it
     S_2_r = work[126 * n : 127 * n]
     strip = work[127 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
+    A1_flat = A1.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
+            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+    for q in range(h * n):
+        A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
+    A2_flat = A2.reshape(-1)
+    for i in range(n):
+        for j in range(h):
+            A2[i, j] = S[i, j] + b2[j]
+    for q in range(h * n):
+        A2_flat[q] = _tanh(A2_flat[q])
+
+    # S_2 = A2 w3
+    _matvec(A2, w3, S_2)
+
     # D = 1 − x
     # D_2 = 1 − A2∘²
     # A1_x = w − w ⊙ A1∘²
     for i in range(n):
+        D[i] = 1.0 - x[i]
         for j in range(h):
-            A2[i, j] = _tanh(S[i, j] + b2[j])
             D_2[i, j] = 1.0 - A2[i, j] ** 2
             A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2
-        D[i] = 1.0 - x[i]
-
-    # S_2 = A2 w3
-    _matvec(A2, w3, S_2)
 
     # S_x = A1_x W2
     _matmul(A1_x, W2, S_x, strip)
@@ -512,10 +524,10 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     A1 = work[0 : 20 * n].reshape((n, h))
     S = work[20 * n : 40 * n].reshape((n, h))
     A2 = S  # written over it
-    D_2 = work[40 * n : 60 * n].reshape((n, h))
-    A1_x = work[60 * n : 80 * n].reshape((n, h))
-    D = work[80 * n : 81 * n]
-    S_2 = work[81 * n : 82 * n]
+    S_2 = work[40 * n : 41 * n]
+    D = work[41 * n : 42 * n]
+    D_2 = work[42 * n : 62 * n].reshape((n, h))
+    A1_x = work[62 * n : 82 * n].reshape((n, h))
     S_x = work[82 * n : 102 * n].reshape((n, h))
     A2_x = work[102 * n : 122 * n].reshape((n, h))
     A1_r = work[122 * n : 142 * n].reshape((n, h))
@@ -540,30 +552,39 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     dW2_sum = work[287 * n : 400 + 287 * n].reshape((h, h))
     dW2_sum_2 = work[400 + 287 * n : 800 + 287 * n].reshape((h, h))
     dW2_sum_3 = work[800 + 287 * n : 1200 + 287 * n].reshape((h, h))
-    dA1_sum = work[40 * n : 60 * n].reshape((n, h))
+    dA1_sum = work[42 * n : 62 * n].reshape((n, h))
     strip = work[1200 + 287 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
+    A1_flat = A1.reshape(-1)
     for i in range(n):
         for j in range(h):
-            A1[i, j] = _tanh(x[i] * w[j] + t[i] * v[j] + b1[j])
+            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+    for q in range(h * n):
+        A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
+    A2_flat = A2.reshape(-1)
+    for i in range(n):
+        for j in range(h):
+            A2[i, j] = S[i, j] + b2[j]
+    for q in range(h * n):
+        A2_flat[q] = _tanh(A2_flat[q])
+
+    # S_2 = A2 w3
+    _matvec(A2, w3, S_2)
+
     # D = 1 − x
     # D_2 = 1 − A2∘²
     # A1_x = w − w ⊙ A1∘²
     for i in range(n):
+        D[i] = 1.0 - x[i]
         for j in range(h):
-            A2[i, j] = _tanh(S[i, j] + b2[j])
             D_2[i, j] = 1.0 - A2[i, j] ** 2
             A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2
-        D[i] = 1.0 - x[i]
-
-    # S_2 = A2 w3
-    _matvec(A2, w3, S_2)
 
     # S_x = A1_x W2
     _matmul(A1_x, W2, S_x, strip)

@@ -163,14 +163,14 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((n, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 34600 + 8094 * n + _STRIP * 400), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 34600 + 8095 * n + _STRIP * 400), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 34600 + 8094 * n + _STRIP * 400), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 34600 + 8106 * n + _STRIP * 400), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
@@ -178,7 +178,7 @@ def loss_and_grad(params, /, **inputs):
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 34600 + 17162 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
+        n, theta, grad, _workspace(DTYPE, 34600 + 17164 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
         *arrays
     )
     return float(value), {**_views(grad)}
@@ -190,7 +190,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 34600 + 17162 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
+        n, theta, grad, _workspace(DTYPE, 34600 + 17164 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
         *arrays
     )
     return float(value), grad
@@ -230,7 +230,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 34600 + 17162 * size + _STRIP * max(784, size)),
+            float(_epoch(theta, grad, _workspace(DTYPE, 34600 + 17164 * size + _STRIP * max(784, size)),
             _workspace(np.int64, 1576 * size), order, random, steps, size, bool(shuffle), *arrays, *rows, *state,
             DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps), DTYPE.type(weight_decay), int(epochs) * -(-count // size)))
         )
@@ -436,8 +436,9 @@ def _forward(n, theta, work, X, P):
     D2_Z_sum = work[34600 + 8000 * n : 34600 + 8084 * n].reshape((n, h2))
     D2 = D2_Z_sum  # written over it
     S = work[34600 + 8084 * n : 34600 + 8094 * n].reshape((n, c))
+    M = work[34600 + 8094 * n : 34600 + 8095 * n]
     E = S  # written over it
-    strip = work[34600 + 8094 * n:]
+    strip = work[34600 + 8095 * n:]
 
     for i in range(n):
         X_n = X[i]
@@ -551,17 +552,26 @@ def _forward(n, theta, work, X, P):
     _matmul(D2, S_W, S, strip)
 
     # M = max(S, axis=1)
+    for i in range(n):
+        M_2 = -math.inf
+        for j in range(c):
+            S[i, j] = S[i, j] + S_b[j]
+            M_2 = max(M_2, S[i, j])
+        M[i] = M_2
+
     # E = exp(S − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(n):
+        for j in range(c):
+            E[i, j] = S[i, j] - M[i]
+    for q in range(c * n):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_2 = E 1
     # P = E ⊘ (S_2 1ᵀ)    (line 18: P = softmax(S, axis=1))
     for i in range(n):
-        M = -math.inf
-        for j in range(c):
-            S[i, j] = S[i, j] + S_b[j]
-            M = max(M, S[i, j])
         S_2 = 0.0
         for j in range(c):
-            E[i, j] = _exp(S[i, j] - M)
             S_2 += E[i, j]
         for j in range(c):
             P[i, j] = E[i, j] / S_2
@@ -594,7 +604,11 @@ def _loss(n, theta, work, X, Y):
     D2_Z_sum = work[34600 + 8000 * n : 34600 + 8084 * n].reshape((n, h2))
     D2 = D2_Z_sum  # written over it
     S = work[34600 + 8084 * n : 34600 + 8094 * n].reshape((n, c))
-    strip = work[34600 + 8094 * n:]
+    M = work[34600 + 8094 * n : 34600 + 8095 * n]
+    E = work[34600 + 8095 * n : 34600 + 8105 * n].reshape((n, c))
+    S_2 = work[34600 + 8105 * n : 34600 + 8106 * n]
+    lse = M  # written over it
+    strip = work[34600 + 8106 * n:]
 
     for i in range(n):
         X_n = X[i]
@@ -708,23 +722,37 @@ def _loss(n, theta, work, X, Y):
     _matmul(D2, S_W, S, strip)
 
     # M = max(S, axis=1)
+    for i in range(n):
+        M_2 = -math.inf
+        for j in range(c):
+            S[i, j] = S[i, j] + S_b[j]
+            M_2 = max(M_2, S[i, j])
+        M[i] = M_2
+
     # E = exp(S − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(n):
+        for j in range(c):
+            E[i, j] = S[i, j] - M[i]
+    for q in range(c * n):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_2 = E 1
+    for i in range(n):
+        S_2_2 = 0.0
+        for j in range(c):
+            S_2_2 += E[i, j]
+        S_2[i] = S_2_2
+
     # lse = M + log(S_2)
+    for i in range(n):
+        lse[i] = M[i] + _log(S_2[i])
+
     # loss = −(1/n) Σ((S − lse 1ᵀ) ⊙ ((9/10) Y + 1/(10 c)))    (line 20: minimize cross_entropy(Y, P, smoothing=0.1))
     loss_sum = 0.0
     for i in range(n):
-        M = -math.inf
         for j in range(c):
-            S[i, j] = S[i, j] + S_b[j]
-            M = max(M, S[i, j])
-        S_2 = 0.0
-        for j in range(c):
-            E = _exp(S[i, j] - M)
-            S_2 += E
-        lse = M + _log(S_2)
-        for j in range(c):
-            loss_sum += (S[i, j] - lse) * (0.9 * Y[i, j] + 0.1 / c)
+            loss_sum += (S[i, j] - lse[i]) * (0.9 * Y[i, j] + 0.1 / c)
     loss = -loss_sum / n
     return loss
 
@@ -766,7 +794,11 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     D2_Z = work[34600 + 14424 * n : 34600 + 14508 * n].reshape((n, h2))
     D2 = work[34600 + 14508 * n : 34600 + 14592 * n].reshape((n, h2))
     S = work[34600 + 14592 * n : 34600 + 14602 * n].reshape((n, c))
-    E = work[34600 + 14602 * n : 34600 + 14612 * n].reshape((n, c))
+    M = work[34600 + 14602 * n : 34600 + 14603 * n]
+    E = work[34600 + 14603 * n : 34600 + 14613 * n].reshape((n, c))
+    S_2 = work[34600 + 14613 * n : 34600 + 14614 * n]
+    P = E  # written over it
+    lse = M  # written over it
     dS = S  # written over it
     dD2 = work[34600 + 14508 * n : 34600 + 14592 * n].reshape((n, h2))
     dD2_Z = D2_Z  # written over it
@@ -778,14 +810,14 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     dC2_Z = C2_Z  # written over it
     first_2 = int_work[400 * n : 1576 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
     dC2_W_rounds_n_right = work[19600 + 10584 * n : 34600 + 10584 * n].reshape((2 * g, 2 * g, f1, 1 + 2 * r, 1 + 2 * r))
-    dC2_W_rounds = work[34600 + 14612 * n : 34600 + 17012 * n].reshape((n, f2, f1, 1 + 2 * r, 1 + 2 * r))
+    dC2_W_rounds = work[34600 + 14614 * n : 34600 + 17014 * n].reshape((n, f2, f1, 1 + 2 * r, 1 + 2 * r))
     dP1_n_terms = work[19600 + 10584 * n : 34600 + 10584 * n].reshape((f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
     dP1 = work[19600 + 9408 * n : 19600 + 10584 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
     dC1 = work[19600 + 4704 * n : 19600 + 9408 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     dC1_Z = C1_Z  # written over it
     dC1_W_rounds_n_right = work[0:19600].reshape((4 * g + 4 * r, 4 * g + 4 * r, 1, 1 + 2 * r, 1 + 2 * r))
-    dC1_W_rounds = work[34600 + 17012 * n : 34600 + 17162 * n].reshape((n, f1, 1, 1 + 2 * r, 1 + 2 * r))
-    strip = work[34600 + 17162 * n:]
+    dC1_W_rounds = work[34600 + 17014 * n : 34600 + 17164 * n].reshape((n, f1, 1, 1 + 2 * r, 1 + 2 * r))
+    strip = work[34600 + 17164 * n:]
 
     for i in range(n):
         X_n = X[i]
@@ -899,10 +931,35 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     _matmul(D2, S_W, S, strip)
 
     # M = max(S, axis=1)
+    for i in range(n):
+        M_2 = -math.inf
+        for j in range(c):
+            S[i, j] = S[i, j] + S_b[j]
+            M_2 = max(M_2, S[i, j])
+        M[i] = M_2
+
     # E = exp(S − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(n):
+        for j in range(c):
+            E[i, j] = S[i, j] - M[i]
+    for q in range(c * n):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_2 = E 1
-    # lse = M + log(S_2)
     # P = E ⊘ (S_2 1ᵀ)    (line 18: P = softmax(S, axis=1))
+    for i in range(n):
+        S_2_2 = 0.0
+        for j in range(c):
+            S_2_2 += E[i, j]
+        S_2[i] = S_2_2
+        for j in range(c):
+            P[i, j] = E[i, j] / S_2[i]
+
+    # lse = M + log(S_2)
+    for i in range(n):
+        lse[i] = M[i] + _log(S_2[i])
+
     # loss = −(1/n) Σ((S − lse 1ᵀ) ⊙ ((9/10) Y + 1/(10 c)))    (line 20: minimize cross_entropy(Y, P, smoothing=0.1))
     # dS = (P − (9/10) Y − 1/(10 c))/n
     # dS_b = 1ᵀ dS
@@ -910,19 +967,9 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     for j in range(c):
         dS_b[j] = 0.0
     for i in range(n):
-        M = -math.inf
         for j in range(c):
-            S[i, j] = S[i, j] + S_b[j]
-            M = max(M, S[i, j])
-        S_2 = 0.0
-        for j in range(c):
-            E[i, j] = _exp(S[i, j] - M)
-            S_2 += E[i, j]
-        lse = M + _log(S_2)
-        for j in range(c):
-            P = E[i, j] / S_2
-            loss_sum += (S[i, j] - lse) * (0.9 * Y[i, j] + 0.1 / c)
-            dS[i, j] = (P - 0.9 * Y[i, j] - 0.1 / c) / n
+            loss_sum += (S[i, j] - lse[i]) * (0.9 * Y[i, j] + 0.1 / c)
+            dS[i, j] = (P[i, j] - 0.9 * Y[i, j] - 0.1 / c) / n
             dS_b[j] += dS[i, j]
     loss = -loss_sum / n
 

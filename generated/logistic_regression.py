@@ -96,7 +96,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, n + _STRIP * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 2 * n + _STRIP * n), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -105,7 +105,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, n + _STRIP * n), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 2 * n + _STRIP * n), *arrays)
     return float(value), grad
 
 
@@ -140,7 +140,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, size + _STRIP * size), order, random, steps, size,
+            float(_epoch(theta, grad, _workspace(DTYPE, 2 * size + _STRIP * size), order, random, steps, size,
             bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr)))
         )
         _copy_back(theta, params)
@@ -339,18 +339,23 @@ def _loss(n, theta, work, X, y):
     w = theta[0:2]
     b = theta[2]
     z_sum = work[0:n]
+    loss_sum_terms = z_sum  # written over it
 
     # z = X w + b    (line 11: z = X @ w + b)
     _matvec(X, w, z_sum)
 
     # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 13: minimize bce(y, p))
-    loss_sum = 0.0
     for i in range(n):
         z = z_sum[i] + b
-        loss_sum += (
+        loss_sum_terms[i] = (
             y[i] * (-_log1p(_exp(-(-z if -z >= 0.0 else z))) - (-z if -z >= 0.0 else 0.0)) + (1.0 - y[i]) *
             (-_log1p(_exp(-(z if z >= 0.0 else -z))) - (z if z >= 0.0 else 0.0))
         )
+
+    # loss, from the parts above
+    loss_sum = 0.0
+    for i in range(n):
+        loss_sum += loss_sum_terms[i]
     loss = -loss_sum / n
     return loss
 
@@ -361,26 +366,31 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     b = theta[2]
     dw = grad[0:2]
     z_sum = work[0:n]
-    dz = z_sum  # written over it
-    strip = work[n:]
+    p = z_sum  # written over it
+    loss_sum_terms = work[n : 2 * n]
+    dz = p  # written over it
+    strip = work[2 * n:]
 
     # z = X w + b    (line 11: z = X @ w + b)
     _matvec(X, w, z_sum)
 
     # p = sigmoid(z)    (line 12: p = sigmoid(z))
     # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 13: minimize bce(y, p))
+    for i in range(n):
+        z = z_sum[i] + b
+        p[i] = 1.0 / (_exp(-z) + 1.0)
+        loss_sum_terms[i] = (
+            y[i] * (-_log1p(_exp(-(-z if -z >= 0.0 else z))) - (-z if -z >= 0.0 else 0.0)) + (1.0 - y[i]) *
+            (-_log1p(_exp(-(z if z >= 0.0 else -z))) - (z if z >= 0.0 else 0.0))
+        )
+
     # dz = (p − y)/n
     # db = Σ(dz)
     loss_sum = 0.0
     db = 0.0
     for i in range(n):
-        z = z_sum[i] + b
-        p = 1.0 / (_exp(-z) + 1.0)
-        loss_sum += (
-            y[i] * (-_log1p(_exp(-(-z if -z >= 0.0 else z))) - (-z if -z >= 0.0 else 0.0)) + (1.0 - y[i]) *
-            (-_log1p(_exp(-(z if z >= 0.0 else -z))) - (z if z >= 0.0 else 0.0))
-        )
-        dz[i] = (p - y[i]) / n
+        loss_sum += loss_sum_terms[i]
+        dz[i] = (p[i] - y[i]) / n
         db += dz[i]
     loss = -loss_sum / n
 

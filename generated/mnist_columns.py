@@ -109,14 +109,14 @@ def forward(params, /, **inputs):
     """A2, from X."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((c, m), DTYPE)]
-    _forward(m, theta, _workspace(DTYPE, 806 * m + _STRIP * 784), *arrays, *results)
+    _forward(m, theta, _workspace(DTYPE, 805 * m + _STRIP * 784), *arrays, *results)
     return dict(zip(["A2"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(m, theta, _workspace(DTYPE, 806 * m + _STRIP * 784), *arrays))
+    return float(_loss(m, theta, _workspace(DTYPE, 816 * m + _STRIP * 784), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
@@ -360,9 +360,9 @@ def _forward(m, theta, work, X, A2):
     A1 = Z1_sum  # written over it
     Z2 = work[794 * m : 804 * m].reshape((c, m))
     M = work[804 * m : 805 * m]
-    S = work[805 * m : 806 * m]
     E = Z2  # written over it
-    strip = work[806 * m:]
+    S = work[804 * m : 805 * m]
+    strip = work[805 * m:]
 
     # A0 = X    (line 13: A0 = X)
     for i in range(d):
@@ -390,12 +390,15 @@ def _forward(m, theta, work, X, A2):
             M[j] = max(M[j], Z2[i, j])
 
     # E = exp(Z2 − M)
+    for k in range(c):
+        for i in range(m):
+            E[k, i] = _exp(Z2[k, i] - M[i])
+
     # S = 1ᵀ E
     for i in range(m):
         S[i] = 0.0
     for k in range(c):
         for i in range(m):
-            E[k, i] = _exp(Z2[k, i] - M[i])
             S[i] += E[k, i]
 
     # A2 = E ⊘ S    (line 17: A2 = softmax(Z2, axis=0))
@@ -415,9 +418,10 @@ def _loss(m, theta, work, X, Y):
     A1 = Z1_sum  # written over it
     Z2 = work[794 * m : 804 * m].reshape((c, m))
     M = work[804 * m : 805 * m]
-    S = work[805 * m : 806 * m]
+    E = work[805 * m : 815 * m].reshape((c, m))
+    S = work[815 * m : 816 * m]
     lse = M  # written over it
-    strip = work[806 * m:]
+    strip = work[816 * m:]
 
     # A0 = X    (line 13: A0 = X)
     for i in range(d):
@@ -445,13 +449,16 @@ def _loss(m, theta, work, X, Y):
             M[j] = max(M[j], Z2[i, j])
 
     # E = exp(Z2 − M)
+    for k in range(c):
+        for i in range(m):
+            E[k, i] = _exp(Z2[k, i] - M[i])
+
     # S = 1ᵀ E
     for i in range(m):
         S[i] = 0.0
     for k in range(c):
         for i in range(m):
-            E = _exp(Z2[k, i] - M[i])
-            S[i] += E
+            S[i] += E[k, i]
 
     # lse = M + log(S)
     for i in range(m):
@@ -481,8 +488,8 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     A1 = work[794 * m : 804 * m].reshape((h, m))
     Z2 = work[804 * m : 814 * m].reshape((c, m))
     M = work[814 * m : 815 * m]
-    S = work[815 * m : 816 * m]
-    E = work[816 * m : 826 * m].reshape((c, m))
+    E = work[815 * m : 825 * m].reshape((c, m))
+    S = work[825 * m : 826 * m]
     lse = M  # written over it
     dZ2 = Z2  # written over it
     dA1 = work[794 * m : 804 * m].reshape((h, m))
@@ -515,12 +522,15 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             M[j] = max(M[j], Z2[i, j])
 
     # E = exp(Z2 − M)
+    for k in range(c):
+        for i in range(m):
+            E[k, i] = _exp(Z2[k, i] - M[i])
+
     # S = 1ᵀ E
     for i in range(m):
         S[i] = 0.0
     for k in range(c):
         for i in range(m):
-            E[k, i] = _exp(Z2[k, i] - M[i])
             S[i] += E[k, i]
 
     # lse = M + log(S)

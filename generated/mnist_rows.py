@@ -107,21 +107,21 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((n, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 138 * n + _STRIP * 784), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 139 * n + _STRIP * 784), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 138 * n + _STRIP * 784), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 150 * n + _STRIP * 784), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 276 * n + _STRIP * max(784, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 278 * n + _STRIP * max(784, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -130,7 +130,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 276 * n + _STRIP * max(784, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 278 * n + _STRIP * max(784, n)), *arrays)
     return float(value), grad
 
 
@@ -168,7 +168,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 276 * size + _STRIP * max(784, size)), order, random, steps,
+            float(_epoch(theta, grad, _workspace(DTYPE, 278 * size + _STRIP * max(784, size)), order, random, steps,
             size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -356,8 +356,9 @@ def _forward(n, theta, work, X, P):
     Z_sum = work[0 : 128 * n].reshape((n, h))
     A = Z_sum  # written over it
     S = work[128 * n : 138 * n].reshape((n, c))
+    M = work[138 * n : 139 * n]
     E = S  # written over it
-    strip = work[138 * n:]
+    strip = work[139 * n:]
 
     # Z = X W1 + b1    (line 13: Z = X @ W1 + b1)
     _matmul(X, W1, Z_sum, strip)
@@ -372,17 +373,26 @@ def _forward(n, theta, work, X, P):
     _matmul(A, W2, S, strip)
 
     # M = max(S, axis=1)
+    for i in range(n):
+        M_2 = -math.inf
+        for j in range(c):
+            S[i, j] = S[i, j] + b2[j]
+            M_2 = max(M_2, S[i, j])
+        M[i] = M_2
+
     # E = exp(S − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(n):
+        for k in range(c):
+            E[i, k] = S[i, k] - M[i]
+    for q in range(c * n):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_2 = E 1
     # P = E ⊘ (S_2 1ᵀ)    (line 16: P = softmax(S, axis=1))
     for i in range(n):
-        M = -math.inf
-        for j in range(c):
-            S[i, j] = S[i, j] + b2[j]
-            M = max(M, S[i, j])
         S_2 = 0.0
         for k in range(c):
-            E[i, k] = _exp(S[i, k] - M)
             S_2 += E[i, k]
         for j in range(c):
             P[i, j] = E[i, j] / S_2
@@ -397,7 +407,11 @@ def _loss(n, theta, work, X, Y):
     Z_sum = work[0 : 128 * n].reshape((n, h))
     A = Z_sum  # written over it
     S = work[128 * n : 138 * n].reshape((n, c))
-    strip = work[138 * n:]
+    M = work[138 * n : 139 * n]
+    E = work[139 * n : 149 * n].reshape((n, c))
+    S_2 = work[149 * n : 150 * n]
+    lse = M  # written over it
+    strip = work[150 * n:]
 
     # Z = X W1 + b1    (line 13: Z = X @ W1 + b1)
     _matmul(X, W1, Z_sum, strip)
@@ -412,23 +426,37 @@ def _loss(n, theta, work, X, Y):
     _matmul(A, W2, S, strip)
 
     # M = max(S, axis=1)
+    for i in range(n):
+        M_2 = -math.inf
+        for j in range(c):
+            S[i, j] = S[i, j] + b2[j]
+            M_2 = max(M_2, S[i, j])
+        M[i] = M_2
+
     # E = exp(S − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(n):
+        for k in range(c):
+            E[i, k] = S[i, k] - M[i]
+    for q in range(c * n):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_2 = E 1
+    for i in range(n):
+        S_2_2 = 0.0
+        for k in range(c):
+            S_2_2 += E[i, k]
+        S_2[i] = S_2_2
+
     # lse = M + log(S_2)
+    for i in range(n):
+        lse[i] = M[i] + _log(S_2[i])
+
     # loss = −(1/n) Σ(Y ⊙ (S − lse 1ᵀ))    (line 17: minimize -sum(Y * log(P)) / n)
     loss_sum = 0.0
     for i in range(n):
-        M = -math.inf
         for j in range(c):
-            S[i, j] = S[i, j] + b2[j]
-            M = max(M, S[i, j])
-        S_2 = 0.0
-        for k in range(c):
-            E = _exp(S[i, k] - M)
-            S_2 += E
-        lse = M + _log(S_2)
-        for j in range(c):
-            loss_sum += Y[i, j] * (S[i, j] - lse)
+            loss_sum += Y[i, j] * (S[i, j] - lse[i])
     loss = -loss_sum / n
     return loss
 
@@ -446,11 +474,15 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     Z = work[0 : 128 * n].reshape((n, h))
     A = work[128 * n : 256 * n].reshape((n, h))
     S = work[256 * n : 266 * n].reshape((n, c))
-    E = work[266 * n : 276 * n].reshape((n, c))
+    M = work[266 * n : 267 * n]
+    E = work[267 * n : 277 * n].reshape((n, c))
+    S_2 = work[277 * n : 278 * n]
+    P = E  # written over it
+    lse = M  # written over it
     dS = S  # written over it
     dA = work[128 * n : 256 * n].reshape((n, h))
     dZ = Z  # written over it
-    strip = work[276 * n:]
+    strip = work[278 * n:]
 
     # Z = X W1 + b1    (line 13: Z = X @ W1 + b1)
     _matmul(X, W1, Z, strip)
@@ -465,10 +497,35 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _matmul(A, W2, S, strip)
 
     # M = max(S, axis=1)
+    for i in range(n):
+        M_2 = -math.inf
+        for j in range(c):
+            S[i, j] = S[i, j] + b2[j]
+            M_2 = max(M_2, S[i, j])
+        M[i] = M_2
+
     # E = exp(S − M 1ᵀ)
+    E_flat = E.reshape(-1)
+    for i in range(n):
+        for k in range(c):
+            E[i, k] = S[i, k] - M[i]
+    for q in range(c * n):
+        E_flat[q] = _exp(E_flat[q])
+
     # S_2 = E 1
-    # lse = M + log(S_2)
     # P = E ⊘ (S_2 1ᵀ)    (line 16: P = softmax(S, axis=1))
+    for i in range(n):
+        S_2_2 = 0.0
+        for k in range(c):
+            S_2_2 += E[i, k]
+        S_2[i] = S_2_2
+        for j in range(c):
+            P[i, j] = E[i, j] / S_2[i]
+
+    # lse = M + log(S_2)
+    for i in range(n):
+        lse[i] = M[i] + _log(S_2[i])
+
     # loss = −(1/n) Σ(Y ⊙ (S − lse 1ᵀ))    (line 17: minimize -sum(Y * log(P)) / n)
     # dS = (P − Y)/n
     # db2 = 1ᵀ dS
@@ -476,19 +533,9 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     for i in range(c):
         db2[i] = 0.0
     for i in range(n):
-        M = -math.inf
         for j in range(c):
-            S[i, j] = S[i, j] + b2[j]
-            M = max(M, S[i, j])
-        S_2 = 0.0
-        for k in range(c):
-            E[i, k] = _exp(S[i, k] - M)
-            S_2 += E[i, k]
-        lse = M + _log(S_2)
-        for j in range(c):
-            P = E[i, j] / S_2
-            loss_sum += Y[i, j] * (S[i, j] - lse)
-            dS[i, j] = (P - Y[i, j]) / n
+            loss_sum += Y[i, j] * (S[i, j] - lse[i])
+            dS[i, j] = (P[i, j] - Y[i, j]) / n
             db2[j] += dS[i, j]
     loss = -loss_sum / n
 

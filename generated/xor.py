@@ -385,10 +385,13 @@ def _forward(n, theta, work, X, p):
     _matmul(X, W1, Z1_sum, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
+    A1_flat = A1.reshape(-1)
     for i in range(n):
         for j in range(h):
-            Z1 = Z1_sum[i, j] + b1[j]
-            A1[i, j] = _tanh(Z1)
+            A1[i, j] = Z1_sum[i, j] + b1[j]
+    for q in range(h * n):
+        Z1 = A1_flat[q]
+        A1_flat[q] = _tanh(Z1)
 
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
     _matmul(A1, W2, z2, strip)
@@ -408,29 +411,37 @@ def _loss(n, theta, work, X, y):
     Z1_sum = work[0 : 8 * n].reshape((n, h))
     A1 = Z1_sum  # written over it
     z2 = work[8 * n : 9 * n].reshape((n, 1))
+    loss_sum_terms = z2  # written over it
     strip = work[9 * n:]
 
     # Z1 = X W1 + b1    (line 13: Z1 = X @ W1 + b1)
     _matmul(X, W1, Z1_sum, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
+    A1_flat = A1.reshape(-1)
     for i in range(n):
         for j in range(h):
-            Z1 = Z1_sum[i, j] + b1[j]
-            A1[i, j] = _tanh(Z1)
+            A1[i, j] = Z1_sum[i, j] + b1[j]
+    for q in range(h * n):
+        Z1 = A1_flat[q]
+        A1_flat[q] = _tanh(Z1)
 
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
     _matmul(A1, W2, z2, strip)
 
     # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 17: minimize bce(y, p))
-    loss_sum = 0.0
     for i in range(n):
         z2[i, 0] = z2[i, 0] + b2[0]
-        loss_sum += (
+        loss_sum_terms[i, 0] = (
             y[i, 0] * (-_log1p(_exp(-(-z2[i, 0] if -z2[i, 0] >= 0.0 else z2[i, 0]))) - (-z2[i, 0] if -z2[i, 0] >= 0.0
             else 0.0)) + (1.0 - y[i, 0]) * (-_log1p(_exp(-(z2[i, 0] if z2[i, 0] >= 0.0 else -z2[i, 0]))) - (z2[i, 0] if
             z2[i, 0] >= 0.0 else 0.0))
         )
+
+    # loss, from the parts above
+    loss_sum = 0.0
+    for i in range(n):
+        loss_sum += loss_sum_terms[i, 0]
     loss = -loss_sum / n
     return loss
 
@@ -449,7 +460,8 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     A1 = Z1_sum  # written over it
     z2 = work[8 * n : 9 * n].reshape((n, 1))
     p = work[9 * n : 10 * n].reshape((n, 1))
-    dz2 = z2  # written over it
+    loss_sum_terms = z2  # written over it
+    dz2 = p  # written over it
     dA1 = work[10 * n : 18 * n].reshape((n, h))
     dZ1 = A1  # written over it
     strip = work[18 * n:]
@@ -458,28 +470,34 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     _matmul(X, W1, Z1_sum, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
+    A1_flat = A1.reshape(-1)
     for i in range(n):
         for j in range(h):
-            Z1 = Z1_sum[i, j] + b1[j]
-            A1[i, j] = _tanh(Z1)
+            A1[i, j] = Z1_sum[i, j] + b1[j]
+    for q in range(h * n):
+        Z1 = A1_flat[q]
+        A1_flat[q] = _tanh(Z1)
 
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
     _matmul(A1, W2, z2, strip)
 
     # p = sigmoid(z2)    (line 16: p = sigmoid(z2))
     # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 17: minimize bce(y, p))
+    for i in range(n):
+        z2[i, 0] = z2[i, 0] + b2[0]
+        p[i, 0] = 1.0 / (_exp(-z2[i, 0]) + 1.0)
+        loss_sum_terms[i, 0] = (
+            y[i, 0] * (-_log1p(_exp(-(-z2[i, 0] if -z2[i, 0] >= 0.0 else z2[i, 0]))) - (-z2[i, 0] if -z2[i, 0] >= 0.0
+            else 0.0)) + (1.0 - y[i, 0]) * (-_log1p(_exp(-(z2[i, 0] if z2[i, 0] >= 0.0 else -z2[i, 0]))) - (z2[i, 0] if
+            z2[i, 0] >= 0.0 else 0.0))
+        )
+
     # dz2 = (p − y)/n
     # db2 = Σ(dz2)
     loss_sum = 0.0
     db2_2 = 0.0
     for i in range(n):
-        z2[i, 0] = z2[i, 0] + b2[0]
-        p[i, 0] = 1.0 / (_exp(-z2[i, 0]) + 1.0)
-        loss_sum += (
-            y[i, 0] * (-_log1p(_exp(-(-z2[i, 0] if -z2[i, 0] >= 0.0 else z2[i, 0]))) - (-z2[i, 0] if -z2[i, 0] >= 0.0
-            else 0.0)) + (1.0 - y[i, 0]) * (-_log1p(_exp(-(z2[i, 0] if z2[i, 0] >= 0.0 else -z2[i, 0]))) - (z2[i, 0] if
-            z2[i, 0] >= 0.0 else 0.0))
-        )
+        loss_sum += loss_sum_terms[i, 0]
         dz2[i, 0] = (p[i, 0] - y[i, 0]) / n
         db2_2 += dz2[i, 0]
     db2[0] = db2_2

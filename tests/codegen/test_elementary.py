@@ -12,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 import derive
+from codegen.common import ELEMENTARY as NAMES
 from codegen.compiler import load_source, source
 from codegen.targets.numba import elementary
-from codegen.targets.numba.elementary import NAMES, coefficients
+from codegen.targets.numba.elementary import coefficients
 
 DTYPES = ("float32", "float64")
 Values = NDArray[np.floating]
@@ -106,6 +107,21 @@ def test_a_module_has_those_that_it_uses():
     assert defined("tanh(x)") == ["expm1", "tanh"]
     assert defined("log(exp(x) + 2)") == ["exp", "log"]
     assert defined("sigmoid(x)") == ["exp"]
+
+
+def test_short_axes_become_one_long_loop():
+    """One vector for what shares memory: under two names it would have to be checked for overlaps."""
+    model = "dims h = 5\nbatch n\ninput X : [n, h]\nparam b : [h]\nA = {}\noutput A"
+    for body in ("tanh(X + b)", "sigmoid(X + b)", "(X + b)*exp(-(X + b)^2)", "gelu(X + b)", "softplus(X)*b"):
+        written = source(derive.parse(model.format(body), "m"), sizes={"h": 5})
+        built = load_source(written)
+        x, params = np.random.default_rng(0).normal(size=(7, 5)), built.init_params(0)
+        params["b"][...] = np.arange(5) / 3
+        wanted = load_source(source(derive.parse(model.format(body), "m"), target="numpy")).forward(params, X=x)["A"]
+        np.testing.assert_allclose(built.forward(params, X=x)["A"], wanted, rtol=1e-14, atol=1e-300)
+        if body == "tanh(X + b)":
+            assert "for q in range(h * n):" in written
+            assert "A_flat[q] = _tanh(A_flat[q])" in written
 
 
 @pytest.mark.parametrize(("function", "count", "largest"), [("_exponential", 10, 1e-15), ("_exponential", 5, 1e-7)])

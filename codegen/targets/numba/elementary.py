@@ -14,7 +14,8 @@ from functools import cache
 import mpmath
 import numpy as np
 
-NAMES = ("exp", "expm1", "tanh", "log", "log1p")
+from codegen.common import ELEMENTARY
+
 _NEEDS = {"tanh": ("expm1",)}
 _CALL = re.compile(r"\b_(\w+)\(")
 _PRECISION = 160  # bits in which numbers are made
@@ -49,7 +50,7 @@ def elementary(lines: Iterable[str], dtype: str) -> Elementary | None:
     """What is printed before kernels of these lines; nothing where they call no such function."""
     called = {name for line in lines for name in _CALL.findall(line)}
     called.update(*(_NEEDS.get(name, ()) for name in called))
-    names = tuple(name for name in NAMES if name in called)
+    names = tuple(name for name in ELEMENTARY if name in called)
     return _made(names, dtype) if names else None
 
 

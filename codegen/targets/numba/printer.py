@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from codegen.common import repeated
+from codegen.common import ELEMENTARY, repeated
 from codegen.naming import Names
 from codegen.plan import Plan
 from codegen.steps import Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
-from codegen.targets.numba.elementary import NAMES
 from codegen.targets.scalar import SUM, ScalarPrinter
 from derive.expr import ONE, Access, Expr, Letter, mul, split_coefficient
 from derive.program import Tensor
 
 _LIBRARY = ("sin", "cos", "tan", "sinh", "cosh", "asin", "acos", "atan", "erf", "sqrt")
-FUNCTIONS = {name: f"math.{name}" for name in _LIBRARY} | {name: f"_{name}" for name in NAMES}
+FUNCTIONS = {name: f"math.{name}" for name in _LIBRARY} | {name: f"_{name}" for name in ELEMENTARY}
 _COMBINE = {"sum": "+", "prod": "*"}
 
 
@@ -106,6 +105,8 @@ class NumbaPrinter(ScalarPrinter):
         self.scalars = set(nest.scalars)
         sums = (w.target.tensor for w in writes_in(nest.body) if w.op == "sum" and self.dtype == "float32")
         self.wide.update(t for t in sums if t in self.scalars)
+        for flat, whole in nest.flat:
+            yield f"{self.names.tensor(flat)} = {self.names.tensor(whole)}.reshape(-1)"
         for node in nest.body:
             yield from self.node(node, "")
 

@@ -94,7 +94,7 @@ CASES = (
         "X : [n, n]",
         "logdet(X' @ X)",
         "X",
-        "2 X (Xᵀ X)⁻¹",
+        "2 X⁻ᵀ",
         LOST,
     ),
     Case("(Trace(A) + 1).diff(A)", lambda: (sp.Trace(A) + 1).diff(A), "0", SQUARE, "trace(A) + 1", "A", "I", ADDED),

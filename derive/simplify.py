@@ -162,7 +162,8 @@ def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equati
     """The users of ``d`` with its body in its place, if that is worth it."""
     fired = Counter(work.facts.fired)
     rest = split_scale(d.body)[1]
-    alias = is_scale(d.body) or isinstance(rest, Access) or all(_is_delta(f) for f in factors(rest))
+    number = is_scale(d.body)
+    alias = number or isinstance(rest, Access) or all(_is_delta(f) for f in factors(rest))
     new = []
     for user in users:
         unfolded = inline(user.body, d)
@@ -176,7 +177,8 @@ def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equati
     before = cost(d.body, *(u.body for u in users)) if len(users) == 1 else _total([d, *users])
     after = _total(new)
     hidden = d.out.primal is None or d.out.primal.hidden
-    if alias or after < before or (len(users) == 1 and hidden and after == before):
+    single = len(users) == 1 and hidden
+    if number or after < before or (after == before and (alias or single)):
         used = sorted((Counter(work.facts.fired) - fired).keys())
         rule = "; ".join([f"{d.out.name} inlined", *used])
         for u, n in zip(users, new, strict=True):

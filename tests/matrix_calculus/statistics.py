@@ -83,7 +83,7 @@ PROBLEMS = (
         "K : [n, n] posdef, y : [n], s",
         "y' @ solve(K + s*eye(n), y) / 2 + logdet(K + s*eye(n)) / 2",
         "s",
-        "(1/2) Σ(diag(V) − (V y)∘²), with D = K + s I, V = D⁻¹",
+        "(tr(V) − yᵀ V Vᵀ y)/2, with D = K + s I, V = D⁻¹",
         lambda K, y, s: (
             (
                 np.trace(np.linalg.inv(K + s * np.eye(len(y))))

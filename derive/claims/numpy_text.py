@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_MARK = re.compile(r"\b(?:np|numpy|scipy)\.|\.(?:sum|mean|max|min|prod|T|transpose)\b|\[[^\]]*\bNone\b[^\]]*\]")
+_MARK = re.compile(r"\b(?:np|numpy|scipy)\.|\.(?:sum|mean|max|min|prod|T|transpose|reshape)\b|\[[^\]]*\bNone\b[^\]]*\]")
 _MODULES = re.compile(r"\b(?:(?:np|numpy|scipy)\.linalg|np|numpy|scipy\.special)\.")
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_METHODS = re.compile(r"\.(sum|mean|max|min|prod|transpose|T)\b")
+_METHODS = re.compile(r"\.(sum|mean|max|min|prod|transpose|T|reshape)\b")
 _RENAMED = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "maximum": "max", "minimum": "min", "dot": "matmul"}
 _RENAMED |= {"slogdet": "logdet"}
 _CLOSING = {"(": ")", "[": "]"}
@@ -97,7 +97,7 @@ _CALLS: dict[str, Callable[..., str]] = {
     "where": lambda condition, chosen, other="0": f"(({chosen}) if {condition} else ({other}))",
     "outer": lambda a, b: f"(({a}) @ ({b})')",
     "matmul": lambda a, b: f"(({a}) @ ({b}))",
-    "reshape": lambda a, *shape: f"({a})",
+    "reshape": lambda a, shape, *order: f"unvec({a}, [{shape[1:-1]}])" if order == ('order="F"',) else f"({a})",
     "broadcast_to": lambda a, *shape: f"({a})",
 }
 
@@ -106,6 +106,9 @@ def _indexed(operand: str, items: list[str]) -> str:
     """``v[:, None]`` is a column, ``v[None, :]`` a row; a full slice at the end is nothing."""
     if operand.startswith("logdet(") and items == ["1"]:  # slogdet gives a sign and the logarithm
         return operand
+    if "::-1" in items:  # turned round before sums of the first entries and after: sums of the last
+        sums = re.fullmatch(r"cumsum\(turned\((.*)\)(, axis=\d)?\)", operand)
+        return f"turned({operand})" if sums is None else f"cumsum({sums[1]}, reverse{sums[2] or ''})"
     if items == [":", "None"] or items == ["None"]:
         return f"col({operand})" if len(items) == 2 else operand
     if items == ["None", ":"]:

@@ -47,6 +47,7 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
     """
     text = re.sub(r"\b([A-Za-z][A-Za-z0-9_]*)\{(\d+)\}", r"\1\2", text)  # one layer of a family: Z{2}
     text = from_numpy(text).replace("″", "′′").replace("π", "pi")
+    text = re.sub(r"\bvec⁻¹(?=\()", "unvec", text)
     text = re.sub("(?<!∘)⁻([¹ᵀ])(?![⁰¹²³⁴⁵⁶⁷⁸⁹])", lambda m: INVERSE + ("'" if m[1] == "ᵀ" else ""), text)
     text = re.sub("[" + "".join(_RAISED) + "]+", lambda m: "^" + "".join(_RAISED[c] for c in m[0]), text)
     text = re.sub(r"([A-Za-z0-9_])′(?=\()", r"\1_prime", text)

@@ -162,6 +162,7 @@ TENSOR_FUNCTIONS: dict[str, Callable[[Elaborator, tree.CallExpr], Value]] = {
     "reshape": structure.reshape,
     "flatten": structure.flatten,
     "vec": structure.vec,
+    "unvec": structure.unvec,
     "outer": structure.outer,
     "kron": structure.kron,
     "trace": structure.trace,

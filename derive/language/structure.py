@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from derive.digits import flat
 from derive.errors import SourceError, Span
-from derive.expr import ONE, ZERO, Expr, Letter, compare, mul, sum_over
+from derive.expr import ONE, ZERO, Expr, Letter, add, compare, mul, sum_over
 from derive.language import tree
 from derive.language.arguments import bind, find_axis
 from derive.language.tensors import Hints, Places, Value, constant
@@ -129,6 +129,15 @@ def vec(elab: Elaborator, node: tree.CallExpr) -> Value:
     return reshaped(elab, swapped, (_product(v.axes),), node.span)
 
 
+def unvec(elab: Elaborator, node: tree.CallExpr) -> Value:
+    """``unvec(v, [a, b])``: the a x b matrix whose columns, one below the other, are v."""
+    bound = bind(node, ("x", "shape"))
+    rows = reshaped(elab, elab.value(bound["x"]), _shape(elab, bound["shape"])[::-1], node.span)
+    if rows.rank != 2:
+        raise SourceError("unvec gives a matrix: its shape has two extents", node.span, hint="such as unvec(v, [n, d])")
+    return replace(rows, axes=rows.axes[::-1], build=lambda p, h: rows.build(p[::-1], h), tensor=None)
+
+
 # --- products ----------------------------------------------------------------------------------------------
 
 
@@ -179,15 +188,20 @@ def diag(elab: Elaborator, node: tree.CallExpr) -> Value:
 
 
 def triangle(elab: Elaborator, node: tree.CallExpr) -> Value:
-    """``tril(A)``, ``triu(A)``: what stands on and below (above) the diagonal, else 0."""
-    v = _of_rank(elab, node, 2)
+    """``tril(A)``, ``triu(A)``: what stands on and below (above) the diagonal, else 0; ``tril(A, k)`` on the k-th."""
+    bound = bind(node, ("x",), ("k",))
+    v = _matrix(elab, node, bound["x"])
+    k = elab.extent(bound["k"]) if "k" in bound else ZERO
     op = ">=" if node.function == "tril" else "<="
-    return Value(v.axes, lambda p, h: mul(compare(op, p[0], p[1]), v.build(p, h)), dims=v.dims)
+    return Value(v.axes, lambda p, h: mul(compare(op, add(p[0], k), p[1]), v.build(p, h)), dims=v.dims)
 
 
 def cumsum(elab: Elaborator, node: tree.CallExpr) -> Value:
-    """``cumsum(x, axis=a)``: the sums of the first entries along an axis."""
-    bound = bind(node, ("x",), keyword_only=("axis",))
+    """``cumsum(x, axis=a)``: the sums of the first entries along an axis; ``cumsum(x, reverse)`` of the last ones."""
+    bound = bind(node, ("x",), ("reverse",), keyword_only=("axis",))
+    word = bound.get("reverse")
+    if word is not None and not (isinstance(word, tree.Name) and word.name == "reverse"):
+        raise SourceError("sums of the last entries are written cumsum(x, reverse)", node.span)
     v = elab.value(bound["x"])
     if not v.rank or ("axis" not in bound and v.rank > 1):
         raise SourceError(
@@ -199,8 +213,8 @@ def cumsum(elab: Elaborator, node: tree.CallExpr) -> Value:
 
     def build(places: Places, hints: Hints) -> Expr:
         k = hints.fresh(v.axes[axis])
-        below = compare("<=", k, places[axis])
-        return sum_over((k,), mul(below, v.build((*places[:axis], k, *places[axis + 1 :]), hints)))
+        counted = compare("<=", k, places[axis]) if word is None else compare("<=", places[axis], k)
+        return sum_over((k,), mul(counted, v.build((*places[:axis], k, *places[axis + 1 :]), hints)))
 
     return Value(v.axes, build, row=v.row, dims=v.dims)
 
@@ -229,7 +243,11 @@ def filled(elab: Elaborator, node: tree.CallExpr) -> Value:
 
 
 def _of_rank(elab: Elaborator, node: tree.CallExpr, rank: int) -> Value:
-    v = elab.value(bind(node, ("x",))["x"])
+    return _matrix(elab, node, bind(node, ("x",))["x"], rank)
+
+
+def _matrix(elab: Elaborator, node: tree.CallExpr, given: tree.Expr, rank: int = 2) -> Value:
+    v = elab.value(given)
     if v.rank != rank:
         raise SourceError(f"{node.function} takes a matrix, and {v.show()} is none", node.span)
     return v

@@ -175,7 +175,8 @@ class MatrixPrinter:
 
     def unvec(self, form: forms.Unvec) -> Piece:
         inverse = self.style.inverse(Piece(self.style.operator("vec", [])))
-        return Piece(inverse.text + self.style.parens(self.text(form.parts[0])))
+        shape = ", ".join(repr(x.extent) for x in (form.row, form.col) if x is not None)
+        return Piece(inverse.text + self.style.parens(self.text(form.parts[0]) + self.style.prose(f", [{shape}]")))
 
     def kron(self, form: forms.Kron) -> Piece:
         return Piece(self.style.otimes.join(self.at(p, TIGHT) for p in form.parts), TIMES)
@@ -200,7 +201,7 @@ class MatrixPrinter:
 
     def cumulative(self, form: forms.Cumulative) -> Piece:
         axis = f", axis={form.over}" if forms.is_matrix(form.parts[0]) else ""
-        how = self.style.prose(axis + (", reverse" if form.reverse else ""))
+        how = self.style.prose((", reverse" if form.reverse else "") + axis)
         name = self.style.operator("cumsum", [])
         return Piece(name + self.style.parens(self.text(form.parts[0]) + how))
 

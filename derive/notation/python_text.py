@@ -153,7 +153,10 @@ class PythonPrinter:
         if at == 0:
             rows = wrap(scale, ATOM) + "[:, None]" if last.col is not None else wrap(scale, TIGHT)
             return Piece(f"{rows} * {wrap(self.run(rest), TIGHT)}", TIMES)
-        scaled = Piece(f"{wrap(self.run(parts[:at]), TIMES)} * {wrap(scale, TIGHT)}", TIMES)
+        axis = parts[at].row
+        square = first.row is not None and axis is not None and first.row.extent == axis.extent
+        columns = wrap(scale, ATOM) + "[None, :]" if square else wrap(scale, TIGHT)  # which axis has to be said
+        scaled = Piece(f"{wrap(self.run(parts[:at]), TIMES)} * {columns}", TIMES)
         return Piece(f"({scaled.text}) @ {wrap(self.run(rest), TIGHT)}", TIMES) if rest else scaled
 
     def condition(self, form: forms.Form) -> str:

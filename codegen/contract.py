@@ -7,6 +7,7 @@ where they are not there yet; or nothing, and the part runs as a loop nest. Deci
 from __future__ import annotations
 
 from codegen.steps import Gemm, Operand, Part
+from codegen.symmetry import is_symmetric
 from derive.digits import digits, span
 from derive.expr import Access, Expr, Letter, Reduce, mul
 from derive.program import Tensor
@@ -58,7 +59,8 @@ def contraction(part: Part) -> tuple[list[Part], Gemm] | None:
     b = _facing(b, inner, columns)
     if part.letters == (*rows, *columns):
         groups = tuple(g for g in (rows, columns) if g)
-        return before, Gemm(Operand(part.out, groups), a, b, part)
+        symmetric = len(rows) == len(columns) == 1 and is_symmetric(body, rows[0], columns[0])
+        return before, Gemm(Operand(part.out, groups), a, b, part, symmetric)
     if part.letters == (*columns, *rows):
         return before, Gemm(Operand(part.out, (columns, rows)), _flipped(b), _flipped(a), part)
     return None

@@ -13,11 +13,10 @@ from dataclasses import replace
 
 from codegen.batch import loop_over, volume
 from codegen.steps import Part, RoundParts, Routine, item_reads
-from derive.contract import is_delta
+from codegen.symmetry import is_symmetric
 from derive.expr import ONE, ZERO, Access, Expr, Letter, Reduce, add, compare, mul, select
-from derive.normal import Normalizer, TooLargeError
 from derive.program import Tensor, letters_for, reads
-from derive.rewrite import factors, substitute, terms
+from derive.rewrite import factors, substitute
 
 _FAR = 4  # how many times larger an operand is than what it is made of
 
@@ -77,36 +76,3 @@ def _groups(parts: Sequence[Expr], free: tuple[Letter, ...]) -> list[tuple[Lette
         near = [g for g in groups if g & own]
         groups = [g for g in groups if g not in near] + ([set[Letter]().union(*near)] if near else [])
     return sorted((tuple(x for x in free if x in g) for g in groups), key=lambda g: free.index(g[0]))
-
-
-def is_symmetric(e: Expr, a: Letter, b: Letter) -> bool:
-    """Whether an expression is the same with two letters of equal extent exchanged.
-
-    >>> from derive.expr import Dim, fresh
-    >>> n = Dim("n"); x, i, j = Tensor("x", (n,)), fresh(n, "i"), fresh(n, "j")
-    >>> is_symmetric(x[i] * (compare("==", i, j) - x[j]), i, j), is_symmetric(x[i] - x[j], i, j)
-    (True, False)
-    """
-    if a.extent != b.extent:
-        return False
-    try:
-        return _canonical(e, a, b) == _canonical(substitute(e, {a: b, b: a}), a, b)
-    except TooLargeError:
-        return False
-
-
-def _canonical(e: Expr, a: Letter, b: Letter) -> Expr:
-    """The normal form, with the first letter for both where a delta says that they are equal."""
-    normal = Normalizer()
-    found = normal(e)
-
-    def one(term: Expr) -> Expr:
-        delta = next((f for f in _deep(term) if is_delta(f) and f.letters == {a, b}), None)
-        return term if delta is None else mul(delta, substitute(substitute(term, {delta: ONE}), {b: a}))
-
-    return normal(add(*map(one, terms(found))))
-
-
-def _deep(term: Expr) -> list[Expr]:
-    """The factors of a term, and those under its sums."""
-    return [g for f in factors(term) for g in (_deep(f.body) if isinstance(f, Reduce) else [f])]

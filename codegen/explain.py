@@ -163,6 +163,8 @@ class Explanation:
             why = f"{g.right.tensor.name} is copied by strips that stay in the cache: it has {_bytes(right)}"
         else:
             why = "both operands are read in place"
+        if g.symmetric:
+            why += "; it is symmetric: of several strips one triangle is computed and mirrored"
         return shape, f"tiles of registers; {why}", 2 * m * k * n, size
 
     def extents(self, o: Operand, row: bool) -> tuple[int, int]:

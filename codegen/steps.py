@@ -42,12 +42,13 @@ class Operand:
 
 @dataclass(frozen=True, eq=False)
 class Gemm:
-    """``out = left @ right``."""
+    """``out = left @ right``; where that is known to be ``symmetric``, one triangle of it is enough to compute."""
 
     out: Operand
     left: Operand
     right: Operand
     part: Part
+    symmetric: bool = False
 
 
 @dataclass(frozen=True, eq=False)

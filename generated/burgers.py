@@ -56,13 +56,14 @@ What is computed:
     S_3_r = A3_r w4
     r = K_x/10 + u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + (t ⊙ S_3)/(5 π) + (2/(5 π)) (x ⊙ t ⊙ S_3_x)
     loss = (1/n) ‖r‖²
-    dS_3_r = (2/n) (t ⊙ r ⊙ D)
+    dr = (2/n) r
+    dS_3_r = dr ⊙ t ⊙ D
     dA3_r = dS_3_r w4ᵀ
     dS_2_r = dA3_r ⊙ D_3
     dA2_r = dS_2_r W3ᵀ
     dS_r = dA2_r ⊙ D_2
     dA1_r = dS_r W2ᵀ
-    dS_3_x = (t ⊙ r ⊙ ((4/(5 π)) x + 2 (u ⊙ D)))/n
+    dS_3_x = dr ⊙ t ⊙ (u ⊙ D + (2/(5 π)) x)
     dA3_x = dS_3_x w4ᵀ + (dA3_r ⊙ A3 ⊙ S_2_x)/(5 π)
     dD_3 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
     dS_2_x = dA3_x ⊙ D_3 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
@@ -70,7 +71,7 @@ What is computed:
     dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
     dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/(5 π)
-    dS_3 = (2/(5 n)) (r ⊙ (5 D + t ⊙ (5 (u_x ⊙ D) + 1/π − 10 (x ⊙ u))))
+    dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 1/(5 π) − 2 (x ⊙ u)))
     dw4 = 1ᵀ ((dS_3 1ᵀ) ⊙ A3 + (dS_3_x 1ᵀ) ⊙ A3_x + (dS_3_r 1ᵀ) ⊙ A3_r)
     dA3 = dS_3 w4ᵀ + (dA3_r ⊙ A3_x ⊙ S_2_x)/(5 π) − 2 (dD_3 ⊙ A3)
     db3 = 1ᵀ (dA3 ⊙ (1 − A3∘²))
@@ -641,7 +642,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     S_2_r = work[266 * n : 286 * n].reshape((n, h))
     A3_r = work[286 * n : 306 * n].reshape((n, h))
     S_3_r = work[306 * n : 307 * n]
-    r = S_3  # written over it
+    dr = S_3  # written over it
     dS_3_r = S_3_x  # written over it
     dA3_r = work[307 * n : 327 * n].reshape((n, h))
     dS_2_r = work[327 * n : 347 * n].reshape((n, h))
@@ -769,17 +770,19 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # r = K_x/10 + u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + (t ⊙ S_3)/(5 π) + (2/(5 π)) (x ⊙ t ⊙ S_3_x)    (line 24: r = d(u,
     #   t) + u * u_x - nu * d(u_x, x))
     # loss = (1/n) ‖r‖²    (line 25: minimize mean(r^2))
-    # dS_3_r = (2/n) (t ⊙ r ⊙ D)
+    # dr = (2/n) r
+    # dS_3_r = dr ⊙ t ⊙ D
     # dA3_r = dS_3_r w4ᵀ
     # dS_2_r = dA3_r ⊙ D_3
     loss_sum = 0.0
     for i in range(n):
-        r[i] = (
+        r = (
             K_x[i] / 10.0 + u[i] * u_x[i] + S_3[i] * D[i] + t[i] * S_3_r[i] * D[i] + 0.06366197723675814 * t[i] * S_3[i]
             + 0.12732395447351627 * x[i] * t[i] * S_3_x[i]
         )
-        loss_sum += r[i] ** 2
-        dS_3_r[i] = 2.0 * t[i] * r[i] * D[i] / n
+        loss_sum += r ** 2
+        dr[i] = 2.0 * r / n
+        dS_3_r[i] = t[i] * D[i] * dr[i]
         for j in range(h):
             dA3_r[i, j] = w4[j] * dS_3_r[i]
             dS_2_r[i, j] = D_3[i, j] * dA3_r[i, j]
@@ -789,14 +792,14 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul(dS_2_r, W3.T, dA2_r, strip)
 
     # dS_r = dA2_r ⊙ D_2
-    # dS_3_x = (t ⊙ r ⊙ ((4/(5 π)) x + 2 (u ⊙ D)))/n
+    # dS_3_x = dr ⊙ t ⊙ (u ⊙ D + (2/(5 π)) x)
     # dA3_x = dS_3_x w4ᵀ + (dA3_r ⊙ A3 ⊙ S_2_x)/(5 π)
     # dD_3 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
     # dS_2_x = dA3_x ⊙ D_3 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
     for i in range(n):
         for k in range(h):
             dS_r[i, k] = D_2[i, k] * dA2_r[i, k]
-        dS_3_x[i] = t[i] * r[i] * (0.25464790894703254 * x[i] + 2.0 * u[i] * D[i]) / n
+        dS_3_x[i] = t[i] * dr[i] * (u[i] * D[i] + 0.12732395447351627 * x[i])
         for j in range(h):
             dA3_x = w4[j] * dS_3_x[i] + 0.06366197723675814 * A3[i, j] * S_2_x[i, j] * dA3_r[i, j]
             dD_3[i, j] = S_2_x[i, j] * dA3_x + S_2_r[i, j] * dA3_r[i, j]
@@ -819,7 +822,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/(5 π)
     _matmul(dS_x, W2.T, dA1_x, strip)
 
-    # dS_3 = (2/(5 n)) (r ⊙ (5 D + t ⊙ (5 (u_x ⊙ D) + 1/π − 10 (x ⊙ u))))
+    # dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 1/(5 π) − 2 (x ⊙ u)))
     # dw4 = 1ᵀ ((dS_3 1ᵀ) ⊙ A3 + (dS_3_x 1ᵀ) ⊙ A3_x + (dS_3_r 1ᵀ) ⊙ A3_r)
     # dA3 = dS_3 w4ᵀ + (dA3_r ⊙ A3_x ⊙ S_2_x)/(5 π) − 2 (dD_3 ⊙ A3)
     # db3 = 1ᵀ (dA3 ⊙ (1 − A3∘²))
@@ -831,7 +834,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     for i in range(n):
         for k in range(h):
             dA1_x[i, k] = dA1_x[i, k] + 0.06366197723675814 * w[k] * A1[i, k] * dA1_r[i, k]
-        dS_3 = 0.4 * r[i] * (5.0 * D[i] + t[i] * (5.0 * u_x[i] * D[i] + 0.3183098861837907 - 10.0 * x[i] * u[i])) / n
+        dS_3 = dr[i] * (D[i] + t[i] * (u_x[i] * D[i] + 0.06366197723675814 - 2.0 * x[i] * u[i]))
         for j in range(h):
             dw4[j] += A3[i, j] * dS_3 + A3_x[i, j] * dS_3_x[i] + A3_r[i, j] * dS_3_r[i]
             dA3 = (
@@ -1124,8 +1127,12 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart."""
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+
+    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    """
+    mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
     rows = _ROWS
     if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
@@ -1141,7 +1148,7 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
                 for n in range(count):
                     strip[k * count + n] = b[k * b_row + (j + n) * b_column]
         vectors = (count + _LANES - 1) // _LANES
-        i = 0
+        i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
             x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
@@ -1195,6 +1202,10 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
                     _store(t33, y, c_row, count)
             i += rows
         j += count
+    if mirrored:
+        for i in range(M):
+            for n in range(i + 1, N):
+                c[i * c_row + n] = c[n * c_row + i]
 
 
 def _matvec_kernel(M, K, a, a_row, x, y):
@@ -1228,12 +1239,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_7fa9db06",
+    "gradc_matmul_float64_2c9d0545",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_7fa9db06", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1251,17 +1262,24 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-@intrinsic
-def _matmul(context, A, B, C, strip):
-    """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
-    def make(context, builder, signature, args):
-        (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
-            context, builder, signature.args, args
-        )
-        _call(builder, _MATMUL, [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near])
-        return context.get_dummy_value()
+def _product(mirrored):
+    @intrinsic
+    def matmul(context, A, B, C, strip):
+        """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+                context, builder, signature.args, args
+            )
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            _call(builder, _MATMUL, given)
+            return context.get_dummy_value()
 
-    return types.none(A, B, C, strip), make
+        return types.none(A, B, C, strip), make
+
+    return matmul
+
+
+_matmul, _matmul_symmetric = _product(0), _product(1)
 
 
 @intrinsic

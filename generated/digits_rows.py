@@ -769,8 +769,12 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart."""
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+
+    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    """
+    mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
     rows = _ROWS
     if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
@@ -786,7 +790,7 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
                 for n in range(count):
                     strip[k * count + n] = b[k * b_row + (j + n) * b_column]
         vectors = (count + _LANES - 1) // _LANES
-        i = 0
+        i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
             x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
@@ -840,6 +844,10 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
                     _store(t33, y, c_row, count)
             i += rows
         j += count
+    if mirrored:
+        for i in range(M):
+            for n in range(i + 1, N):
+                c[i * c_row + n] = c[n * c_row + i]
 
 
 def _matvec_kernel(M, K, a, a_row, x, y):
@@ -873,12 +881,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_7fa9db06",
+    "gradc_matmul_float64_2c9d0545",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_7fa9db06", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -896,17 +904,24 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-@intrinsic
-def _matmul(context, A, B, C, strip):
-    """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
-    def make(context, builder, signature, args):
-        (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
-            context, builder, signature.args, args
-        )
-        _call(builder, _MATMUL, [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near])
-        return context.get_dummy_value()
+def _product(mirrored):
+    @intrinsic
+    def matmul(context, A, B, C, strip):
+        """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+                context, builder, signature.args, args
+            )
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            _call(builder, _MATMUL, given)
+            return context.get_dummy_value()
 
-    return types.none(A, B, C, strip), make
+        return types.none(A, B, C, strip), make
+
+    return matmul
+
+
+_matmul, _matmul_symmetric = _product(0), _product(1)
 
 
 @intrinsic

@@ -44,16 +44,17 @@ What is computed:
     S_2_r = A2_r w3
     r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙ S_2_x)/10 − (S_2_x ⊙ D_3)/10
     loss = (1/n) ‖r‖²
-    dS_2_r = (2/n) (x ⊙ t ⊙ r ⊙ D)
+    dr = (2/n) r
+    dS_2_r = dr ⊙ x ⊙ t ⊙ D
     dA2_r = dS_2_r w3ᵀ
     dS_r = dA2_r ⊙ D_2
     dA1_r = dS_r W2ᵀ
-    dS_2_x = (r ⊙ (t ⊙ (2 x − 1) − D_3))/(5 n)
+    dS_2_x = (dr ⊙ (t ⊙ (2 x − 1) − D_3))/10
     dA2_x = dS_2_x w3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/5
     dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/5
     dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/5
     dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
-    dS_2 = (2/(5 n)) (r ⊙ (t + 5 (x ⊙ D)))
+    dS_2 = dr ⊙ (t/5 + x ⊙ D)
     dw3 = 1ᵀ ((dS_2 1ᵀ) ⊙ A2 + (dS_2_x 1ᵀ) ⊙ A2_x + (dS_2_r 1ᵀ) ⊙ A2_r)
     dA2 = dS_2 w3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/5 − 2 (dD_2 ⊙ A2)
     db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
@@ -538,7 +539,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     S_r = work[146 * n : 166 * n].reshape((n, h))
     A2_r = work[166 * n : 186 * n].reshape((n, h))
     S_2_r = work[186 * n : 187 * n]
-    r = S_2  # written over it
+    dr = S_2  # written over it
     dS_2_r = K_3  # written over it
     dA2_r = work[187 * n : 207 * n].reshape((n, h))
     dS_r = work[207 * n : 227 * n].reshape((n, h))
@@ -619,24 +620,26 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙
     #   S_2_x)/10 − (S_2_x ⊙ D_3)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
     # loss = (1/n) ‖r‖²    (line 21: minimize mean(r^2))
-    # dS_2_r = (2/n) (x ⊙ t ⊙ r ⊙ D)
+    # dr = (2/n) r
+    # dS_2_r = dr ⊙ x ⊙ t ⊙ D
     # dA2_r = dS_2_r w3ᵀ
     # dS_r = dA2_r ⊙ D_2
-    # dS_2_x = (r ⊙ (t ⊙ (2 x − 1) − D_3))/(5 n)
+    # dS_2_x = (dr ⊙ (t ⊙ (2 x − 1) − D_3))/10
     # dA2_x = dS_2_x w3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/5
     # dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/5
     loss_sum = 0.0
     for i in range(n):
-        r[i] = (
+        r = (
             0.9869604401089358 * K_3[i] + t[i] * S_2[i] / 5.0 + 4.441321980490211 * K_4[i] + x[i] * S_2[i] * D[i] + x[i]
             * t[i] * S_2_x[i] / 5.0 + x[i] * t[i] * S_2_r[i] * D[i] - t[i] * S_2_x[i] / 10.0 - S_2_x[i] * D_3[i] / 10.0
         )
-        loss_sum += r[i] ** 2
-        dS_2_r[i] = 2.0 * x[i] * t[i] * r[i] * D[i] / n
+        loss_sum += r ** 2
+        dr[i] = 2.0 * r / n
+        dS_2_r[i] = x[i] * t[i] * D[i] * dr[i]
         for j in range(h):
             dA2_r[i, j] = w3[j] * dS_2_r[i]
             dS_r[i, j] = D_2[i, j] * dA2_r[i, j]
-        dS_2_x[i] = r[i] * (t[i] * (2.0 * x[i] - 1.0) - D_3[i]) / (5.0 * n)
+        dS_2_x[i] = dr[i] * (t[i] * (2.0 * x[i] - 1.0) - D_3[i]) / 10.0
         for j in range(h):
             dA2_x[i, j] = w3[j] * dS_2_x[i] + A2[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0
             dS_x[i, j] = D_2[i, j] * dA2_x[i, j] + A2[i, j] * A2_x[i, j] * dA2_r[i, j] / 5.0
@@ -649,7 +652,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul(dS_x, W2.T, dA1_x, strip)
 
     # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
-    # dS_2 = (2/(5 n)) (r ⊙ (t + 5 (x ⊙ D)))
+    # dS_2 = dr ⊙ (t/5 + x ⊙ D)
     # dw3 = 1ᵀ ((dS_2 1ᵀ) ⊙ A2 + (dS_2_x 1ᵀ) ⊙ A2_x + (dS_2_r 1ᵀ) ⊙ A2_r)
     # dA2 = dS_2 w3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/5 − 2 (dD_2 ⊙ A2)
     # db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
@@ -662,7 +665,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         for k in range(h):
             dA1_x[i, k] = dA1_x[i, k] + w[k] * A1[i, k] * dA1_r[i, k] / 5.0
             dD_2[i, k] = S_x[i, k] * dA2_x[i, k] + S_r[i, k] * dA2_r[i, k]
-        dS_2 = 0.4 * r[i] * (t[i] + 5.0 * x[i] * D[i]) / n
+        dS_2 = dr[i] * (t[i] / 5.0 + x[i] * D[i])
         for j in range(h):
             dw3[j] += A2[i, j] * dS_2 + A2_x[i, j] * dS_2_x[i] + A2_r[i, j] * dS_2_r[i]
             dA2 = w3[j] * dS_2 + A2_x[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0 - 2.0 * A2[i, j] * dD_2[i, j]
@@ -918,8 +921,12 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart."""
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+
+    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    """
+    mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
     rows = _ROWS
     if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
@@ -935,7 +942,7 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
                 for n in range(count):
                     strip[k * count + n] = b[k * b_row + (j + n) * b_column]
         vectors = (count + _LANES - 1) // _LANES
-        i = 0
+        i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
             x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
@@ -989,6 +996,10 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
                     _store(t33, y, c_row, count)
             i += rows
         j += count
+    if mirrored:
+        for i in range(M):
+            for n in range(i + 1, N):
+                c[i * c_row + n] = c[n * c_row + i]
 
 
 def _matvec_kernel(M, K, a, a_row, x, y):
@@ -1022,12 +1033,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_7fa9db06",
+    "gradc_matmul_float64_2c9d0545",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_7fa9db06", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1045,17 +1056,24 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-@intrinsic
-def _matmul(context, A, B, C, strip):
-    """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
-    def make(context, builder, signature, args):
-        (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
-            context, builder, signature.args, args
-        )
-        _call(builder, _MATMUL, [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near])
-        return context.get_dummy_value()
+def _product(mirrored):
+    @intrinsic
+    def matmul(context, A, B, C, strip):
+        """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+                context, builder, signature.args, args
+            )
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            _call(builder, _MATMUL, given)
+            return context.get_dummy_value()
 
-    return types.none(A, B, C, strip), make
+        return types.none(A, B, C, strip), make
+
+    return matmul
+
+
+_matmul, _matmul_symmetric = _product(0), _product(1)
 
 
 @intrinsic

@@ -57,7 +57,7 @@ def randoms(*shapes, seed=0):
 
 def products(source):
     """The calls of kernels for matrix products, in order."""
-    return re.findall(r"^ +(_mat(?:mul|vec))\(", source, re.MULTILINE)
+    return re.findall(r"^ +(_mat(?:mul|vec)(?:_symmetric)?)\(", source, re.MULTILINE)
 
 
 def test_first_position_of_extrema_over_two_binders():

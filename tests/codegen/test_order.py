@@ -113,8 +113,14 @@ def test_a_gradient_takes_at_most_thrice_what_the_best_order_takes(line, monkeyp
 
 
 def plain(source):
-    """The module with its loops run by Python: quick for tiny extents."""
-    return load_source(source.replace('@njit(error_model="numpy", cache=True)\n', ""))
+    """The module with its loops run by Python, its products by NumPy: quick for tiny extents."""
+    module = load_source(source.replace('@njit(error_model="numpy", cache=True)\n', ""))
+
+    def matmul(a, b, out, strip=None):
+        out[...] = a @ b
+
+    module._matmul = module._matmul_symmetric = module._matvec = matmul
+    return module
 
 
 SMALL = {"a": 2, "b": 3, "c": 5, "d": 7}

@@ -40,8 +40,8 @@ def near(found, a, b):
     )
 
 
-def product(module):
-    kernel = module._matmul
+def product(module, name="_matmul"):
+    kernel = getattr(module, name)
 
     @numba.njit
     def call(a, b, c, strip):
@@ -92,6 +92,32 @@ def test_slices_with_any_strides_are_read_in_place(module):
     c = np.empty((13, 10), module.DTYPE)
     call(a, b, c, strip_for(module, 19))
     near(c, a, b)
+
+
+def test_a_symmetric_product_is_the_mirror_image_of_its_lower_triangle(module):
+    call = product(module, "_matmul_symmetric")
+    for n in (1, 7, 20, 33, 49, 70, 107):
+        a = numbers((19, n), module.DTYPE)
+        frame = np.full((n + 2, n), 7, module.DTYPE)
+        call(a.T, a, frame[1:-1], strip_for(module, 19))
+        near(frame[1:-1], a.T, a)
+        assert np.all(frame[[0, -1]] == 7)
+        if n > 2 * module._LANES:
+            np.testing.assert_array_equal(frame[1:-1], frame[1:-1].T)
+
+
+def test_which_products_are_symmetric():
+    text = "dims d = 5\nbatch n\ninput X : [n, d]\ninput w : [n]\ninput B : [d, d]\n{}\noutput S"
+    for line, symmetric in (
+        ("S = X' @ X", True),
+        ("S = X' @ (col(w) * X)", True),
+        ("S = B @ B'", True),
+        ("S = B @ B", False),
+        ("S = X' @ tanh(X @ B)", False),
+    ):
+        code = source(derive.parse(text.format(line)))
+        called = re.findall(r"(?m)^ +(_matmul\w*)\(", code)
+        assert ("_matmul_symmetric" in called) == symmetric, line
 
 
 def test_products_of_a_matrix_and_a_vector(module):

@@ -198,7 +198,8 @@ class NumbaPrinter(ScalarPrinter):
         vectors = [o for o in (g.left, g.right) if len(o.groups) == 1]
         if not vectors:
             self.inner.append(mul(*(s.extent for s in g.left.groups[not g.left.transposed])))
-            return f"_matmul({self.operand(g.left)}, {self.operand(g.right)}, {self.operand(g.out)}, {self.strip})"
+            name = "_matmul_symmetric" if g.symmetric else "_matmul"
+            return f"{name}({self.operand(g.left)}, {self.operand(g.right)}, {self.operand(g.out)}, {self.strip})"
         (vector,) = vectors
         matrix = g.left if vector is g.right else g.right
         lying = replace(matrix, transposed=False)

@@ -14,7 +14,8 @@ from derive.rewrite import factors, substitute, terms
 def is_symmetric(e: Expr, a: Letter, b: Letter) -> bool:
     """Whether an expression is the same with two letters of equal extent exchanged.
 
-    >>> from derive.expr import Dim, fresh
+    >>> from derive.expr import Dim, compare, fresh
+    >>> from derive.program import Tensor
     >>> n = Dim("n"); x, i, j = Tensor("x", (n,)), fresh(n, "i"), fresh(n, "j")
     >>> is_symmetric(x[i] * (compare("==", i, j) - x[j]), i, j), is_symmetric(x[i] - x[j], i, j)
     (True, False)

@@ -386,17 +386,3 @@ def test_initializers_of_ones_own(target):
     np.testing.assert_allclose(params["W2"], np.full((4, 5), 5 / 8), rtol=1e-6)
     deeper = codegen.compile(derive.parse(STARTS), target="numpy", sizes={"L": 3, "k": [3, 4, 5, 6]})
     assert deeper.init_params()["W3"][0, 0] == pytest.approx(6 / 15)
-
-
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_data_that_may_not_be_changed_is_trained_on_all_the_same(shuffle):
-    net = codegen.compile(derive.parse(separate("w", ["optimizer sgd(lr=0.1)"])), dtype="float64")
-    fixed = data("float64")
-    for a in fixed.values():
-        a.flags.writeable = False
-    found = []
-    for given in (fixed, data("float64")):
-        params = net.init_params(3)
-        net.fit(params, given, epochs=EPOCHS, batch_size=SIZE, shuffle=shuffle)
-        found.append(params["w"])
-    np.testing.assert_array_equal(*found)

@@ -153,3 +153,22 @@ def test_an_output_that_only_counts_samples_asks_for_data():
         module = load_source(build(derive.parse(text).program, target=target))
         found = module.forward({"w": np.ones(3)}, X=np.ones((5, 3)))["R"]
         assert found == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_data_that_may_not_be_changed_is_trained_on_all_the_same(shuffle):
+    text = (
+        "dims d = 2\nbatch n\ninput X : [n, d]\ntarget y : [n]\nparam w : [d] ~ normal(0, 1)\nminimize mse(y, X @ w)\n"
+    )
+    net = load_source(build(derive.parse(text + "optimizer sgd(lr=0.1)\n").program))
+    rng = np.random.default_rng(5)
+    data = {"X": rng.normal(size=(7, 2)), "y": rng.normal(size=7)}
+    fixed = {k: a.copy() for k, a in data.items()}
+    for a in fixed.values():
+        a.flags.writeable = False
+    found = []
+    for given in (fixed, data):
+        params = net.init_params(3)
+        net.fit(params, given, epochs=3, batch_size=3, shuffle=shuffle)  # the last batch is a single sample
+        found.append(params["w"])
+    np.testing.assert_array_equal(*found)

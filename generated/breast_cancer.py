@@ -30,6 +30,7 @@ There is no `fit`: the model names no optimizer.
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -38,6 +39,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 30
@@ -282,9 +284,9 @@ def _log1p(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, X, p):
-    w = theta[0:30]
+    w = _view(theta, 0, (d,))
     b = theta[30]
-    z_sum = work[0:n]
+    z_sum = _view(work, 0, (n,))
 
     # z = X w + b    (line 12: z = X @ w + b)
     _matvec(X, w, z_sum)
@@ -297,9 +299,9 @@ def _forward(n, theta, work, X, p):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, X, y):
-    w = theta[0:30]
+    w = _view(theta, 0, (d,))
     b = theta[30]
-    z_sum = work[0:n]
+    z_sum = _view(work, 0, (n,))
     loss_sum_terms = z_sum  # written over it
 
     # z = X w + b    (line 12: z = X @ w + b)
@@ -329,14 +331,14 @@ def _loss(n, theta, work, X, y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, X, y):
-    w = theta[0:30]
+    w = _view(theta, 0, (d,))
     b = theta[30]
-    dw = grad[0:30]
-    z_sum = work[0:n]
+    dw = _view(grad, 0, (d,))
+    z_sum = _view(work, 0, (n,))
     p = z_sum  # written over it
-    loss_sum_terms = work[n : 2 * n]
+    loss_sum_terms = _view(work, n, (n,))
     dz = p  # written over it
-    dw_sum = work[2 * n : 30 + 2 * n]
+    dw_sum = _view(work, 2 * n, (d,))
     strip = work[30 + 2 * n:]
 
     # z = X w + b    (line 12: z = X @ w + b)
@@ -369,13 +371,35 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     loss = loss_sum_2 / (2.0 * n) - loss_sum / n
 
     # dw = Xᵀ dz + w/n
-    _matmul(dz.reshape((1, n)), X, dw_sum.reshape((1, d)), strip)
+    _matmul(_view(dz, 0, (1, n)), X, _view(dw_sum, 0, (1, d)), strip)
 
     # dw, from the parts above
     for i in range(d):
         dw[i] = dw_sum[i] + w[i] / n
     grad[30] = db
     return loss
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -629,7 +653,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -637,12 +662,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

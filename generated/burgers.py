@@ -92,6 +92,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -100,6 +101,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 h = 20
@@ -395,24 +397,24 @@ def _tanh(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, x, t, u):
-    w = theta[0:20]
-    v = theta[20:40]
-    b1 = theta[40:60]
-    W2 = theta[60:460].reshape((h, h))
-    b2 = theta[460:480]
-    W3 = theta[480:880].reshape((h, h))
-    b3 = theta[880:900]
-    w4 = theta[900:920]
-    A1 = work[0 : 20 * n].reshape((n, h))
-    S = work[20 * n : 40 * n].reshape((n, h))
+    w = _view(theta, 0, (h,))
+    v = _view(theta, 20, (h,))
+    b1 = _view(theta, 40, (h,))
+    W2 = _view(theta, 60, (h, h))
+    b2 = _view(theta, 460, (h,))
+    W3 = _view(theta, 480, (h, h))
+    b3 = _view(theta, 880, (h,))
+    w4 = _view(theta, 900, (h,))
+    A1 = _view(work, 0, (n, h))
+    S = _view(work, 20 * n, (n, h))
     A2 = S  # written over it
-    S_2 = work[0 : 20 * n].reshape((n, h))
+    S_2 = _view(work, 0, (n, h))
     A3 = S_2  # written over it
-    S_3 = work[40 * n : 41 * n]
+    S_3 = _view(work, 40 * n, (n,))
     strip = work[41 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
-    A1_flat = A1.reshape(-1)
+    A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
@@ -423,7 +425,7 @@ def _forward(n, theta, work, x, t, u):
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
-    A2_flat = A2.reshape(-1)
+    A2_flat = _view(A2, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A2[i, j] = S[i, j] + b2[j]
@@ -434,7 +436,7 @@ def _forward(n, theta, work, x, t, u):
     _matmul(A2, W3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
-    A3_flat = A3.reshape(-1)
+    A3_flat = _view(A3, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A3[i, j] = S_2[i, j] + b3[j]
@@ -453,43 +455,43 @@ def _forward(n, theta, work, x, t, u):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, x, t):
-    w = theta[0:20]
-    v = theta[20:40]
-    b1 = theta[40:60]
-    W2 = theta[60:460].reshape((h, h))
-    b2 = theta[460:480]
-    W3 = theta[480:880].reshape((h, h))
-    b3 = theta[880:900]
-    w4 = theta[900:920]
-    A1 = work[0 : 20 * n].reshape((n, h))
-    S = work[20 * n : 40 * n].reshape((n, h))
+    w = _view(theta, 0, (h,))
+    v = _view(theta, 20, (h,))
+    b1 = _view(theta, 40, (h,))
+    W2 = _view(theta, 60, (h, h))
+    b2 = _view(theta, 460, (h,))
+    W3 = _view(theta, 480, (h, h))
+    b3 = _view(theta, 880, (h,))
+    w4 = _view(theta, 900, (h,))
+    A1 = _view(work, 0, (n, h))
+    S = _view(work, 20 * n, (n, h))
     A2 = S  # written over it
-    S_2 = work[40 * n : 60 * n].reshape((n, h))
+    S_2 = _view(work, 40 * n, (n, h))
     A3 = S_2  # written over it
-    S_3 = work[60 * n : 61 * n]
-    D = work[61 * n : 62 * n]
-    u = work[62 * n : 63 * n]
-    A1_x = work[63 * n : 83 * n].reshape((n, h))
-    D_2 = work[83 * n : 103 * n].reshape((n, h))
-    S_x = work[103 * n : 123 * n].reshape((n, h))
-    A2_x = work[123 * n : 143 * n].reshape((n, h))
-    D_3 = work[143 * n : 163 * n].reshape((n, h))
-    S_2_x = work[163 * n : 183 * n].reshape((n, h))
-    A3_x = work[183 * n : 203 * n].reshape((n, h))
-    K = work[203 * n : 204 * n]
-    S_3_x = work[204 * n : 205 * n]
+    S_3 = _view(work, 60 * n, (n,))
+    D = _view(work, 61 * n, (n,))
+    u = _view(work, 62 * n, (n,))
+    A1_x = _view(work, 63 * n, (n, h))
+    D_2 = _view(work, 83 * n, (n, h))
+    S_x = _view(work, 103 * n, (n, h))
+    A2_x = _view(work, 123 * n, (n, h))
+    D_3 = _view(work, 143 * n, (n, h))
+    S_2_x = _view(work, 163 * n, (n, h))
+    A3_x = _view(work, 183 * n, (n, h))
+    K = _view(work, 203 * n, (n,))
+    S_3_x = _view(work, 204 * n, (n,))
     u_x = K  # written over it
-    K_x = work[205 * n : 206 * n]
+    K_x = _view(work, 205 * n, (n,))
     A1_r = A1  # written over it
-    S_r = work[63 * n : 83 * n].reshape((n, h))
+    S_r = _view(work, 63 * n, (n, h))
     A2_r = A2  # written over it
-    S_2_r = work[0 : 20 * n].reshape((n, h))
+    S_2_r = _view(work, 0, (n, h))
     A3_r = A3  # written over it
-    S_3_r = work[206 * n : 207 * n]
+    S_3_r = _view(work, 206 * n, (n,))
     strip = work[207 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
-    A1_flat = A1.reshape(-1)
+    A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
@@ -500,7 +502,7 @@ def _loss(n, theta, work, x, t):
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
-    A2_flat = A2.reshape(-1)
+    A2_flat = _view(A2, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A2[i, j] = S[i, j] + b2[j]
@@ -511,7 +513,7 @@ def _loss(n, theta, work, x, t):
     _matmul(A2, W3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
-    A3_flat = A3.reshape(-1)
+    A3_flat = _view(A3, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A3[i, j] = S_2[i, j] + b3[j]
@@ -601,77 +603,77 @@ def _loss(n, theta, work, x, t):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, x, t):
-    w = theta[0:20]
-    v = theta[20:40]
-    b1 = theta[40:60]
-    W2 = theta[60:460].reshape((h, h))
-    b2 = theta[460:480]
-    W3 = theta[480:880].reshape((h, h))
-    b3 = theta[880:900]
-    w4 = theta[900:920]
-    dw = grad[0:20]
-    dv = grad[20:40]
-    db1 = grad[40:60]
-    dW2 = grad[60:460].reshape((h, h))
-    db2 = grad[460:480]
-    dW3 = grad[480:880].reshape((h, h))
-    db3 = grad[880:900]
-    dw4 = grad[900:920]
-    A1 = work[0 : 20 * n].reshape((n, h))
-    S = work[20 * n : 40 * n].reshape((n, h))
+    w = _view(theta, 0, (h,))
+    v = _view(theta, 20, (h,))
+    b1 = _view(theta, 40, (h,))
+    W2 = _view(theta, 60, (h, h))
+    b2 = _view(theta, 460, (h,))
+    W3 = _view(theta, 480, (h, h))
+    b3 = _view(theta, 880, (h,))
+    w4 = _view(theta, 900, (h,))
+    dw = _view(grad, 0, (h,))
+    dv = _view(grad, 20, (h,))
+    db1 = _view(grad, 40, (h,))
+    dW2 = _view(grad, 60, (h, h))
+    db2 = _view(grad, 460, (h,))
+    dW3 = _view(grad, 480, (h, h))
+    db3 = _view(grad, 880, (h,))
+    dw4 = _view(grad, 900, (h,))
+    A1 = _view(work, 0, (n, h))
+    S = _view(work, 20 * n, (n, h))
     A2 = S  # written over it
-    S_2 = work[40 * n : 60 * n].reshape((n, h))
+    S_2 = _view(work, 40 * n, (n, h))
     A3 = S_2  # written over it
-    S_3 = work[60 * n : 61 * n]
-    D = work[61 * n : 62 * n]
-    u = work[62 * n : 63 * n]
-    A1_x = work[63 * n : 83 * n].reshape((n, h))
-    D_2 = work[83 * n : 103 * n].reshape((n, h))
-    S_x = work[103 * n : 123 * n].reshape((n, h))
-    A2_x = work[123 * n : 143 * n].reshape((n, h))
-    D_3 = work[143 * n : 163 * n].reshape((n, h))
-    S_2_x = work[163 * n : 183 * n].reshape((n, h))
-    A3_x = work[183 * n : 203 * n].reshape((n, h))
-    K = work[203 * n : 204 * n]
-    S_3_x = work[204 * n : 205 * n]
+    S_3 = _view(work, 60 * n, (n,))
+    D = _view(work, 61 * n, (n,))
+    u = _view(work, 62 * n, (n,))
+    A1_x = _view(work, 63 * n, (n, h))
+    D_2 = _view(work, 83 * n, (n, h))
+    S_x = _view(work, 103 * n, (n, h))
+    A2_x = _view(work, 123 * n, (n, h))
+    D_3 = _view(work, 143 * n, (n, h))
+    S_2_x = _view(work, 163 * n, (n, h))
+    A3_x = _view(work, 183 * n, (n, h))
+    K = _view(work, 203 * n, (n,))
+    S_3_x = _view(work, 204 * n, (n,))
     u_x = K  # written over it
-    K_x = work[205 * n : 206 * n]
-    A1_r = work[206 * n : 226 * n].reshape((n, h))
-    S_r = work[226 * n : 246 * n].reshape((n, h))
-    A2_r = work[246 * n : 266 * n].reshape((n, h))
-    S_2_r = work[266 * n : 286 * n].reshape((n, h))
-    A3_r = work[286 * n : 306 * n].reshape((n, h))
-    S_3_r = work[306 * n : 307 * n]
+    K_x = _view(work, 205 * n, (n,))
+    A1_r = _view(work, 206 * n, (n, h))
+    S_r = _view(work, 226 * n, (n, h))
+    A2_r = _view(work, 246 * n, (n, h))
+    S_2_r = _view(work, 266 * n, (n, h))
+    A3_r = _view(work, 286 * n, (n, h))
+    S_3_r = _view(work, 306 * n, (n,))
     dr = S_3  # written over it
     dS_3_r = S_3_x  # written over it
-    dA3_r = work[307 * n : 327 * n].reshape((n, h))
-    dS_2_r = work[327 * n : 347 * n].reshape((n, h))
-    dA2_r = work[347 * n : 367 * n].reshape((n, h))
-    dS_r = work[367 * n : 387 * n].reshape((n, h))
-    dS_3_x = work[205 * n : 206 * n]
+    dA3_r = _view(work, 307 * n, (n, h))
+    dS_2_r = _view(work, 327 * n, (n, h))
+    dA2_r = _view(work, 347 * n, (n, h))
+    dS_r = _view(work, 367 * n, (n, h))
+    dS_3_x = _view(work, 205 * n, (n,))
     dD_3 = S_2_r  # written over it
     dS_2_x = D_3  # written over it
-    dA1_r = work[387 * n : 407 * n].reshape((n, h))
-    dA2_x_sum = work[407 * n : 427 * n].reshape((n, h))
+    dA1_r = _view(work, 387 * n, (n, h))
+    dA2_x_sum = _view(work, 407 * n, (n, h))
     dD_2 = S_r  # written over it
     dS_x = D_2  # written over it
-    dA1_x = work[407 * n : 427 * n].reshape((n, h))
+    dA1_x = _view(work, 407 * n, (n, h))
     dS_2 = A3  # written over it
-    dW3_sum = work[427 * n : 400 + 427 * n].reshape((h, h))
-    dW3_sum_2 = work[400 + 427 * n : 800 + 427 * n].reshape((h, h))
-    dW3_sum_3 = work[800 + 427 * n : 1200 + 427 * n].reshape((h, h))
-    dA2_sum = work[143 * n : 163 * n].reshape((n, h))
+    dW3_sum = _view(work, 427 * n, (h, h))
+    dW3_sum_2 = _view(work, 400 + 427 * n, (h, h))
+    dW3_sum_3 = _view(work, 800 + 427 * n, (h, h))
+    dA2_sum = _view(work, 143 * n, (n, h))
     dS = A2  # written over it
-    dW2_sum = work[427 * n : 400 + 427 * n].reshape((h, h))
-    dW2_sum_2 = work[400 + 427 * n : 800 + 427 * n].reshape((h, h))
-    dW2_sum_3 = work[800 + 427 * n : 1200 + 427 * n].reshape((h, h))
-    dA1_sum = work[40 * n : 60 * n].reshape((n, h))
-    S_4 = work[1200 + 427 * n : 1220 + 427 * n]
-    S_5 = work[1220 + 427 * n : 1240 + 427 * n]
+    dW2_sum = _view(work, 427 * n, (h, h))
+    dW2_sum_2 = _view(work, 400 + 427 * n, (h, h))
+    dW2_sum_3 = _view(work, 800 + 427 * n, (h, h))
+    dA1_sum = _view(work, 40 * n, (n, h))
+    S_4 = _view(work, 1200 + 427 * n, (h,))
+    S_5 = _view(work, 1220 + 427 * n, (h,))
     strip = work[1240 + 427 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
-    A1_flat = A1.reshape(-1)
+    A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
@@ -682,7 +684,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
-    A2_flat = A2.reshape(-1)
+    A2_flat = _view(A2, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A2[i, j] = S[i, j] + b2[j]
@@ -693,7 +695,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul(A2, W3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
-    A3_flat = A3.reshape(-1)
+    A3_flat = _view(A3, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A3[i, j] = S_2[i, j] + b3[j]
@@ -946,19 +948,19 @@ def _epoch(
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
         if shuffle:
-            x = x_rows[: n]
+            x = _view(x_rows, 0, (n,))
             for i in range(n):
                 row = order[start + i]
                 x[i] = all_x[row]
         else:
-            x = all_x[start : start + n]
+            x = _view(all_x, start, (n,))
         if shuffle:
-            t = t_rows[: n]
+            t = _view(t_rows, 0, (n,))
             for i in range(n):
                 row = order[start + i]
                 t[i] = all_t[row]
         else:
-            t = all_t[start : start + n]
+            t = _view(all_t, start, (n,))
         value = _loss_and_grad(n, theta, grad, work, x, t)
         total += value * n
         steps[0] += 1
@@ -978,6 +980,28 @@ def _epoch(
             v_state[p] = v_2
             theta[p] = w_2
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -1231,7 +1255,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -1239,12 +1264,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

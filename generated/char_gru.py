@@ -68,6 +68,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -76,6 +77,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 c = 96
@@ -425,22 +427,22 @@ def _log(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, t, P):
-    Wz = theta[0:12288].reshape((c, h))
-    Wr = theta[12288:24576].reshape((c, h))
-    Wg = theta[24576:36864].reshape((c, h))
-    Uz = theta[36864:53248].reshape((h, h))
-    Ur = theta[53248:69632].reshape((h, h))
-    Ug = theta[69632:86016].reshape((h, h))
-    V = theta[86016:98304].reshape((h, c))
-    b = theta[98304:98400]
-    H = work[0 : 4224 * n].reshape((1 + s, n, h))
-    S_2_2 = work[4224 * n : 4352 * n].reshape((n, h))
-    Z_2 = work[4352 * n : 4480 * n].reshape((n, h))
-    S_3_2 = work[4480 * n : 4608 * n].reshape((n, h))
-    S_4_left = work[4608 * n : 4736 * n].reshape((n, h))
-    S_4_2 = work[4736 * n : 4864 * n].reshape((n, h))
-    S = work[4864 * n : 7936 * n].reshape((s, n, c))
-    M = work[7936 * n : 7968 * n].reshape((s, n))
+    Wz = _view(theta, 0, (c, h))
+    Wr = _view(theta, 12288, (c, h))
+    Wg = _view(theta, 24576, (c, h))
+    Uz = _view(theta, 36864, (h, h))
+    Ur = _view(theta, 53248, (h, h))
+    Ug = _view(theta, 69632, (h, h))
+    V = _view(theta, 86016, (h, c))
+    b = _view(theta, 98304, (c,))
+    H = _view(work, 0, (1 + s, n, h))
+    S_2_2 = _view(work, 4224 * n, (n, h))
+    Z_2 = _view(work, 4352 * n, (n, h))
+    S_3_2 = _view(work, 4480 * n, (n, h))
+    S_4_left = _view(work, 4608 * n, (n, h))
+    S_4_2 = _view(work, 4736 * n, (n, h))
+    S = _view(work, 4864 * n, (s, n, c))
+    M = _view(work, 7936 * n, (s, n))
     E = S  # written over it
     strip = work[7968 * n:]
     H_start = H[0]
@@ -489,7 +491,7 @@ def _forward(n, theta, work, t, P):
     H_next = H[1:]
 
     # S[i,x,a] = Σ_k H[i + 1,x,k] V[k,a] + b[a]    (line 24: S[i, x, a] = b[a] + sum[k] H[i+1, x, k] * V[k, a])
-    _matmul(H_next.reshape((n * s, h)), V, S.reshape((n * s, c)), strip)
+    _matmul(_view(H_next, 0, (n * s, h)), V, _view(S, 0, (n * s, c)), strip)
 
     # M[s,n] = max_k S[s,n,k]
     for i in range(s):
@@ -501,7 +503,7 @@ def _forward(n, theta, work, t, P):
             M[i, x] = M_2
 
     # E[s,n,k] = exp(S[s,n,k] − M[s,n])
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * n * s,))
     for i in range(s):
         for j in range(n):
             for k in range(c):
@@ -522,24 +524,24 @@ def _forward(n, theta, work, t, P):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, t, y):
-    Wz = theta[0:12288].reshape((c, h))
-    Wr = theta[12288:24576].reshape((c, h))
-    Wg = theta[24576:36864].reshape((c, h))
-    Uz = theta[36864:53248].reshape((h, h))
-    Ur = theta[53248:69632].reshape((h, h))
-    Ug = theta[69632:86016].reshape((h, h))
-    V = theta[86016:98304].reshape((h, c))
-    b = theta[98304:98400]
-    H = work[0 : 4224 * n].reshape((1 + s, n, h))
-    S_2_2 = work[4224 * n : 4352 * n].reshape((n, h))
-    Z_2 = work[4352 * n : 4480 * n].reshape((n, h))
-    S_3_2 = work[4480 * n : 4608 * n].reshape((n, h))
-    S_4_left = work[4608 * n : 4736 * n].reshape((n, h))
-    S_4_2 = work[4736 * n : 4864 * n].reshape((n, h))
-    S = work[4864 * n : 7936 * n].reshape((s, n, c))
-    M = work[7936 * n : 7968 * n].reshape((s, n))
-    E = work[7968 * n : 11040 * n].reshape((s, n, c))
-    S_5 = work[11040 * n : 11072 * n].reshape((s, n))
+    Wz = _view(theta, 0, (c, h))
+    Wr = _view(theta, 12288, (c, h))
+    Wg = _view(theta, 24576, (c, h))
+    Uz = _view(theta, 36864, (h, h))
+    Ur = _view(theta, 53248, (h, h))
+    Ug = _view(theta, 69632, (h, h))
+    V = _view(theta, 86016, (h, c))
+    b = _view(theta, 98304, (c,))
+    H = _view(work, 0, (1 + s, n, h))
+    S_2_2 = _view(work, 4224 * n, (n, h))
+    Z_2 = _view(work, 4352 * n, (n, h))
+    S_3_2 = _view(work, 4480 * n, (n, h))
+    S_4_left = _view(work, 4608 * n, (n, h))
+    S_4_2 = _view(work, 4736 * n, (n, h))
+    S = _view(work, 4864 * n, (s, n, c))
+    M = _view(work, 7936 * n, (s, n))
+    E = _view(work, 7968 * n, (s, n, c))
+    S_5 = _view(work, 11040 * n, (s, n))
     lse = M  # written over it
     strip = work[11072 * n:]
     H_start = H[0]
@@ -588,7 +590,7 @@ def _loss(n, theta, work, t, y):
     H_next = H[1:]
 
     # S[i,x,a] = Σ_k H[i + 1,x,k] V[k,a] + b[a]    (line 24: S[i, x, a] = b[a] + sum[k] H[i+1, x, k] * V[k, a])
-    _matmul(H_next.reshape((n * s, h)), V, S.reshape((n * s, c)), strip)
+    _matmul(_view(H_next, 0, (n * s, h)), V, _view(S, 0, (n * s, c)), strip)
 
     # M[s,n] = max_k S[s,n,k]
     for i in range(s):
@@ -600,7 +602,7 @@ def _loss(n, theta, work, t, y):
             M[i, x] = M_2
 
     # E[s,n,k] = exp(S[s,n,k] − M[s,n])
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * n * s,))
     for i in range(s):
         for j in range(n):
             for k in range(c):
@@ -633,51 +635,51 @@ def _loss(n, theta, work, t, y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, t, y):
-    Wz = theta[0:12288].reshape((c, h))
-    Wr = theta[12288:24576].reshape((c, h))
-    Wg = theta[24576:36864].reshape((c, h))
-    Uz = theta[36864:53248].reshape((h, h))
-    Ur = theta[53248:69632].reshape((h, h))
-    Ug = theta[69632:86016].reshape((h, h))
-    V = theta[86016:98304].reshape((h, c))
-    b = theta[98304:98400]
-    dWz = grad[0:12288].reshape((c, h))
-    dWr = grad[12288:24576].reshape((c, h))
-    dWg = grad[24576:36864].reshape((c, h))
-    dUz = grad[36864:53248].reshape((h, h))
-    dUr = grad[53248:69632].reshape((h, h))
-    dUg = grad[69632:86016].reshape((h, h))
-    dV = grad[86016:98304].reshape((h, c))
-    db = grad[98304:98400]
-    H = work[0 : 4224 * n].reshape((1 + s, n, h))
-    S_2_2 = work[4224 * n : 4352 * n].reshape((n, h))
-    Z = work[4352 * n : 8448 * n].reshape((s, n, h))
-    S_3_2 = work[8448 * n : 8576 * n].reshape((n, h))
-    R = work[8576 * n : 12672 * n].reshape((s, n, h))
-    S_4_left = work[12672 * n : 12800 * n].reshape((n, h))
-    S_4_2 = work[12800 * n : 12928 * n].reshape((n, h))
-    G = work[12928 * n : 17024 * n].reshape((s, n, h))
-    S = work[17024 * n : 20096 * n].reshape((s, n, c))
-    M = work[20096 * n : 20128 * n].reshape((s, n))
-    E = work[20128 * n : 23200 * n].reshape((s, n, c))
-    S_5 = work[23200 * n : 23232 * n].reshape((s, n))
+    Wz = _view(theta, 0, (c, h))
+    Wr = _view(theta, 12288, (c, h))
+    Wg = _view(theta, 24576, (c, h))
+    Uz = _view(theta, 36864, (h, h))
+    Ur = _view(theta, 53248, (h, h))
+    Ug = _view(theta, 69632, (h, h))
+    V = _view(theta, 86016, (h, c))
+    b = _view(theta, 98304, (c,))
+    dWz = _view(grad, 0, (c, h))
+    dWr = _view(grad, 12288, (c, h))
+    dWg = _view(grad, 24576, (c, h))
+    dUz = _view(grad, 36864, (h, h))
+    dUr = _view(grad, 53248, (h, h))
+    dUg = _view(grad, 69632, (h, h))
+    dV = _view(grad, 86016, (h, c))
+    db = _view(grad, 98304, (c,))
+    H = _view(work, 0, (1 + s, n, h))
+    S_2_2 = _view(work, 4224 * n, (n, h))
+    Z = _view(work, 4352 * n, (s, n, h))
+    S_3_2 = _view(work, 8448 * n, (n, h))
+    R = _view(work, 8576 * n, (s, n, h))
+    S_4_left = _view(work, 12672 * n, (n, h))
+    S_4_2 = _view(work, 12800 * n, (n, h))
+    G = _view(work, 12928 * n, (s, n, h))
+    S = _view(work, 17024 * n, (s, n, c))
+    M = _view(work, 20096 * n, (s, n))
+    E = _view(work, 20128 * n, (s, n, c))
+    S_5 = _view(work, 23200 * n, (s, n))
     P = E  # written over it
     lse = M  # written over it
     dS = S  # written over it
-    dH = work[23232 * n : 27456 * n].reshape((1 + s, n, h))
-    dH_next_sum = work[4224 * n : 4352 * n].reshape((n, h))
-    dH_next_2 = work[8448 * n : 8576 * n].reshape((n, h))
-    dG = work[27456 * n : 31552 * n].reshape((s, n, h))
-    dS_4 = work[31552 * n : 35648 * n].reshape((s, n, h))
-    S_6_2 = work[12672 * n : 12800 * n].reshape((n, h))
-    dR = work[35648 * n : 39744 * n].reshape((s, n, h))
-    dS_3 = work[39744 * n : 43840 * n].reshape((s, n, h))
-    dZ = work[43840 * n : 47936 * n].reshape((s, n, h))
-    dS_2 = work[47936 * n : 52032 * n].reshape((s, n, h))
-    S_7_2 = work[12800 * n : 12928 * n].reshape((n, h))
-    S_8_sum = work[52032 * n : 52160 * n].reshape((n, h))
-    S_8_sum_2 = work[52160 * n : 52288 * n].reshape((n, h))
-    dUg_left = work[52288 * n : 56384 * n].reshape((h, s, n))
+    dH = _view(work, 23232 * n, (1 + s, n, h))
+    dH_next_sum = _view(work, 4224 * n, (n, h))
+    dH_next_2 = _view(work, 8448 * n, (n, h))
+    dG = _view(work, 27456 * n, (s, n, h))
+    dS_4 = _view(work, 31552 * n, (s, n, h))
+    S_6_2 = _view(work, 12672 * n, (n, h))
+    dR = _view(work, 35648 * n, (s, n, h))
+    dS_3 = _view(work, 39744 * n, (s, n, h))
+    dZ = _view(work, 43840 * n, (s, n, h))
+    dS_2 = _view(work, 47936 * n, (s, n, h))
+    S_7_2 = _view(work, 12800 * n, (n, h))
+    S_8_sum = _view(work, 52032 * n, (n, h))
+    S_8_sum_2 = _view(work, 52160 * n, (n, h))
+    dUg_left = _view(work, 52288 * n, (h, s, n))
     strip = work[56384 * n:]
     H_start = H[0]
 
@@ -729,7 +731,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     H_before = H[:s]
 
     # S[i,x,a] = Σ_k H[i + 1,x,k] V[k,a] + b[a]    (line 24: S[i, x, a] = b[a] + sum[k] H[i+1, x, k] * V[k, a])
-    _matmul(H_next.reshape((n * s, h)), V, S.reshape((n * s, c)), strip)
+    _matmul(_view(H_next, 0, (n * s, h)), V, _view(S, 0, (n * s, c)), strip)
 
     # M[s,n] = max_k S[s,n,k]
     for i in range(s):
@@ -741,7 +743,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             M[i, x] = M_2
 
     # E[s,n,k] = exp(S[s,n,k] − M[s,n])
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * n * s,))
     for i in range(s):
         for j in range(n):
             for k in range(c):
@@ -776,7 +778,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     loss = -loss_sum / (n * s)
 
     # dV[k,a] = Σ_{x,i} H[i + 1,x,k] dS[i,x,a]
-    _matmul(H_next.reshape((n * s, h)).T, dS.reshape((n * s, c)), dV, strip)
+    _matmul(_view(H_next, 0, (n * s, h)).T, _view(dS, 0, (n * s, c)), dV, strip)
 
     # db[a] = Σ_{x,i} dS[i,x,a]
     for a in range(c):
@@ -873,13 +875,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dWg[t[i, x], j] += dG[i, x, j] * (1.0 - G[i, x, j] ** 2)
 
     # dUz[k,j] = Σ_{x,i<s} H[i,x,k] dS_2[i,x,j]
-    _matmul(H_before.reshape((n * s, h)).T, dS_2.reshape((n * s, h)), dUz, strip)
+    _matmul(_view(H_before, 0, (n * s, h)).T, _view(dS_2, 0, (n * s, h)), dUz, strip)
 
     # dUr[k,j] = Σ_{x,i<s} H[i,x,k] dS_3[i,x,j]
-    _matmul(H_before.reshape((n * s, h)).T, dS_3.reshape((n * s, h)), dUr, strip)
+    _matmul(_view(H_before, 0, (n * s, h)).T, _view(dS_3, 0, (n * s, h)), dUr, strip)
 
     # dUg, from the parts above
-    _matmul(dUg_left.reshape((h, n * s)), dS_4.reshape((n * s, h)), dUg, strip)
+    _matmul(_view(dUg_left, 0, (h, n * s)), _view(dS_4, 0, (n * s, h)), dUg, strip)
     return loss
 
 
@@ -915,12 +917,12 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
-        t = t_rows[: n * s].reshape((s, n))
+        t = _view(t_rows, 0, (s, n))
         for i in range(s):
             for j in range(n):
                 row = order[start + j]
                 t[i, j] = all_t[i, row]
-        y = y_rows[: n * s].reshape((s, n))
+        y = _view(y_rows, 0, (s, n))
         for i in range(s):
             for j in range(n):
                 row = order[start + j]
@@ -945,6 +947,28 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -1198,7 +1222,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -1206,12 +1231,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

@@ -155,6 +155,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -163,6 +164,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 c = 96
@@ -542,67 +544,67 @@ def _log(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, t, G):
-    E = theta[0:4608].reshape((c, d))
-    R = theta[4608:6144].reshape((s, d))
-    g1 = theta[6144:6192]
-    Wq1 = theta[6192:8496].reshape((d, h, e))
-    Wk1 = theta[8496:10800].reshape((d, h, e))
-    Wv1 = theta[10800:13104].reshape((d, h, e))
-    Wo1 = theta[13104:15408].reshape((h, e, d))
-    r1 = theta[15408:15456]
-    U1 = theta[15456:21600].reshape((d, f))
-    b1 = theta[21600:21728]
-    D1 = theta[21728:27872].reshape((f, d))
-    g2 = theta[27872:27920]
-    Wq2 = theta[27920:30224].reshape((d, h, e))
-    Wk2 = theta[30224:32528].reshape((d, h, e))
-    Wv2 = theta[32528:34832].reshape((d, h, e))
-    Wo2 = theta[34832:37136].reshape((h, e, d))
-    r2 = theta[37136:37184]
-    U2 = theta[37184:43328].reshape((d, f))
-    b2 = theta[43328:43456]
-    D2 = theta[43456:49600].reshape((f, d))
-    W = theta[49600:54208].reshape((d, c))
-    o = theta[54208:54304]
-    X0 = work[0 : 1536 * n].reshape((n, s, d))
-    N1 = work[1536 * n : 3072 * n].reshape((n, s, d))
-    Q1 = work[3072 * n : 4608 * n].reshape((n, s, h, e))
-    K1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
-    V1 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
-    S_2_1 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
+    E = _view(theta, 0, (c, d))
+    R = _view(theta, 4608, (s, d))
+    g1 = _view(theta, 6144, (d,))
+    Wq1 = _view(theta, 6192, (d, h, e))
+    Wk1 = _view(theta, 8496, (d, h, e))
+    Wv1 = _view(theta, 10800, (d, h, e))
+    Wo1 = _view(theta, 13104, (h, e, d))
+    r1 = _view(theta, 15408, (d,))
+    U1 = _view(theta, 15456, (d, f))
+    b1 = _view(theta, 21600, (f,))
+    D1 = _view(theta, 21728, (f, d))
+    g2 = _view(theta, 27872, (d,))
+    Wq2 = _view(theta, 27920, (d, h, e))
+    Wk2 = _view(theta, 30224, (d, h, e))
+    Wv2 = _view(theta, 32528, (d, h, e))
+    Wo2 = _view(theta, 34832, (h, e, d))
+    r2 = _view(theta, 37136, (d,))
+    U2 = _view(theta, 37184, (d, f))
+    b2 = _view(theta, 43328, (f,))
+    D2 = _view(theta, 43456, (f, d))
+    W = _view(theta, 49600, (d, c))
+    o = _view(theta, 54208, (c,))
+    X0 = _view(work, 0, (n, s, d))
+    N1 = _view(work, 1536 * n, (n, s, d))
+    Q1 = _view(work, 3072 * n, (n, s, h, e))
+    K1 = _view(work, 4608 * n, (n, s, h, e))
+    V1 = _view(work, 6144 * n, (n, s, h, e))
+    S_2_1 = _view(work, 7680 * n, (n, h, s, s))
     S1 = S_2_1  # written over it
-    M = work[11776 * n : 11904 * n].reshape((n, h, s))
+    M = _view(work, 11776 * n, (n, h, s))
     E_2_1 = S1  # written over it
     P1 = E_2_1  # written over it
-    C1_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
-    C1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
-    Y1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
+    C1_rounds = _view(work, 3072 * n, (n, h, s, e))
+    C1 = _view(work, 4608 * n, (n, s, h, e))
+    Y1_sum = _view(work, 1536 * n, (n, s, d))
     Y1 = X0  # written over it
     M1 = Y1_sum  # written over it
-    S_5_1 = work[11904 * n : 16000 * n].reshape((n, s, f))
+    S_5_1 = _view(work, 11904 * n, (n, s, f))
     F1 = S_5_1  # written over it
-    X1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
+    X1_sum = _view(work, 1536 * n, (n, s, d))
     X1 = Y1  # written over it
     N2 = X1_sum  # written over it
-    Q2 = work[3072 * n : 4608 * n].reshape((n, s, h, e))
-    K2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
-    V2 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
-    S_2_2 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
+    Q2 = _view(work, 3072 * n, (n, s, h, e))
+    K2 = _view(work, 4608 * n, (n, s, h, e))
+    V2 = _view(work, 6144 * n, (n, s, h, e))
+    S_2_2 = _view(work, 7680 * n, (n, h, s, s))
     S2 = S_2_2  # written over it
-    M_2 = work[11776 * n : 11904 * n].reshape((n, h, s))
+    M_2 = _view(work, 11776 * n, (n, h, s))
     E_2_2 = S2  # written over it
     P2 = E_2_2  # written over it
-    C2_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
-    C2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
-    Y2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
+    C2_rounds = _view(work, 3072 * n, (n, h, s, e))
+    C2 = _view(work, 4608 * n, (n, s, h, e))
+    Y2_sum = _view(work, 1536 * n, (n, s, d))
     Y2 = X1  # written over it
     M2 = Y2_sum  # written over it
-    S_5_2 = work[11904 * n : 16000 * n].reshape((n, s, f))
+    S_5_2 = _view(work, 11904 * n, (n, s, f))
     F2 = S_5_2  # written over it
-    X2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
+    X2_sum = _view(work, 1536 * n, (n, s, d))
     X2 = Y2  # written over it
-    Z = work[16000 * n : 19072 * n].reshape((n, s, c))
-    M_3 = work[19072 * n : 19104 * n].reshape((n, s))
+    Z = _view(work, 16000 * n, (n, s, c))
+    M_3 = _view(work, 19072 * n, (n, s))
     E_3 = Z  # written over it
     strip = work[19104 * n:]
 
@@ -626,13 +628,13 @@ def _forward(n, theta, work, t, G):
                 N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    _matmul(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)), _view(Wq1, 0, (d, e * h)), _view(Q1, 0, (n * s, e * h)), strip)
 
     # K1[x,i,a,b] = Σ_k N1[x,i,k] Wk1[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    _matmul(N1.reshape((n * s, d)), Wk1.reshape((d, e * h)), K1.reshape((n * s, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)), _view(Wk1, 0, (d, e * h)), _view(K1, 0, (n * s, e * h)), strip)
 
     # V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    _matmul(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)), _view(Wv1, 0, (d, e * h)), _view(V1, 0, (n * s, e * h)), strip)
 
     for x in range(n):
         Q1_x = Q1[x]
@@ -660,7 +662,7 @@ def _forward(n, theta, work, t, G):
                 M[x, a, i] = M_4
 
     # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
-    E_2_1_flat = E_2_1.reshape(-1)
+    E_2_1_flat = _view(E_2_1, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
@@ -703,7 +705,7 @@ def _forward(n, theta, work, t, G):
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1_sum.reshape((n * s, d)), strip)
+    _matmul(_view(C1, 0, (n * s, e * h)), _view(Wo1, 0, (e * h, d)), _view(Y1_sum, 0, (n * s, d)), strip)
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
     # s_3_1 = √(S_4_1/d + 1/100000)
@@ -720,7 +722,7 @@ def _forward(n, theta, work, t, G):
                 M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
-    _matmul(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)), strip)
+    _matmul(_view(M1, 0, (n * s, d)), U1, _view(S_5_1, 0, (n * s, f)), strip)
 
     # F1[x,i,k] = relu(S_5_1[x,i,k] + b1[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -732,7 +734,7 @@ def _forward(n, theta, work, t, G):
 
     # X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(F1.reshape((n * s, f)), D1, X1_sum.reshape((n * s, d)), strip)
+    _matmul(_view(F1, 0, (n * s, f)), D1, _view(X1_sum, 0, (n * s, d)), strip)
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
     # s_2_2 = √(S_2/d + 1/100000)
@@ -749,13 +751,13 @@ def _forward(n, theta, work, t, G):
                 N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    _matmul(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)), _view(Wq2, 0, (d, e * h)), _view(Q2, 0, (n * s, e * h)), strip)
 
     # K2[x,i,a,b] = Σ_k N2[x,i,k] Wk2[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    _matmul(N2.reshape((n * s, d)), Wk2.reshape((d, e * h)), K2.reshape((n * s, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)), _view(Wk2, 0, (d, e * h)), _view(K2, 0, (n * s, e * h)), strip)
 
     # V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    _matmul(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)), _view(Wv2, 0, (d, e * h)), _view(V2, 0, (n * s, e * h)), strip)
 
     for x in range(n):
         Q2_x = Q2[x]
@@ -783,7 +785,7 @@ def _forward(n, theta, work, t, G):
                 M_2[x, a, i] = M_2_2
 
     # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
-    E_2_2_flat = E_2_2.reshape(-1)
+    E_2_2_flat = _view(E_2_2, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
@@ -826,7 +828,7 @@ def _forward(n, theta, work, t, G):
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2_sum.reshape((n * s, d)), strip)
+    _matmul(_view(C2, 0, (n * s, e * h)), _view(Wo2, 0, (e * h, d)), _view(Y2_sum, 0, (n * s, d)), strip)
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
     # s_3_2 = √(S_4_2/d + 1/100000)
@@ -843,7 +845,7 @@ def _forward(n, theta, work, t, G):
                 M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
-    _matmul(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)), strip)
+    _matmul(_view(M2, 0, (n * s, d)), U2, _view(S_5_2, 0, (n * s, f)), strip)
 
     # F2[x,i,k] = relu(S_5_2[x,i,k] + b2[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -855,7 +857,7 @@ def _forward(n, theta, work, t, G):
 
     # X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(F2.reshape((n * s, f)), D2, X2_sum.reshape((n * s, d)), strip)
+    _matmul(_view(F2, 0, (n * s, f)), D2, _view(X2_sum, 0, (n * s, d)), strip)
 
     # X2, from the parts above
     for x in range(n):
@@ -864,7 +866,7 @@ def _forward(n, theta, work, t, G):
                 X2[x, i, k] = Y2[x, i, k] + X2_sum[x, i, k]
 
     # Z[x,i,k] = Σ_m X2[x,i,m] W[m,k] + o[k]    (line 37: Z[x, i, k] = o[k] + sum[m] X{L}[x, i, m] * W[m, k])
-    _matmul(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)), strip)
+    _matmul(_view(X2, 0, (n * s, d)), W, _view(Z, 0, (n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
     for x in range(n):
@@ -876,7 +878,7 @@ def _forward(n, theta, work, t, G):
             M_3[x, i] = M_3_2
 
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
-    E_3_flat = E_3.reshape(-1)
+    E_3_flat = _view(E_3, 0, (c * n * s,))
     for i in range(n):
         for j in range(s):
             for k in range(c):
@@ -897,69 +899,69 @@ def _forward(n, theta, work, t, G):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, t, y):
-    E = theta[0:4608].reshape((c, d))
-    R = theta[4608:6144].reshape((s, d))
-    g1 = theta[6144:6192]
-    Wq1 = theta[6192:8496].reshape((d, h, e))
-    Wk1 = theta[8496:10800].reshape((d, h, e))
-    Wv1 = theta[10800:13104].reshape((d, h, e))
-    Wo1 = theta[13104:15408].reshape((h, e, d))
-    r1 = theta[15408:15456]
-    U1 = theta[15456:21600].reshape((d, f))
-    b1 = theta[21600:21728]
-    D1 = theta[21728:27872].reshape((f, d))
-    g2 = theta[27872:27920]
-    Wq2 = theta[27920:30224].reshape((d, h, e))
-    Wk2 = theta[30224:32528].reshape((d, h, e))
-    Wv2 = theta[32528:34832].reshape((d, h, e))
-    Wo2 = theta[34832:37136].reshape((h, e, d))
-    r2 = theta[37136:37184]
-    U2 = theta[37184:43328].reshape((d, f))
-    b2 = theta[43328:43456]
-    D2 = theta[43456:49600].reshape((f, d))
-    W = theta[49600:54208].reshape((d, c))
-    o = theta[54208:54304]
-    X0 = work[0 : 1536 * n].reshape((n, s, d))
-    N1 = work[1536 * n : 3072 * n].reshape((n, s, d))
-    Q1 = work[3072 * n : 4608 * n].reshape((n, s, h, e))
-    K1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
-    V1 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
-    S_2_1 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
+    E = _view(theta, 0, (c, d))
+    R = _view(theta, 4608, (s, d))
+    g1 = _view(theta, 6144, (d,))
+    Wq1 = _view(theta, 6192, (d, h, e))
+    Wk1 = _view(theta, 8496, (d, h, e))
+    Wv1 = _view(theta, 10800, (d, h, e))
+    Wo1 = _view(theta, 13104, (h, e, d))
+    r1 = _view(theta, 15408, (d,))
+    U1 = _view(theta, 15456, (d, f))
+    b1 = _view(theta, 21600, (f,))
+    D1 = _view(theta, 21728, (f, d))
+    g2 = _view(theta, 27872, (d,))
+    Wq2 = _view(theta, 27920, (d, h, e))
+    Wk2 = _view(theta, 30224, (d, h, e))
+    Wv2 = _view(theta, 32528, (d, h, e))
+    Wo2 = _view(theta, 34832, (h, e, d))
+    r2 = _view(theta, 37136, (d,))
+    U2 = _view(theta, 37184, (d, f))
+    b2 = _view(theta, 43328, (f,))
+    D2 = _view(theta, 43456, (f, d))
+    W = _view(theta, 49600, (d, c))
+    o = _view(theta, 54208, (c,))
+    X0 = _view(work, 0, (n, s, d))
+    N1 = _view(work, 1536 * n, (n, s, d))
+    Q1 = _view(work, 3072 * n, (n, s, h, e))
+    K1 = _view(work, 4608 * n, (n, s, h, e))
+    V1 = _view(work, 6144 * n, (n, s, h, e))
+    S_2_1 = _view(work, 7680 * n, (n, h, s, s))
     S1 = S_2_1  # written over it
-    M = work[11776 * n : 11904 * n].reshape((n, h, s))
+    M = _view(work, 11776 * n, (n, h, s))
     E_2_1 = S1  # written over it
     P1 = E_2_1  # written over it
-    C1_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
-    C1 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
-    Y1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
+    C1_rounds = _view(work, 3072 * n, (n, h, s, e))
+    C1 = _view(work, 4608 * n, (n, s, h, e))
+    Y1_sum = _view(work, 1536 * n, (n, s, d))
     Y1 = X0  # written over it
     M1 = Y1_sum  # written over it
-    S_5_1 = work[11904 * n : 16000 * n].reshape((n, s, f))
+    S_5_1 = _view(work, 11904 * n, (n, s, f))
     F1 = S_5_1  # written over it
-    X1_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
+    X1_sum = _view(work, 1536 * n, (n, s, d))
     X1 = Y1  # written over it
     N2 = X1_sum  # written over it
-    Q2 = work[3072 * n : 4608 * n].reshape((n, s, h, e))
-    K2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
-    V2 = work[6144 * n : 7680 * n].reshape((n, s, h, e))
-    S_2_2 = work[7680 * n : 11776 * n].reshape((n, h, s, s))
+    Q2 = _view(work, 3072 * n, (n, s, h, e))
+    K2 = _view(work, 4608 * n, (n, s, h, e))
+    V2 = _view(work, 6144 * n, (n, s, h, e))
+    S_2_2 = _view(work, 7680 * n, (n, h, s, s))
     S2 = S_2_2  # written over it
-    M_2 = work[11776 * n : 11904 * n].reshape((n, h, s))
+    M_2 = _view(work, 11776 * n, (n, h, s))
     E_2_2 = S2  # written over it
     P2 = E_2_2  # written over it
-    C2_rounds = work[3072 * n : 4608 * n].reshape((n, h, s, e))
-    C2 = work[4608 * n : 6144 * n].reshape((n, s, h, e))
-    Y2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
+    C2_rounds = _view(work, 3072 * n, (n, h, s, e))
+    C2 = _view(work, 4608 * n, (n, s, h, e))
+    Y2_sum = _view(work, 1536 * n, (n, s, d))
     Y2 = X1  # written over it
     M2 = Y2_sum  # written over it
-    S_5_2 = work[11904 * n : 16000 * n].reshape((n, s, f))
+    S_5_2 = _view(work, 11904 * n, (n, s, f))
     F2 = S_5_2  # written over it
-    X2_sum = work[1536 * n : 3072 * n].reshape((n, s, d))
+    X2_sum = _view(work, 1536 * n, (n, s, d))
     X2 = Y2  # written over it
-    Z = work[16000 * n : 19072 * n].reshape((n, s, c))
-    M_3 = work[19072 * n : 19104 * n].reshape((n, s))
-    E_3 = work[19104 * n : 22176 * n].reshape((n, s, c))
-    S_6 = work[22176 * n : 22208 * n].reshape((n, s))
+    Z = _view(work, 16000 * n, (n, s, c))
+    M_3 = _view(work, 19072 * n, (n, s))
+    E_3 = _view(work, 19104 * n, (n, s, c))
+    S_6 = _view(work, 22176 * n, (n, s))
     lse_3 = M_3  # written over it
     strip = work[22208 * n:]
 
@@ -983,13 +985,13 @@ def _loss(n, theta, work, t, y):
                 N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    _matmul(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)), _view(Wq1, 0, (d, e * h)), _view(Q1, 0, (n * s, e * h)), strip)
 
     # K1[x,i,a,b] = Σ_k N1[x,i,k] Wk1[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    _matmul(N1.reshape((n * s, d)), Wk1.reshape((d, e * h)), K1.reshape((n * s, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)), _view(Wk1, 0, (d, e * h)), _view(K1, 0, (n * s, e * h)), strip)
 
     # V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    _matmul(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)), _view(Wv1, 0, (d, e * h)), _view(V1, 0, (n * s, e * h)), strip)
 
     for x in range(n):
         Q1_x = Q1[x]
@@ -1017,7 +1019,7 @@ def _loss(n, theta, work, t, y):
                 M[x, a, i] = M_4
 
     # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
-    E_2_1_flat = E_2_1.reshape(-1)
+    E_2_1_flat = _view(E_2_1, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
@@ -1060,7 +1062,7 @@ def _loss(n, theta, work, t, y):
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1_sum.reshape((n * s, d)), strip)
+    _matmul(_view(C1, 0, (n * s, e * h)), _view(Wo1, 0, (e * h, d)), _view(Y1_sum, 0, (n * s, d)), strip)
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
     # s_3_1 = √(S_4_1/d + 1/100000)
@@ -1077,7 +1079,7 @@ def _loss(n, theta, work, t, y):
                 M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
-    _matmul(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)), strip)
+    _matmul(_view(M1, 0, (n * s, d)), U1, _view(S_5_1, 0, (n * s, f)), strip)
 
     # F1[x,i,k] = relu(S_5_1[x,i,k] + b1[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -1089,7 +1091,7 @@ def _loss(n, theta, work, t, y):
 
     # X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(F1.reshape((n * s, f)), D1, X1_sum.reshape((n * s, d)), strip)
+    _matmul(_view(F1, 0, (n * s, f)), D1, _view(X1_sum, 0, (n * s, d)), strip)
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
     # s_2_2 = √(S_2/d + 1/100000)
@@ -1106,13 +1108,13 @@ def _loss(n, theta, work, t, y):
                 N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    _matmul(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)), _view(Wq2, 0, (d, e * h)), _view(Q2, 0, (n * s, e * h)), strip)
 
     # K2[x,i,a,b] = Σ_k N2[x,i,k] Wk2[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    _matmul(N2.reshape((n * s, d)), Wk2.reshape((d, e * h)), K2.reshape((n * s, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)), _view(Wk2, 0, (d, e * h)), _view(K2, 0, (n * s, e * h)), strip)
 
     # V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    _matmul(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)), _view(Wv2, 0, (d, e * h)), _view(V2, 0, (n * s, e * h)), strip)
 
     for x in range(n):
         Q2_x = Q2[x]
@@ -1140,7 +1142,7 @@ def _loss(n, theta, work, t, y):
                 M_2[x, a, i] = M_2_2
 
     # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
-    E_2_2_flat = E_2_2.reshape(-1)
+    E_2_2_flat = _view(E_2_2, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
@@ -1183,7 +1185,7 @@ def _loss(n, theta, work, t, y):
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2_sum.reshape((n * s, d)), strip)
+    _matmul(_view(C2, 0, (n * s, e * h)), _view(Wo2, 0, (e * h, d)), _view(Y2_sum, 0, (n * s, d)), strip)
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
     # s_3_2 = √(S_4_2/d + 1/100000)
@@ -1200,7 +1202,7 @@ def _loss(n, theta, work, t, y):
                 M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
-    _matmul(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)), strip)
+    _matmul(_view(M2, 0, (n * s, d)), U2, _view(S_5_2, 0, (n * s, f)), strip)
 
     # F2[x,i,k] = relu(S_5_2[x,i,k] + b2[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -1212,7 +1214,7 @@ def _loss(n, theta, work, t, y):
 
     # X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(F2.reshape((n * s, f)), D2, X2_sum.reshape((n * s, d)), strip)
+    _matmul(_view(F2, 0, (n * s, f)), D2, _view(X2_sum, 0, (n * s, d)), strip)
 
     # X2, from the parts above
     for x in range(n):
@@ -1221,7 +1223,7 @@ def _loss(n, theta, work, t, y):
                 X2[x, i, k] = Y2[x, i, k] + X2_sum[x, i, k]
 
     # Z[x,i,k] = Σ_m X2[x,i,m] W[m,k] + o[k]    (line 37: Z[x, i, k] = o[k] + sum[m] X{L}[x, i, m] * W[m, k])
-    _matmul(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)), strip)
+    _matmul(_view(X2, 0, (n * s, d)), W, _view(Z, 0, (n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
     for x in range(n):
@@ -1233,7 +1235,7 @@ def _loss(n, theta, work, t, y):
             M_3[x, i] = M_3_2
 
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
-    E_3_flat = E_3.reshape(-1)
+    E_3_flat = _view(E_3, 0, (c * n * s,))
     for i in range(n):
         for j in range(s):
             for k in range(c):
@@ -1250,8 +1252,8 @@ def _loss(n, theta, work, t, y):
             S_6[i, j] = S_6_2
 
     # lse_3 = M_3 + log(S_6)
-    lse_3_flat = lse_3.reshape(-1)
-    S_6_flat = S_6.reshape(-1)
+    lse_3_flat = _view(lse_3, 0, (n * s,))
+    S_6_flat = _view(S_6, 0, (n * s,))
     for q in range(n * s):
         lse_3_flat[q] = lse_3_flat[q] + _log(S_6_flat[q])
 
@@ -1267,128 +1269,128 @@ def _loss(n, theta, work, t, y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, t, y):
-    E = theta[0:4608].reshape((c, d))
-    R = theta[4608:6144].reshape((s, d))
-    g1 = theta[6144:6192]
-    Wq1 = theta[6192:8496].reshape((d, h, e))
-    Wk1 = theta[8496:10800].reshape((d, h, e))
-    Wv1 = theta[10800:13104].reshape((d, h, e))
-    Wo1 = theta[13104:15408].reshape((h, e, d))
-    r1 = theta[15408:15456]
-    U1 = theta[15456:21600].reshape((d, f))
-    b1 = theta[21600:21728]
-    D1 = theta[21728:27872].reshape((f, d))
-    g2 = theta[27872:27920]
-    Wq2 = theta[27920:30224].reshape((d, h, e))
-    Wk2 = theta[30224:32528].reshape((d, h, e))
-    Wv2 = theta[32528:34832].reshape((d, h, e))
-    Wo2 = theta[34832:37136].reshape((h, e, d))
-    r2 = theta[37136:37184]
-    U2 = theta[37184:43328].reshape((d, f))
-    b2 = theta[43328:43456]
-    D2 = theta[43456:49600].reshape((f, d))
-    W = theta[49600:54208].reshape((d, c))
-    o = theta[54208:54304]
-    dE = grad[0:4608].reshape((c, d))
-    dR = grad[4608:6144].reshape((s, d))
-    dg1 = grad[6144:6192]
-    dWq1 = grad[6192:8496].reshape((d, h, e))
-    dWk1 = grad[8496:10800].reshape((d, h, e))
-    dWv1 = grad[10800:13104].reshape((d, h, e))
-    dWo1 = grad[13104:15408].reshape((h, e, d))
-    dr1 = grad[15408:15456]
-    dU1 = grad[15456:21600].reshape((d, f))
-    db1 = grad[21600:21728]
-    dD1 = grad[21728:27872].reshape((f, d))
-    dg2 = grad[27872:27920]
-    dWq2 = grad[27920:30224].reshape((d, h, e))
-    dWk2 = grad[30224:32528].reshape((d, h, e))
-    dWv2 = grad[32528:34832].reshape((d, h, e))
-    dWo2 = grad[34832:37136].reshape((h, e, d))
-    dr2 = grad[37136:37184]
-    dU2 = grad[37184:43328].reshape((d, f))
-    db2 = grad[43328:43456]
-    dD2 = grad[43456:49600].reshape((f, d))
-    dW = grad[49600:54208].reshape((d, c))
-    do = grad[54208:54304]
-    X0 = work[0 : 1536 * n].reshape((n, s, d))
-    s_2_1 = work[1536 * n : 1568 * n].reshape((n, s))
-    N1 = work[1568 * n : 3104 * n].reshape((n, s, d))
-    Q1 = work[3104 * n : 4640 * n].reshape((n, s, h, e))
-    K1 = work[4640 * n : 6176 * n].reshape((n, s, h, e))
-    V1 = work[6176 * n : 7712 * n].reshape((n, s, h, e))
-    S_2_1 = work[7712 * n : 11808 * n].reshape((n, h, s, s))
+    E = _view(theta, 0, (c, d))
+    R = _view(theta, 4608, (s, d))
+    g1 = _view(theta, 6144, (d,))
+    Wq1 = _view(theta, 6192, (d, h, e))
+    Wk1 = _view(theta, 8496, (d, h, e))
+    Wv1 = _view(theta, 10800, (d, h, e))
+    Wo1 = _view(theta, 13104, (h, e, d))
+    r1 = _view(theta, 15408, (d,))
+    U1 = _view(theta, 15456, (d, f))
+    b1 = _view(theta, 21600, (f,))
+    D1 = _view(theta, 21728, (f, d))
+    g2 = _view(theta, 27872, (d,))
+    Wq2 = _view(theta, 27920, (d, h, e))
+    Wk2 = _view(theta, 30224, (d, h, e))
+    Wv2 = _view(theta, 32528, (d, h, e))
+    Wo2 = _view(theta, 34832, (h, e, d))
+    r2 = _view(theta, 37136, (d,))
+    U2 = _view(theta, 37184, (d, f))
+    b2 = _view(theta, 43328, (f,))
+    D2 = _view(theta, 43456, (f, d))
+    W = _view(theta, 49600, (d, c))
+    o = _view(theta, 54208, (c,))
+    dE = _view(grad, 0, (c, d))
+    dR = _view(grad, 4608, (s, d))
+    dg1 = _view(grad, 6144, (d,))
+    dWq1 = _view(grad, 6192, (d, h, e))
+    dWk1 = _view(grad, 8496, (d, h, e))
+    dWv1 = _view(grad, 10800, (d, h, e))
+    dWo1 = _view(grad, 13104, (h, e, d))
+    dr1 = _view(grad, 15408, (d,))
+    dU1 = _view(grad, 15456, (d, f))
+    db1 = _view(grad, 21600, (f,))
+    dD1 = _view(grad, 21728, (f, d))
+    dg2 = _view(grad, 27872, (d,))
+    dWq2 = _view(grad, 27920, (d, h, e))
+    dWk2 = _view(grad, 30224, (d, h, e))
+    dWv2 = _view(grad, 32528, (d, h, e))
+    dWo2 = _view(grad, 34832, (h, e, d))
+    dr2 = _view(grad, 37136, (d,))
+    dU2 = _view(grad, 37184, (d, f))
+    db2 = _view(grad, 43328, (f,))
+    dD2 = _view(grad, 43456, (f, d))
+    dW = _view(grad, 49600, (d, c))
+    do = _view(grad, 54208, (c,))
+    X0 = _view(work, 0, (n, s, d))
+    s_2_1 = _view(work, 1536 * n, (n, s))
+    N1 = _view(work, 1568 * n, (n, s, d))
+    Q1 = _view(work, 3104 * n, (n, s, h, e))
+    K1 = _view(work, 4640 * n, (n, s, h, e))
+    V1 = _view(work, 6176 * n, (n, s, h, e))
+    S_2_1 = _view(work, 7712 * n, (n, h, s, s))
     S1 = S_2_1  # written over it
-    M = work[11808 * n : 11936 * n].reshape((n, h, s))
+    M = _view(work, 11808 * n, (n, h, s))
     E_2_1 = S1  # written over it
     P1 = E_2_1  # written over it
-    C1_rounds = work[11936 * n : 13472 * n].reshape((n, h, s, e))
-    C1 = work[13472 * n : 15008 * n].reshape((n, s, h, e))
-    Y1 = work[15008 * n : 16544 * n].reshape((n, s, d))
-    s_3_1 = work[16544 * n : 16576 * n].reshape((n, s))
-    M1 = work[16576 * n : 18112 * n].reshape((n, s, d))
-    S_5_1 = work[18112 * n : 22208 * n].reshape((n, s, f))
-    F1 = work[22208 * n : 26304 * n].reshape((n, s, f))
-    X1 = work[26304 * n : 27840 * n].reshape((n, s, d))
-    s_2_2 = work[27840 * n : 27872 * n].reshape((n, s))
-    N2 = work[27872 * n : 29408 * n].reshape((n, s, d))
-    Q2 = work[11936 * n : 13472 * n].reshape((n, s, h, e))
-    K2 = work[29408 * n : 30944 * n].reshape((n, s, h, e))
-    V2 = work[30944 * n : 32480 * n].reshape((n, s, h, e))
-    S_2_2 = work[32480 * n : 36576 * n].reshape((n, h, s, s))
+    C1_rounds = _view(work, 11936 * n, (n, h, s, e))
+    C1 = _view(work, 13472 * n, (n, s, h, e))
+    Y1 = _view(work, 15008 * n, (n, s, d))
+    s_3_1 = _view(work, 16544 * n, (n, s))
+    M1 = _view(work, 16576 * n, (n, s, d))
+    S_5_1 = _view(work, 18112 * n, (n, s, f))
+    F1 = _view(work, 22208 * n, (n, s, f))
+    X1 = _view(work, 26304 * n, (n, s, d))
+    s_2_2 = _view(work, 27840 * n, (n, s))
+    N2 = _view(work, 27872 * n, (n, s, d))
+    Q2 = _view(work, 11936 * n, (n, s, h, e))
+    K2 = _view(work, 29408 * n, (n, s, h, e))
+    V2 = _view(work, 30944 * n, (n, s, h, e))
+    S_2_2 = _view(work, 32480 * n, (n, h, s, s))
     S2 = S_2_2  # written over it
-    M_2 = work[11808 * n : 11936 * n].reshape((n, h, s))
+    M_2 = _view(work, 11808 * n, (n, h, s))
     E_2_2 = S2  # written over it
     P2 = E_2_2  # written over it
-    C2_rounds = work[36576 * n : 38112 * n].reshape((n, h, s, e))
-    C2 = work[38112 * n : 39648 * n].reshape((n, s, h, e))
-    Y2 = work[39648 * n : 41184 * n].reshape((n, s, d))
-    s_3_2 = work[41184 * n : 41216 * n].reshape((n, s))
-    M2 = work[41216 * n : 42752 * n].reshape((n, s, d))
-    S_5_2 = work[42752 * n : 46848 * n].reshape((n, s, f))
-    F2 = work[46848 * n : 50944 * n].reshape((n, s, f))
-    X2 = work[50944 * n : 52480 * n].reshape((n, s, d))
-    Z = work[52480 * n : 55552 * n].reshape((n, s, c))
-    M_3 = work[55552 * n : 55584 * n].reshape((n, s))
-    E_3 = work[55584 * n : 58656 * n].reshape((n, s, c))
-    S_6 = work[58656 * n : 58688 * n].reshape((n, s))
+    C2_rounds = _view(work, 36576 * n, (n, h, s, e))
+    C2 = _view(work, 38112 * n, (n, s, h, e))
+    Y2 = _view(work, 39648 * n, (n, s, d))
+    s_3_2 = _view(work, 41184 * n, (n, s))
+    M2 = _view(work, 41216 * n, (n, s, d))
+    S_5_2 = _view(work, 42752 * n, (n, s, f))
+    F2 = _view(work, 46848 * n, (n, s, f))
+    X2 = _view(work, 50944 * n, (n, s, d))
+    Z = _view(work, 52480 * n, (n, s, c))
+    M_3 = _view(work, 55552 * n, (n, s))
+    E_3 = _view(work, 55584 * n, (n, s, c))
+    S_6 = _view(work, 58656 * n, (n, s))
     G = E_3  # written over it
     lse_3 = M_3  # written over it
     dZ = Z  # written over it
-    dX2 = work[50944 * n : 52480 * n].reshape((n, s, d))
-    dF2 = work[58688 * n : 62784 * n].reshape((n, s, f))
-    dS_5_2 = work[62784 * n : 66880 * n].reshape((n, s, f))
-    dM2 = work[66880 * n : 68416 * n].reshape((n, s, d))
-    dY2 = work[68416 * n : 69952 * n].reshape((n, s, d))
-    dC2 = work[36576 * n : 38112 * n].reshape((n, s, h, e))
-    dP2 = work[69952 * n : 74048 * n].reshape((n, h, s, s))
+    dX2 = _view(work, 50944 * n, (n, s, d))
+    dF2 = _view(work, 58688 * n, (n, s, f))
+    dS_5_2 = _view(work, 62784 * n, (n, s, f))
+    dM2 = _view(work, 66880 * n, (n, s, d))
+    dY2 = _view(work, 68416 * n, (n, s, d))
+    dC2 = _view(work, 36576 * n, (n, s, h, e))
+    dP2 = _view(work, 69952 * n, (n, h, s, s))
     dS_2_2 = dP2  # written over it
-    dV2_rounds = work[30944 * n : 32480 * n].reshape((n, h, s, e))
-    dV2 = work[36576 * n : 38112 * n].reshape((n, s, h, e))
-    dK2_rounds = work[30944 * n : 32480 * n].reshape((n, h, s, e))
-    dK2 = work[11936 * n : 13472 * n].reshape((n, s, h, e))
-    dQ2_rounds = work[30944 * n : 32480 * n].reshape((n, h, s, e))
-    dQ2 = work[29408 * n : 30944 * n].reshape((n, s, h, e))
-    dN2 = work[74048 * n : 75584 * n].reshape((n, s, d))
-    dN2_sum = work[75584 * n : 77120 * n].reshape((n, s, d))
-    dN2_sum_2 = work[77120 * n : 78656 * n].reshape((n, s, d))
+    dV2_rounds = _view(work, 30944 * n, (n, h, s, e))
+    dV2 = _view(work, 36576 * n, (n, s, h, e))
+    dK2_rounds = _view(work, 30944 * n, (n, h, s, e))
+    dK2 = _view(work, 11936 * n, (n, s, h, e))
+    dQ2_rounds = _view(work, 30944 * n, (n, h, s, e))
+    dQ2 = _view(work, 29408 * n, (n, s, h, e))
+    dN2 = _view(work, 74048 * n, (n, s, d))
+    dN2_sum = _view(work, 75584 * n, (n, s, d))
+    dN2_sum_2 = _view(work, 77120 * n, (n, s, d))
     dX1 = dN2_sum  # written over it
-    dF1 = work[78656 * n : 82752 * n].reshape((n, s, f))
-    dS_5_1 = work[82752 * n : 86848 * n].reshape((n, s, f))
-    dM1 = work[77120 * n : 78656 * n].reshape((n, s, d))
-    dY1 = work[86848 * n : 88384 * n].reshape((n, s, d))
-    dC1 = work[30944 * n : 32480 * n].reshape((n, s, h, e))
-    dP1 = work[32480 * n : 36576 * n].reshape((n, h, s, s))
+    dF1 = _view(work, 78656 * n, (n, s, f))
+    dS_5_1 = _view(work, 82752 * n, (n, s, f))
+    dM1 = _view(work, 77120 * n, (n, s, d))
+    dY1 = _view(work, 86848 * n, (n, s, d))
+    dC1 = _view(work, 30944 * n, (n, s, h, e))
+    dP1 = _view(work, 32480 * n, (n, h, s, s))
     dS_2_1 = dP1  # written over it
-    dV1_rounds = work[6176 * n : 7712 * n].reshape((n, h, s, e))
-    dV1 = work[30944 * n : 32480 * n].reshape((n, s, h, e))
-    dK1_rounds = work[6176 * n : 7712 * n].reshape((n, h, s, e))
-    dK1 = work[3104 * n : 4640 * n].reshape((n, s, h, e))
-    dQ1_rounds = work[6176 * n : 7712 * n].reshape((n, h, s, e))
-    dQ1 = work[4640 * n : 6176 * n].reshape((n, s, h, e))
-    dN1 = work[88384 * n : 89920 * n].reshape((n, s, d))
-    dN1_sum = work[89920 * n : 91456 * n].reshape((n, s, d))
-    dN1_sum_2 = work[91456 * n : 92992 * n].reshape((n, s, d))
+    dV1_rounds = _view(work, 6176 * n, (n, h, s, e))
+    dV1 = _view(work, 30944 * n, (n, s, h, e))
+    dK1_rounds = _view(work, 6176 * n, (n, h, s, e))
+    dK1 = _view(work, 3104 * n, (n, s, h, e))
+    dQ1_rounds = _view(work, 6176 * n, (n, h, s, e))
+    dQ1 = _view(work, 4640 * n, (n, s, h, e))
+    dN1 = _view(work, 88384 * n, (n, s, d))
+    dN1_sum = _view(work, 89920 * n, (n, s, d))
+    dN1_sum_2 = _view(work, 91456 * n, (n, s, d))
     dX0 = X0  # written over it
     strip = work[92992 * n:]
 
@@ -1412,13 +1414,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1[x, i]
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    _matmul(N1.reshape((n * s, d)), Wq1.reshape((d, e * h)), Q1.reshape((n * s, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)), _view(Wq1, 0, (d, e * h)), _view(Q1, 0, (n * s, e * h)), strip)
 
     # K1[x,i,a,b] = Σ_k N1[x,i,k] Wk1[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    _matmul(N1.reshape((n * s, d)), Wk1.reshape((d, e * h)), K1.reshape((n * s, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)), _view(Wk1, 0, (d, e * h)), _view(K1, 0, (n * s, e * h)), strip)
 
     # V1[x,i,a,b] = Σ_k N1[x,i,k] Wv1[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    _matmul(N1.reshape((n * s, d)), Wv1.reshape((d, e * h)), V1.reshape((n * s, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)), _view(Wv1, 0, (d, e * h)), _view(V1, 0, (n * s, e * h)), strip)
 
     for x in range(n):
         Q1_x = Q1[x]
@@ -1446,7 +1448,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 M[x, a, i] = M_4
 
     # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
-    E_2_1_flat = E_2_1.reshape(-1)
+    E_2_1_flat = _view(E_2_1, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
@@ -1489,7 +1491,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(C1.reshape((n * s, e * h)), Wo1.reshape((e * h, d)), Y1.reshape((n * s, d)), strip)
+    _matmul(_view(C1, 0, (n * s, e * h)), _view(Wo1, 0, (e * h, d)), _view(Y1, 0, (n * s, d)), strip)
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
     # s_3_1 = √(S_4_1/d + 1/100000)
@@ -1506,7 +1508,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1[x, i]
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
-    _matmul(M1.reshape((n * s, d)), U1, S_5_1.reshape((n * s, f)), strip)
+    _matmul(_view(M1, 0, (n * s, d)), U1, _view(S_5_1, 0, (n * s, f)), strip)
 
     # F1[x,i,k] = relu(S_5_1[x,i,k] + b1[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -1518,7 +1520,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(F1.reshape((n * s, f)), D1, X1.reshape((n * s, d)), strip)
+    _matmul(_view(F1, 0, (n * s, f)), D1, _view(X1, 0, (n * s, d)), strip)
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
     # s_2_2 = √(S_2/d + 1/100000)
@@ -1535,13 +1537,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2[x, i]
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
-    _matmul(N2.reshape((n * s, d)), Wq2.reshape((d, e * h)), Q2.reshape((n * s, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)), _view(Wq2, 0, (d, e * h)), _view(Q2, 0, (n * s, e * h)), strip)
 
     # K2[x,i,a,b] = Σ_k N2[x,i,k] Wk2[k,a,b]    (line 20: K{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wk{l}[k, a, b])
-    _matmul(N2.reshape((n * s, d)), Wk2.reshape((d, e * h)), K2.reshape((n * s, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)), _view(Wk2, 0, (d, e * h)), _view(K2, 0, (n * s, e * h)), strip)
 
     # V2[x,i,a,b] = Σ_k N2[x,i,k] Wv2[k,a,b]    (line 21: V{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wv{l}[k, a, b])
-    _matmul(N2.reshape((n * s, d)), Wv2.reshape((d, e * h)), V2.reshape((n * s, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)), _view(Wv2, 0, (d, e * h)), _view(V2, 0, (n * s, e * h)), strip)
 
     for x in range(n):
         Q2_x = Q2[x]
@@ -1569,7 +1571,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 M_2[x, a, i] = M_2_2
 
     # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
-    E_2_2_flat = E_2_2.reshape(-1)
+    E_2_2_flat = _view(E_2_2, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
@@ -1612,7 +1614,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(C2.reshape((n * s, e * h)), Wo2.reshape((e * h, d)), Y2.reshape((n * s, d)), strip)
+    _matmul(_view(C2, 0, (n * s, e * h)), _view(Wo2, 0, (e * h, d)), _view(Y2, 0, (n * s, d)), strip)
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
     # s_3_2 = √(S_4_2/d + 1/100000)
@@ -1629,7 +1631,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2[x, i]
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
-    _matmul(M2.reshape((n * s, d)), U2, S_5_2.reshape((n * s, f)), strip)
+    _matmul(_view(M2, 0, (n * s, d)), U2, _view(S_5_2, 0, (n * s, f)), strip)
 
     # F2[x,i,k] = relu(S_5_2[x,i,k] + b2[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
@@ -1641,7 +1643,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(F2.reshape((n * s, f)), D2, X2.reshape((n * s, d)), strip)
+    _matmul(_view(F2, 0, (n * s, f)), D2, _view(X2, 0, (n * s, d)), strip)
 
     # X2, from the parts above
     for x in range(n):
@@ -1650,7 +1652,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 X2[x, i, k] = Y2[x, i, k] + X2[x, i, k]
 
     # Z[x,i,k] = Σ_m X2[x,i,m] W[m,k] + o[k]    (line 37: Z[x, i, k] = o[k] + sum[m] X{L}[x, i, m] * W[m, k])
-    _matmul(X2.reshape((n * s, d)), W, Z.reshape((n * s, c)), strip)
+    _matmul(_view(X2, 0, (n * s, d)), W, _view(Z, 0, (n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
     for x in range(n):
@@ -1662,7 +1664,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             M_3[x, i] = M_3_2
 
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
-    E_3_flat = E_3.reshape(-1)
+    E_3_flat = _view(E_3, 0, (c * n * s,))
     for i in range(n):
         for j in range(s):
             for k in range(c):
@@ -1682,8 +1684,8 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 G[i, j, k] = E_3[i, j, k] / S_6[i, j]
 
     # lse_3 = M_3 + log(S_6)
-    lse_3_flat = lse_3.reshape(-1)
-    S_6_flat = S_6.reshape(-1)
+    lse_3_flat = _view(lse_3, 0, (n * s,))
+    S_6_flat = _view(S_6, 0, (n * s,))
     for q in range(n * s):
         lse_3_flat[q] = lse_3_flat[q] + _log(S_6_flat[q])
 
@@ -1702,13 +1704,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     loss = -loss_sum / (n * s)
 
     # dW[m,k] = Σ_{x,i} X2[x,i,m] dZ[x,i,k]
-    _matmul(X2.reshape((n * s, d)).T, dZ.reshape((n * s, c)), dW, strip)
+    _matmul(_view(X2, 0, (n * s, d)).T, _view(dZ, 0, (n * s, c)), dW, strip)
 
     # dX2[x,i,m] = Σ_k dZ[x,i,k] W[m,k]
-    _matmul(dZ.reshape((n * s, c)), W.T, dX2.reshape((n * s, d)), strip)
+    _matmul(_view(dZ, 0, (n * s, c)), W.T, _view(dX2, 0, (n * s, d)), strip)
 
     # dF2[x,i,m] = Σ_k dX2[x,i,k] D2[m,k]
-    _matmul(dX2.reshape((n * s, d)), D2.T, dF2.reshape((n * s, f)), strip)
+    _matmul(_view(dX2, 0, (n * s, d)), D2.T, _view(dF2, 0, (n * s, f)), strip)
 
     # dS_5_2[x,i,k] = dF2[x,i,k] 1[S_5_2[x,i,k] + b2[k] > 0]
     for x in range(n):
@@ -1717,7 +1719,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dS_5_2[x, i, k] = dF2[x, i, k] if S_5_2[x, i, k] + b2[k] > 0.0 else 0.0
 
     # dM2[x,i,m] = Σ_k dS_5_2[x,i,k] U2[m,k]
-    _matmul(dS_5_2.reshape((n * s, f)), U2.T, dM2.reshape((n * s, d)), strip)
+    _matmul(_view(dS_5_2, 0, (n * s, f)), U2.T, _view(dM2, 0, (n * s, d)), strip)
 
     # S[x,i] = Σ_k dM2[x,i,k] M2[x,i,k]
     # dS_4_2 = −(S ⊘ s_3_2∘²)/(2 d)
@@ -1732,7 +1734,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dY2[x, i, k] = dX2[x, i, k] + 2.0 * Y2[x, i, k] * dS_4_2 + r2[k] * dM2[x, i, k] / s_3_2[x, i]
 
     # dC2[x,i,a,b] = Σ_k dY2[x,i,k] Wo2[a,b,k]
-    _matmul(dY2.reshape((n * s, d)), Wo2.reshape((e * h, d)).T, dC2.reshape((n * s, e * h)), strip)
+    _matmul(_view(dY2, 0, (n * s, d)), _view(Wo2, 0, (e * h, d)).T, _view(dC2, 0, (n * s, e * h)), strip)
 
     for x in range(n):
         V2_x_2 = V2[x]
@@ -1821,13 +1823,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                     dQ2[x, i, a, b] = dQ2_rounds[x, a, i, b]
 
     # dN2[x,i,k] = Σ_{b,a} (dQ2[x,i,a,b] Wq2[k,a,b] + dK2[x,i,a,b] Wk2[k,a,b] + dV2[x,i,a,b] Wv2[k,a,b])
-    _matmul(dQ2.reshape((n * s, e * h)), Wq2.reshape((d, e * h)).T, dN2.reshape((n * s, d)), strip)
+    _matmul(_view(dQ2, 0, (n * s, e * h)), _view(Wq2, 0, (d, e * h)).T, _view(dN2, 0, (n * s, d)), strip)
 
     # dN2, from the parts above
-    _matmul(dK2.reshape((n * s, e * h)), Wk2.reshape((d, e * h)).T, dN2_sum.reshape((n * s, d)), strip)
+    _matmul(_view(dK2, 0, (n * s, e * h)), _view(Wk2, 0, (d, e * h)).T, _view(dN2_sum, 0, (n * s, d)), strip)
 
     # dN2, from the parts above
-    _matmul(dV2.reshape((n * s, e * h)), Wv2.reshape((d, e * h)).T, dN2_sum_2.reshape((n * s, d)), strip)
+    _matmul(_view(dV2, 0, (n * s, e * h)), _view(Wv2, 0, (d, e * h)).T, _view(dN2_sum_2, 0, (n * s, d)), strip)
 
     # S_4[x,i] = Σ_k dN2[x,i,k] N2[x,i,k]
     # dS_2 = −(S_4 ⊘ s_2_2∘²)/(2 d)
@@ -1843,7 +1845,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dX1[x, i, k] = dY2[x, i, k] + 2.0 * X1[x, i, k] * dS_2 + g2[k] * dN2[x, i, k] / s_2_2[x, i]
 
     # dF1[x,i,m] = Σ_k dX1[x,i,k] D1[m,k]
-    _matmul(dX1.reshape((n * s, d)), D1.T, dF1.reshape((n * s, f)), strip)
+    _matmul(_view(dX1, 0, (n * s, d)), D1.T, _view(dF1, 0, (n * s, f)), strip)
 
     # dS_5_1[x,i,k] = dF1[x,i,k] 1[S_5_1[x,i,k] + b1[k] > 0]
     for x in range(n):
@@ -1852,7 +1854,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dS_5_1[x, i, k] = dF1[x, i, k] if S_5_1[x, i, k] + b1[k] > 0.0 else 0.0
 
     # dM1[x,i,m] = Σ_k dS_5_1[x,i,k] U1[m,k]
-    _matmul(dS_5_1.reshape((n * s, f)), U1.T, dM1.reshape((n * s, d)), strip)
+    _matmul(_view(dS_5_1, 0, (n * s, f)), U1.T, _view(dM1, 0, (n * s, d)), strip)
 
     # S_5[x,i] = Σ_k dM1[x,i,k] M1[x,i,k]
     # dS_4_1 = −(S_5 ⊘ s_3_1∘²)/(2 d)
@@ -1867,7 +1869,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dY1[x, i, k] = dX1[x, i, k] + 2.0 * Y1[x, i, k] * dS_4_1 + r1[k] * dM1[x, i, k] / s_3_1[x, i]
 
     # dC1[x,i,a,b] = Σ_k dY1[x,i,k] Wo1[a,b,k]
-    _matmul(dY1.reshape((n * s, d)), Wo1.reshape((e * h, d)).T, dC1.reshape((n * s, e * h)), strip)
+    _matmul(_view(dY1, 0, (n * s, d)), _view(Wo1, 0, (e * h, d)).T, _view(dC1, 0, (n * s, e * h)), strip)
 
     for x in range(n):
         V1_x_2 = V1[x]
@@ -1956,13 +1958,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                     dQ1[x, i, a, b] = dQ1_rounds[x, a, i, b]
 
     # dN1[x,i,k] = Σ_{b,a} (dQ1[x,i,a,b] Wq1[k,a,b] + dK1[x,i,a,b] Wk1[k,a,b] + dV1[x,i,a,b] Wv1[k,a,b])
-    _matmul(dQ1.reshape((n * s, e * h)), Wq1.reshape((d, e * h)).T, dN1.reshape((n * s, d)), strip)
+    _matmul(_view(dQ1, 0, (n * s, e * h)), _view(Wq1, 0, (d, e * h)).T, _view(dN1, 0, (n * s, d)), strip)
 
     # dN1, from the parts above
-    _matmul(dK1.reshape((n * s, e * h)), Wk1.reshape((d, e * h)).T, dN1_sum.reshape((n * s, d)), strip)
+    _matmul(_view(dK1, 0, (n * s, e * h)), _view(Wk1, 0, (d, e * h)).T, _view(dN1_sum, 0, (n * s, d)), strip)
 
     # dN1, from the parts above
-    _matmul(dV1.reshape((n * s, e * h)), Wv1.reshape((d, e * h)).T, dN1_sum_2.reshape((n * s, d)), strip)
+    _matmul(_view(dV1, 0, (n * s, e * h)), _view(Wv1, 0, (d, e * h)).T, _view(dN1_sum_2, 0, (n * s, d)), strip)
 
     # S_8[x,i] = Σ_k dN1[x,i,k] N1[x,i,k]
     # dS_1 = −(S_8 ⊘ s_2_1∘²)/(2 d)
@@ -2008,40 +2010,40 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 dE[t[x, i], k] += dX0[x, i, k]
 
     # dD1[m,k] = Σ_{x,i} F1[x,i,m] dX1[x,i,k]
-    _matmul(F1.reshape((n * s, f)).T, dX1.reshape((n * s, d)), dD1, strip)
+    _matmul(_view(F1, 0, (n * s, f)).T, _view(dX1, 0, (n * s, d)), dD1, strip)
 
     # dU1[m,k] = Σ_{x,i} M1[x,i,m] dS_5_1[x,i,k]
-    _matmul(M1.reshape((n * s, d)).T, dS_5_1.reshape((n * s, f)), dU1, strip)
+    _matmul(_view(M1, 0, (n * s, d)).T, _view(dS_5_1, 0, (n * s, f)), dU1, strip)
 
     # dWo1[a,b,k] = Σ_{x,i} C1[x,i,a,b] dY1[x,i,k]
-    _matmul(C1.reshape((n * s, e * h)).T, dY1.reshape((n * s, d)), dWo1.reshape((e * h, d)), strip)
+    _matmul(_view(C1, 0, (n * s, e * h)).T, _view(dY1, 0, (n * s, d)), _view(dWo1, 0, (e * h, d)), strip)
 
     # dWv1[k,a,b] = Σ_{x,i} N1[x,i,k] dV1[x,i,a,b]
-    _matmul(N1.reshape((n * s, d)).T, dV1.reshape((n * s, e * h)), dWv1.reshape((d, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)).T, _view(dV1, 0, (n * s, e * h)), _view(dWv1, 0, (d, e * h)), strip)
 
     # dWk1[k,a,b] = Σ_{x,i} N1[x,i,k] dK1[x,i,a,b]
-    _matmul(N1.reshape((n * s, d)).T, dK1.reshape((n * s, e * h)), dWk1.reshape((d, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)).T, _view(dK1, 0, (n * s, e * h)), _view(dWk1, 0, (d, e * h)), strip)
 
     # dWq1[k,a,b] = Σ_{x,i} N1[x,i,k] dQ1[x,i,a,b]
-    _matmul(N1.reshape((n * s, d)).T, dQ1.reshape((n * s, e * h)), dWq1.reshape((d, e * h)), strip)
+    _matmul(_view(N1, 0, (n * s, d)).T, _view(dQ1, 0, (n * s, e * h)), _view(dWq1, 0, (d, e * h)), strip)
 
     # dD2[m,k] = Σ_{x,i} F2[x,i,m] dX2[x,i,k]
-    _matmul(F2.reshape((n * s, f)).T, dX2.reshape((n * s, d)), dD2, strip)
+    _matmul(_view(F2, 0, (n * s, f)).T, _view(dX2, 0, (n * s, d)), dD2, strip)
 
     # dU2[m,k] = Σ_{x,i} M2[x,i,m] dS_5_2[x,i,k]
-    _matmul(M2.reshape((n * s, d)).T, dS_5_2.reshape((n * s, f)), dU2, strip)
+    _matmul(_view(M2, 0, (n * s, d)).T, _view(dS_5_2, 0, (n * s, f)), dU2, strip)
 
     # dWo2[a,b,k] = Σ_{x,i} C2[x,i,a,b] dY2[x,i,k]
-    _matmul(C2.reshape((n * s, e * h)).T, dY2.reshape((n * s, d)), dWo2.reshape((e * h, d)), strip)
+    _matmul(_view(C2, 0, (n * s, e * h)).T, _view(dY2, 0, (n * s, d)), _view(dWo2, 0, (e * h, d)), strip)
 
     # dWv2[k,a,b] = Σ_{x,i} N2[x,i,k] dV2[x,i,a,b]
-    _matmul(N2.reshape((n * s, d)).T, dV2.reshape((n * s, e * h)), dWv2.reshape((d, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)).T, _view(dV2, 0, (n * s, e * h)), _view(dWv2, 0, (d, e * h)), strip)
 
     # dWk2[k,a,b] = Σ_{x,i} N2[x,i,k] dK2[x,i,a,b]
-    _matmul(N2.reshape((n * s, d)).T, dK2.reshape((n * s, e * h)), dWk2.reshape((d, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)).T, _view(dK2, 0, (n * s, e * h)), _view(dWk2, 0, (d, e * h)), strip)
 
     # dWq2[k,a,b] = Σ_{x,i} N2[x,i,k] dQ2[x,i,a,b]
-    _matmul(N2.reshape((n * s, d)).T, dQ2.reshape((n * s, e * h)), dWq2.reshape((d, e * h)), strip)
+    _matmul(_view(N2, 0, (n * s, d)).T, _view(dQ2, 0, (n * s, e * h)), _view(dWq2, 0, (d, e * h)), strip)
 
     # dR[i,k] = Σ_x dX0[x,i,k]
     for i in range(s):
@@ -2086,21 +2088,21 @@ def _epoch(
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
         if shuffle:
-            t = t_rows[: n * s].reshape((n, s))
+            t = _view(t_rows, 0, (n, s))
             for i in range(n):
                 row = order[start + i]
                 for j in range(s):
                     t[i, j] = all_t[row, j]
         else:
-            t = all_t[start : start + n]
+            t = _view(all_t, start * s, (n, s))
         if shuffle:
-            y = y_rows[: n * s].reshape((n, s))
+            y = _view(y_rows, 0, (n, s))
             for i in range(n):
                 row = order[start + i]
                 for j in range(s):
                     y[i, j] = all_y[row, j]
         else:
-            y = all_y[start : start + n]
+            y = _view(all_y, start * s, (n, s))
         value = _loss_and_grad(n, theta, grad, work, t, y)
         total += value * n
         steps[0] += 1
@@ -2121,6 +2123,28 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -2374,7 +2398,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -2382,12 +2407,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

@@ -35,6 +35,7 @@ There is no `fit`: the model names no optimizer.
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -43,6 +44,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 4
@@ -400,8 +402,8 @@ def _det(f, p):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, S):
-    W = theta[4:20].reshape((d, d))
-    L = work[0:16].reshape((d, d))
+    W = _view(theta, 4, (d, d))
+    L = _view(work, 0, (d, d))
     strip = work[16:]
 
     # L = tril(W)    (line 10: L = tril(W))
@@ -415,15 +417,15 @@ def _forward(n, theta, work, S):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, int_work, X):
-    m = theta[0:4]
-    W = theta[4:20].reshape((d, d))
-    L = work[0:16].reshape((d, d))
-    S = work[16:32].reshape((d, d))
-    D = work[32 : 32 + 4 * n].reshape((n, d))
-    S_factor = work[0:16].reshape((d, d))
-    S_pivots = int_work[0:5]
-    V = work[16:32].reshape((d, d))
-    S_2 = work[32 + 4 * n : 48 + 4 * n].reshape((d, d))
+    m = _view(theta, 0, (d,))
+    W = _view(theta, 4, (d, d))
+    L = _view(work, 0, (d, d))
+    S = _view(work, 16, (d, d))
+    D = _view(work, 32, (n, d))
+    S_factor = _view(work, 0, (d, d))
+    S_pivots = _view(int_work, 0, (1 + d,))
+    V = _view(work, 16, (d, d))
+    S_2 = _view(work, 32 + 4 * n, (d, d))
     strip = work[48 + 4 * n:]
 
     # L = tril(W)    (line 10: L = tril(W))
@@ -464,23 +466,23 @@ def _loss(n, theta, work, int_work, X):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, int_work, X):
-    m = theta[0:4]
-    W = theta[4:20].reshape((d, d))
-    dm = grad[0:4]
-    dW = grad[4:20].reshape((d, d))
-    L = work[0:16].reshape((d, d))
-    S = work[16:32].reshape((d, d))
-    S_4 = work[32:36]
-    D = work[36 : 36 + 4 * n].reshape((n, d))
-    S_factor = work[36 + 4 * n : 52 + 4 * n].reshape((d, d))
-    S_pivots = int_work[0:5]
-    V = work[16:32].reshape((d, d))
-    S_2 = work[52 + 4 * n : 68 + 4 * n].reshape((d, d))
-    dm_sum = work[68 + 4 * n : 72 + 4 * n]
-    S_5 = work[16:32].reshape((d, d))
-    S_3 = work[72 + 4 * n : 88 + 4 * n].reshape((d, d))
+    m = _view(theta, 0, (d,))
+    W = _view(theta, 4, (d, d))
+    dm = _view(grad, 0, (d,))
+    dW = _view(grad, 4, (d, d))
+    L = _view(work, 0, (d, d))
+    S = _view(work, 16, (d, d))
+    S_4 = _view(work, 32, (d,))
+    D = _view(work, 36, (n, d))
+    S_factor = _view(work, 36 + 4 * n, (d, d))
+    S_pivots = _view(int_work, 0, (1 + d,))
+    V = _view(work, 16, (d, d))
+    S_2 = _view(work, 52 + 4 * n, (d, d))
+    dm_sum = _view(work, 68 + 4 * n, (d,))
+    S_5 = _view(work, 16, (d, d))
+    S_3 = _view(work, 72 + 4 * n, (d, d))
     dL_right = L  # written over it
-    dL = work[16:32].reshape((d, d))
+    dL = _view(work, 16, (d, d))
     strip = work[88 + 4 * n:]
 
     # L = tril(W)    (line 10: L = tril(W))
@@ -547,6 +549,28 @@ def _loss_and_grad(n, theta, grad, work, int_work, X):
         for k in range(d):
             dW[i, k] = dL[i, k] if k <= i else 0.0
     return loss
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -800,7 +824,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -808,12 +833,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

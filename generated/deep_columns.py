@@ -52,6 +52,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -60,6 +61,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 n0 = 64
@@ -368,21 +370,21 @@ def _log(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(m, theta, work, X, P):
-    W1 = theta[0:2048].reshape((n1, n0))
-    b1 = theta[2048:2080]
-    W2 = theta[2080:2592].reshape((n2, n1))
-    b2 = theta[2592:2608]
-    W3 = theta[2608:2768].reshape((n3, n2))
-    b3 = theta[2768:2778]
-    A0 = work[0 : 64 * m].reshape((n0, m))
-    Z1_sum = work[64 * m : 96 * m].reshape((n1, m))
+    W1 = _view(theta, 0, (n1, n0))
+    b1 = _view(theta, 2048, (n1,))
+    W2 = _view(theta, 2080, (n2, n1))
+    b2 = _view(theta, 2592, (n2,))
+    W3 = _view(theta, 2608, (n3, n2))
+    b3 = _view(theta, 2768, (n3,))
+    A0 = _view(work, 0, (n0, m))
+    Z1_sum = _view(work, 64 * m, (n1, m))
     A1 = Z1_sum  # written over it
-    Z2_sum = work[96 * m : 112 * m].reshape((n2, m))
+    Z2_sum = _view(work, 96 * m, (n2, m))
     A2 = Z2_sum  # written over it
-    Z3 = work[112 * m : 122 * m].reshape((n3, m))
-    M = work[122 * m : 123 * m]
+    Z3 = _view(work, 112 * m, (n3, m))
+    M = _view(work, 122 * m, (m,))
     E = Z3  # written over it
-    S = work[122 * m : 123 * m]
+    S = _view(work, 122 * m, (m,))
     strip = work[123 * m:]
 
     # A0 = X    (line 9: A{0} = X)
@@ -439,21 +441,21 @@ def _forward(m, theta, work, X, P):
 
 @njit(error_model="numpy", cache=True)
 def _loss(m, theta, work, X, Y):
-    W1 = theta[0:2048].reshape((n1, n0))
-    b1 = theta[2048:2080]
-    W2 = theta[2080:2592].reshape((n2, n1))
-    b2 = theta[2592:2608]
-    W3 = theta[2608:2768].reshape((n3, n2))
-    b3 = theta[2768:2778]
-    A0 = work[0 : 64 * m].reshape((n0, m))
-    Z1_sum = work[64 * m : 96 * m].reshape((n1, m))
+    W1 = _view(theta, 0, (n1, n0))
+    b1 = _view(theta, 2048, (n1,))
+    W2 = _view(theta, 2080, (n2, n1))
+    b2 = _view(theta, 2592, (n2,))
+    W3 = _view(theta, 2608, (n3, n2))
+    b3 = _view(theta, 2768, (n3,))
+    A0 = _view(work, 0, (n0, m))
+    Z1_sum = _view(work, 64 * m, (n1, m))
     A1 = Z1_sum  # written over it
-    Z2_sum = work[96 * m : 112 * m].reshape((n2, m))
+    Z2_sum = _view(work, 96 * m, (n2, m))
     A2 = Z2_sum  # written over it
-    Z3 = work[112 * m : 122 * m].reshape((n3, m))
-    M = work[122 * m : 123 * m]
-    E = work[123 * m : 133 * m].reshape((n3, m))
-    S = work[133 * m : 134 * m]
+    Z3 = _view(work, 112 * m, (n3, m))
+    M = _view(work, 122 * m, (m,))
+    E = _view(work, 123 * m, (n3, m))
+    S = _view(work, 133 * m, (m,))
     lse = M  # written over it
     strip = work[134 * m:]
 
@@ -518,32 +520,32 @@ def _loss(m, theta, work, X, Y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(m, theta, grad, work, X, Y):
-    W1 = theta[0:2048].reshape((n1, n0))
-    b1 = theta[2048:2080]
-    W2 = theta[2080:2592].reshape((n2, n1))
-    b2 = theta[2592:2608]
-    W3 = theta[2608:2768].reshape((n3, n2))
-    b3 = theta[2768:2778]
-    dW1 = grad[0:2048].reshape((n1, n0))
-    db1 = grad[2048:2080]
-    dW2 = grad[2080:2592].reshape((n2, n1))
-    db2 = grad[2592:2608]
-    dW3 = grad[2608:2768].reshape((n3, n2))
-    db3 = grad[2768:2778]
-    A0 = work[0 : 64 * m].reshape((n0, m))
-    Z1 = work[64 * m : 96 * m].reshape((n1, m))
-    A1 = work[96 * m : 128 * m].reshape((n1, m))
-    Z2 = work[128 * m : 144 * m].reshape((n2, m))
-    A2 = work[144 * m : 160 * m].reshape((n2, m))
-    Z3 = work[160 * m : 170 * m].reshape((n3, m))
-    M = work[170 * m : 171 * m]
-    E = work[171 * m : 181 * m].reshape((n3, m))
-    S = work[181 * m : 182 * m]
+    W1 = _view(theta, 0, (n1, n0))
+    b1 = _view(theta, 2048, (n1,))
+    W2 = _view(theta, 2080, (n2, n1))
+    b2 = _view(theta, 2592, (n2,))
+    W3 = _view(theta, 2608, (n3, n2))
+    b3 = _view(theta, 2768, (n3,))
+    dW1 = _view(grad, 0, (n1, n0))
+    db1 = _view(grad, 2048, (n1,))
+    dW2 = _view(grad, 2080, (n2, n1))
+    db2 = _view(grad, 2592, (n2,))
+    dW3 = _view(grad, 2608, (n3, n2))
+    db3 = _view(grad, 2768, (n3,))
+    A0 = _view(work, 0, (n0, m))
+    Z1 = _view(work, 64 * m, (n1, m))
+    A1 = _view(work, 96 * m, (n1, m))
+    Z2 = _view(work, 128 * m, (n2, m))
+    A2 = _view(work, 144 * m, (n2, m))
+    Z3 = _view(work, 160 * m, (n3, m))
+    M = _view(work, 170 * m, (m,))
+    E = _view(work, 171 * m, (n3, m))
+    S = _view(work, 181 * m, (m,))
     lse = M  # written over it
     dZ3 = Z3  # written over it
-    dA2 = work[182 * m : 198 * m].reshape((n2, m))
+    dA2 = _view(work, 182 * m, (n2, m))
     dZ2 = Z2  # written over it
-    dA1 = work[198 * m : 230 * m].reshape((n1, m))
+    dA1 = _view(work, 198 * m, (n1, m))
     dZ1 = Z1  # written over it
     strip = work[230 * m:]
 
@@ -673,12 +675,12 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         m = min(batch_size, count - start)
-        X = X_rows[: m * n0].reshape((n0, m))
+        X = _view(X_rows, 0, (n0, m))
         for i in range(n0):
             for j in range(m):
                 row = order[start + j]
                 X[i, j] = all_X[i, row]
-        Y = Y_rows[: m * n3].reshape((n3, m))
+        Y = _view(Y_rows, 0, (n3, m))
         for i in range(n3):
             for j in range(m):
                 row = order[start + j]
@@ -702,6 +704,28 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -955,7 +979,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -963,12 +988,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

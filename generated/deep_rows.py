@@ -52,6 +52,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -60,6 +61,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 n0 = 64
@@ -368,19 +370,19 @@ def _log(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(m, theta, work, X, P):
-    W1 = theta[0:2048].reshape((n0, n1))
-    b1 = theta[2048:2080]
-    W2 = theta[2080:2592].reshape((n1, n2))
-    b2 = theta[2592:2608]
-    W3 = theta[2608:2768].reshape((n2, n3))
-    b3 = theta[2768:2778]
-    A0 = work[0 : 64 * m].reshape((m, n0))
-    Z1_sum = work[64 * m : 96 * m].reshape((m, n1))
+    W1 = _view(theta, 0, (n0, n1))
+    b1 = _view(theta, 2048, (n1,))
+    W2 = _view(theta, 2080, (n1, n2))
+    b2 = _view(theta, 2592, (n2,))
+    W3 = _view(theta, 2608, (n2, n3))
+    b3 = _view(theta, 2768, (n3,))
+    A0 = _view(work, 0, (m, n0))
+    Z1_sum = _view(work, 64 * m, (m, n1))
     A1 = Z1_sum  # written over it
-    Z2_sum = work[96 * m : 112 * m].reshape((m, n2))
+    Z2_sum = _view(work, 96 * m, (m, n2))
     A2 = Z2_sum  # written over it
-    Z3 = work[112 * m : 122 * m].reshape((m, n3))
-    M = work[122 * m : 123 * m]
+    Z3 = _view(work, 112 * m, (m, n3))
+    M = _view(work, 122 * m, (m,))
     E = Z3  # written over it
     strip = work[123 * m:]
 
@@ -419,7 +421,7 @@ def _forward(m, theta, work, X, P):
         M[i] = M_2
 
     # E = exp(Z3 − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (m * n3,))
     for i in range(m):
         for k in range(n3):
             E[i, k] = Z3[i, k] - M[i]
@@ -438,21 +440,21 @@ def _forward(m, theta, work, X, P):
 
 @njit(error_model="numpy", cache=True)
 def _loss(m, theta, work, X, Y):
-    W1 = theta[0:2048].reshape((n0, n1))
-    b1 = theta[2048:2080]
-    W2 = theta[2080:2592].reshape((n1, n2))
-    b2 = theta[2592:2608]
-    W3 = theta[2608:2768].reshape((n2, n3))
-    b3 = theta[2768:2778]
-    A0 = work[0 : 64 * m].reshape((m, n0))
-    Z1_sum = work[64 * m : 96 * m].reshape((m, n1))
+    W1 = _view(theta, 0, (n0, n1))
+    b1 = _view(theta, 2048, (n1,))
+    W2 = _view(theta, 2080, (n1, n2))
+    b2 = _view(theta, 2592, (n2,))
+    W3 = _view(theta, 2608, (n2, n3))
+    b3 = _view(theta, 2768, (n3,))
+    A0 = _view(work, 0, (m, n0))
+    Z1_sum = _view(work, 64 * m, (m, n1))
     A1 = Z1_sum  # written over it
-    Z2_sum = work[96 * m : 112 * m].reshape((m, n2))
+    Z2_sum = _view(work, 96 * m, (m, n2))
     A2 = Z2_sum  # written over it
-    Z3 = work[112 * m : 122 * m].reshape((m, n3))
-    M = work[122 * m : 123 * m]
-    E = work[123 * m : 133 * m].reshape((m, n3))
-    S = work[133 * m : 134 * m]
+    Z3 = _view(work, 112 * m, (m, n3))
+    M = _view(work, 122 * m, (m,))
+    E = _view(work, 123 * m, (m, n3))
+    S = _view(work, 133 * m, (m,))
     lse = M  # written over it
     strip = work[134 * m:]
 
@@ -491,7 +493,7 @@ def _loss(m, theta, work, X, Y):
         M[i] = M_2
 
     # E = exp(Z3 − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (m * n3,))
     for i in range(m):
         for k in range(n3):
             E[i, k] = Z3[i, k] - M[i]
@@ -520,33 +522,33 @@ def _loss(m, theta, work, X, Y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(m, theta, grad, work, X, Y):
-    W1 = theta[0:2048].reshape((n0, n1))
-    b1 = theta[2048:2080]
-    W2 = theta[2080:2592].reshape((n1, n2))
-    b2 = theta[2592:2608]
-    W3 = theta[2608:2768].reshape((n2, n3))
-    b3 = theta[2768:2778]
-    dW1 = grad[0:2048].reshape((n0, n1))
-    db1 = grad[2048:2080]
-    dW2 = grad[2080:2592].reshape((n1, n2))
-    db2 = grad[2592:2608]
-    dW3 = grad[2608:2768].reshape((n2, n3))
-    db3 = grad[2768:2778]
-    A0 = work[0 : 64 * m].reshape((m, n0))
-    Z1 = work[64 * m : 96 * m].reshape((m, n1))
-    A1 = work[96 * m : 128 * m].reshape((m, n1))
-    Z2 = work[128 * m : 144 * m].reshape((m, n2))
-    A2 = work[144 * m : 160 * m].reshape((m, n2))
-    Z3 = work[160 * m : 170 * m].reshape((m, n3))
-    M = work[170 * m : 171 * m]
-    E = work[171 * m : 181 * m].reshape((m, n3))
-    S = work[181 * m : 182 * m]
+    W1 = _view(theta, 0, (n0, n1))
+    b1 = _view(theta, 2048, (n1,))
+    W2 = _view(theta, 2080, (n1, n2))
+    b2 = _view(theta, 2592, (n2,))
+    W3 = _view(theta, 2608, (n2, n3))
+    b3 = _view(theta, 2768, (n3,))
+    dW1 = _view(grad, 0, (n0, n1))
+    db1 = _view(grad, 2048, (n1,))
+    dW2 = _view(grad, 2080, (n1, n2))
+    db2 = _view(grad, 2592, (n2,))
+    dW3 = _view(grad, 2608, (n2, n3))
+    db3 = _view(grad, 2768, (n3,))
+    A0 = _view(work, 0, (m, n0))
+    Z1 = _view(work, 64 * m, (m, n1))
+    A1 = _view(work, 96 * m, (m, n1))
+    Z2 = _view(work, 128 * m, (m, n2))
+    A2 = _view(work, 144 * m, (m, n2))
+    Z3 = _view(work, 160 * m, (m, n3))
+    M = _view(work, 170 * m, (m,))
+    E = _view(work, 171 * m, (m, n3))
+    S = _view(work, 181 * m, (m,))
     P = E  # written over it
     lse = M  # written over it
     dZ3 = Z3  # written over it
-    dA2 = work[182 * m : 198 * m].reshape((m, n2))
+    dA2 = _view(work, 182 * m, (m, n2))
     dZ2 = Z2  # written over it
-    dA1 = work[198 * m : 230 * m].reshape((m, n1))
+    dA1 = _view(work, 198 * m, (m, n1))
     dZ1 = Z1  # written over it
     strip = work[230 * m:]
 
@@ -585,7 +587,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
         M[i] = M_2
 
     # E = exp(Z3 − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (m * n3,))
     for i in range(m):
         for k in range(n3):
             E[i, k] = Z3[i, k] - M[i]
@@ -683,21 +685,21 @@ def _epoch(
     for start in range(0, count, batch_size):
         m = min(batch_size, count - start)
         if shuffle:
-            X = X_rows[: m * n0].reshape((m, n0))
+            X = _view(X_rows, 0, (m, n0))
             for i in range(m):
                 row = order[start + i]
                 for j in range(n0):
                     X[i, j] = all_X[row, j]
         else:
-            X = all_X[start : start + m]
+            X = _view(all_X, start * n0, (m, n0))
         if shuffle:
-            Y = Y_rows[: m * n3].reshape((m, n3))
+            Y = _view(Y_rows, 0, (m, n3))
             for i in range(m):
                 row = order[start + i]
                 for j in range(n3):
                     Y[i, j] = all_Y[row, j]
         else:
-            Y = all_Y[start : start + m]
+            Y = _view(all_Y, start * n3, (m, n3))
         value = _loss_and_grad(m, theta, grad, work, X, Y)
         total += value * m
         steps[0] += 1
@@ -717,6 +719,28 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -970,7 +994,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -978,12 +1003,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

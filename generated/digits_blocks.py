@@ -53,6 +53,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -61,6 +62,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 64
@@ -391,16 +393,16 @@ def _log(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(m, theta, work, X, P):
-    U = theta[0:1536].reshape((d, h))
-    A_W = theta[1536:3264].reshape((3, h, h))
-    A_b = theta[3264:3336].reshape((3, h))
-    V = theta[3336:3576].reshape((h, c))
-    A0 = work[0 : 24 * m].reshape((m, h))
-    A = work[24 * m : 120 * m].reshape((4, m, h))
-    A_Z_sum = work[120 * m : 144 * m].reshape((m, h))
-    A3 = work[0 : 24 * m].reshape((m, h))
-    S = work[144 * m : 154 * m].reshape((m, c))
-    M = work[154 * m : 155 * m]
+    U = _view(theta, 0, (d, h))
+    A_W = _view(theta, 1536, (3, h, h))
+    A_b = _view(theta, 3264, (3, h))
+    V = _view(theta, 3336, (h, c))
+    A0 = _view(work, 0, (m, h))
+    A = _view(work, 24 * m, (4, m, h))
+    A_Z_sum = _view(work, 120 * m, (m, h))
+    A3 = _view(work, 0, (m, h))
+    S = _view(work, 144 * m, (m, c))
+    M = _view(work, 154 * m, (m,))
     E = S  # written over it
     strip = work[155 * m:]
 
@@ -445,7 +447,7 @@ def _forward(m, theta, work, X, P):
         M[i] = M_2
 
     # E = exp(S − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * m,))
     for i in range(m):
         for k in range(c):
             E[i, k] = S[i, k] - M[i]
@@ -464,18 +466,18 @@ def _forward(m, theta, work, X, P):
 
 @njit(error_model="numpy", cache=True)
 def _loss(m, theta, work, X, Y):
-    U = theta[0:1536].reshape((d, h))
-    A_W = theta[1536:3264].reshape((3, h, h))
-    A_b = theta[3264:3336].reshape((3, h))
-    V = theta[3336:3576].reshape((h, c))
-    A0 = work[0 : 24 * m].reshape((m, h))
-    A = work[24 * m : 120 * m].reshape((4, m, h))
-    A_Z_sum = work[120 * m : 144 * m].reshape((m, h))
-    A3 = work[0 : 24 * m].reshape((m, h))
-    S = work[144 * m : 154 * m].reshape((m, c))
-    M = work[154 * m : 155 * m]
-    E = work[155 * m : 165 * m].reshape((m, c))
-    S_2 = work[165 * m : 166 * m]
+    U = _view(theta, 0, (d, h))
+    A_W = _view(theta, 1536, (3, h, h))
+    A_b = _view(theta, 3264, (3, h))
+    V = _view(theta, 3336, (h, c))
+    A0 = _view(work, 0, (m, h))
+    A = _view(work, 24 * m, (4, m, h))
+    A_Z_sum = _view(work, 120 * m, (m, h))
+    A3 = _view(work, 0, (m, h))
+    S = _view(work, 144 * m, (m, c))
+    M = _view(work, 154 * m, (m,))
+    E = _view(work, 155 * m, (m, c))
+    S_2 = _view(work, 165 * m, (m,))
     lse = M  # written over it
     strip = work[166 * m:]
 
@@ -520,7 +522,7 @@ def _loss(m, theta, work, X, Y):
         M[i] = M_2
 
     # E = exp(S − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * m,))
     for i in range(m):
         for k in range(c):
             E[i, k] = S[i, k] - M[i]
@@ -549,31 +551,31 @@ def _loss(m, theta, work, X, Y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(m, theta, grad, work, X, Y):
-    U = theta[0:1536].reshape((d, h))
-    A_W = theta[1536:3264].reshape((3, h, h))
-    A_b = theta[3264:3336].reshape((3, h))
-    V = theta[3336:3576].reshape((h, c))
-    dU = grad[0:1536].reshape((d, h))
-    dA_W = grad[1536:3264].reshape((3, h, h))
-    dA_b = grad[3264:3336].reshape((3, h))
-    dV = grad[3336:3576].reshape((h, c))
-    A0 = work[0 : 24 * m].reshape((m, h))
-    A = work[24 * m : 120 * m].reshape((4, m, h))
-    A_Z_sum = work[120 * m : 144 * m].reshape((m, h))
-    T = work[144 * m : 216 * m].reshape((3, m, h))
-    A3 = work[0 : 24 * m].reshape((m, h))
-    S = work[216 * m : 226 * m].reshape((m, c))
-    M = work[226 * m : 227 * m]
-    E = work[227 * m : 237 * m].reshape((m, c))
-    S_2 = work[237 * m : 238 * m]
+    U = _view(theta, 0, (d, h))
+    A_W = _view(theta, 1536, (3, h, h))
+    A_b = _view(theta, 3264, (3, h))
+    V = _view(theta, 3336, (h, c))
+    dU = _view(grad, 0, (d, h))
+    dA_W = _view(grad, 1536, (3, h, h))
+    dA_b = _view(grad, 3264, (3, h))
+    dV = _view(grad, 3336, (h, c))
+    A0 = _view(work, 0, (m, h))
+    A = _view(work, 24 * m, (4, m, h))
+    A_Z_sum = _view(work, 120 * m, (m, h))
+    T = _view(work, 144 * m, (3, m, h))
+    A3 = _view(work, 0, (m, h))
+    S = _view(work, 216 * m, (m, c))
+    M = _view(work, 226 * m, (m,))
+    E = _view(work, 227 * m, (m, c))
+    S_2 = _view(work, 237 * m, (m,))
     P = E  # written over it
     lse = M  # written over it
     dS = S  # written over it
-    dA3 = work[0 : 24 * m].reshape((m, h))
-    dA_2 = work[238 * m : 334 * m].reshape((4, m, h))
-    dA_Z_2 = work[120 * m : 144 * m].reshape((m, h))
-    S_3_2 = work[334 * m : 358 * m].reshape((m, h))
-    dU_right = work[0 : 24 * m].reshape((m, h))
+    dA3 = _view(work, 0, (m, h))
+    dA_2 = _view(work, 238 * m, (4, m, h))
+    dA_Z_2 = _view(work, 120 * m, (m, h))
+    S_3_2 = _view(work, 334 * m, (m, h))
+    dU_right = _view(work, 0, (m, h))
     strip = work[358 * m:]
 
     # A0 = X U    (line 18: A{0} = X @ U)
@@ -618,7 +620,7 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
         M[i] = M_2
 
     # E = exp(S − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * m,))
     for i in range(m):
         for k in range(c):
             E[i, k] = S[i, k] - M[i]
@@ -725,21 +727,21 @@ def _epoch(
     for start in range(0, count, batch_size):
         m = min(batch_size, count - start)
         if shuffle:
-            X = X_rows[: d * m].reshape((m, d))
+            X = _view(X_rows, 0, (m, d))
             for i in range(m):
                 row = order[start + i]
                 for j in range(d):
                     X[i, j] = all_X[row, j]
         else:
-            X = all_X[start : start + m]
+            X = _view(all_X, start * d, (m, d))
         if shuffle:
-            Y = Y_rows[: c * m].reshape((m, c))
+            Y = _view(Y_rows, 0, (m, c))
             for i in range(m):
                 row = order[start + i]
                 for j in range(c):
                     Y[i, j] = all_Y[row, j]
         else:
-            Y = all_Y[start : start + m]
+            Y = _view(all_Y, start * c, (m, c))
         value = _loss_and_grad(m, theta, grad, work, X, Y)
         total += value * m
         steps[0] += 1
@@ -759,6 +761,28 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -1012,7 +1036,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -1020,12 +1045,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

@@ -42,6 +42,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -50,6 +51,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 64
@@ -349,16 +351,16 @@ def _log(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, X, P):
-    W1 = theta[0:4096].reshape((h, d))
-    b1 = theta[4096:4160].reshape((h, 1))
-    W2 = theta[4160:4800].reshape((c, h))
-    b2 = theta[4800:4810].reshape((c, 1))
-    Z1_sum = work[0 : 64 * n].reshape((h, n))
+    W1 = _view(theta, 0, (h, d))
+    b1 = _view(theta, 4096, (h, 1))
+    W2 = _view(theta, 4160, (c, h))
+    b2 = _view(theta, 4800, (c, 1))
+    Z1_sum = _view(work, 0, (h, n))
     A1 = Z1_sum  # written over it
-    Z2 = work[64 * n : 74 * n].reshape((c, n))
-    M = work[74 * n : 75 * n]
+    Z2 = _view(work, 64 * n, (c, n))
+    M = _view(work, 74 * n, (n,))
     E = Z2  # written over it
-    S = work[74 * n : 75 * n]
+    S = _view(work, 74 * n, (n,))
     strip = work[75 * n:]
 
     # Z1 = W1 X + b1    (line 13: Z1 = W1 @ X + b1)
@@ -401,16 +403,16 @@ def _forward(n, theta, work, X, P):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, X, Y):
-    W1 = theta[0:4096].reshape((h, d))
-    b1 = theta[4096:4160].reshape((h, 1))
-    W2 = theta[4160:4800].reshape((c, h))
-    b2 = theta[4800:4810].reshape((c, 1))
-    Z1_sum = work[0 : 64 * n].reshape((h, n))
+    W1 = _view(theta, 0, (h, d))
+    b1 = _view(theta, 4096, (h, 1))
+    W2 = _view(theta, 4160, (c, h))
+    b2 = _view(theta, 4800, (c, 1))
+    Z1_sum = _view(work, 0, (h, n))
     A1 = Z1_sum  # written over it
-    Z2 = work[64 * n : 74 * n].reshape((c, n))
-    M = work[74 * n : 75 * n]
-    E = work[75 * n : 85 * n].reshape((c, n))
-    S = work[85 * n : 86 * n]
+    Z2 = _view(work, 64 * n, (c, n))
+    M = _view(work, 74 * n, (n,))
+    E = _view(work, 75 * n, (c, n))
+    S = _view(work, 85 * n, (n,))
     lse = M  # written over it
     strip = work[86 * n:]
 
@@ -461,23 +463,23 @@ def _loss(n, theta, work, X, Y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, X, Y):
-    W1 = theta[0:4096].reshape((h, d))
-    b1 = theta[4096:4160].reshape((h, 1))
-    W2 = theta[4160:4800].reshape((c, h))
-    b2 = theta[4800:4810].reshape((c, 1))
-    dW1 = grad[0:4096].reshape((h, d))
-    db1 = grad[4096:4160].reshape((h, 1))
-    dW2 = grad[4160:4800].reshape((c, h))
-    db2 = grad[4800:4810].reshape((c, 1))
-    Z1 = work[0 : 64 * n].reshape((h, n))
-    A1 = work[64 * n : 128 * n].reshape((h, n))
-    Z2 = work[128 * n : 138 * n].reshape((c, n))
-    M = work[138 * n : 139 * n]
-    E = work[139 * n : 149 * n].reshape((c, n))
-    S = work[149 * n : 150 * n]
+    W1 = _view(theta, 0, (h, d))
+    b1 = _view(theta, 4096, (h, 1))
+    W2 = _view(theta, 4160, (c, h))
+    b2 = _view(theta, 4800, (c, 1))
+    dW1 = _view(grad, 0, (h, d))
+    db1 = _view(grad, 4096, (h, 1))
+    dW2 = _view(grad, 4160, (c, h))
+    db2 = _view(grad, 4800, (c, 1))
+    Z1 = _view(work, 0, (h, n))
+    A1 = _view(work, 64 * n, (h, n))
+    Z2 = _view(work, 128 * n, (c, n))
+    M = _view(work, 138 * n, (n,))
+    E = _view(work, 139 * n, (c, n))
+    S = _view(work, 149 * n, (n,))
     lse = M  # written over it
     dZ2 = Z2  # written over it
-    dA1 = work[64 * n : 128 * n].reshape((h, n))
+    dA1 = _view(work, 64 * n, (h, n))
     dZ1 = Z1  # written over it
     strip = work[150 * n:]
 
@@ -578,12 +580,12 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
-        X = X_rows[: d * n].reshape((d, n))
+        X = _view(X_rows, 0, (d, n))
         for i in range(d):
             for j in range(n):
                 row = order[start + j]
                 X[i, j] = all_X[i, row]
-        Y = Y_rows[: c * n].reshape((c, n))
+        Y = _view(Y_rows, 0, (c, n))
         for i in range(c):
             for j in range(n):
                 row = order[start + j]
@@ -607,6 +609,28 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -860,7 +884,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -868,12 +893,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

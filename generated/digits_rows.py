@@ -42,6 +42,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -50,6 +51,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 64
@@ -349,14 +351,14 @@ def _log(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, X, P):
-    W1 = theta[0:4096].reshape((d, h))
-    b1 = theta[4096:4160]
-    W2 = theta[4160:4800].reshape((h, c))
-    b2 = theta[4800:4810]
-    Z1_sum = work[0 : 64 * n].reshape((n, h))
+    W1 = _view(theta, 0, (d, h))
+    b1 = _view(theta, 4096, (h,))
+    W2 = _view(theta, 4160, (h, c))
+    b2 = _view(theta, 4800, (c,))
+    Z1_sum = _view(work, 0, (n, h))
     A1 = Z1_sum  # written over it
-    Z2 = work[64 * n : 74 * n].reshape((n, c))
-    M = work[74 * n : 75 * n]
+    Z2 = _view(work, 64 * n, (n, c))
+    M = _view(work, 74 * n, (n,))
     E = Z2  # written over it
     strip = work[75 * n:]
 
@@ -381,7 +383,7 @@ def _forward(n, theta, work, X, P):
         M[i] = M_2
 
     # E = exp(Z2 − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * n,))
     for i in range(n):
         for k in range(c):
             E[i, k] = Z2[i, k] - M[i]
@@ -400,16 +402,16 @@ def _forward(n, theta, work, X, P):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, X, Y):
-    W1 = theta[0:4096].reshape((d, h))
-    b1 = theta[4096:4160]
-    W2 = theta[4160:4800].reshape((h, c))
-    b2 = theta[4800:4810]
-    Z1_sum = work[0 : 64 * n].reshape((n, h))
+    W1 = _view(theta, 0, (d, h))
+    b1 = _view(theta, 4096, (h,))
+    W2 = _view(theta, 4160, (h, c))
+    b2 = _view(theta, 4800, (c,))
+    Z1_sum = _view(work, 0, (n, h))
     A1 = Z1_sum  # written over it
-    Z2 = work[64 * n : 74 * n].reshape((n, c))
-    M = work[74 * n : 75 * n]
-    E = work[75 * n : 85 * n].reshape((n, c))
-    S = work[85 * n : 86 * n]
+    Z2 = _view(work, 64 * n, (n, c))
+    M = _view(work, 74 * n, (n,))
+    E = _view(work, 75 * n, (n, c))
+    S = _view(work, 85 * n, (n,))
     lse = M  # written over it
     strip = work[86 * n:]
 
@@ -434,7 +436,7 @@ def _loss(n, theta, work, X, Y):
         M[i] = M_2
 
     # E = exp(Z2 − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * n,))
     for i in range(n):
         for k in range(c):
             E[i, k] = Z2[i, k] - M[i]
@@ -463,24 +465,24 @@ def _loss(n, theta, work, X, Y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, X, Y):
-    W1 = theta[0:4096].reshape((d, h))
-    b1 = theta[4096:4160]
-    W2 = theta[4160:4800].reshape((h, c))
-    b2 = theta[4800:4810]
-    dW1 = grad[0:4096].reshape((d, h))
-    db1 = grad[4096:4160]
-    dW2 = grad[4160:4800].reshape((h, c))
-    db2 = grad[4800:4810]
-    Z1 = work[0 : 64 * n].reshape((n, h))
-    A1 = work[64 * n : 128 * n].reshape((n, h))
-    Z2 = work[128 * n : 138 * n].reshape((n, c))
-    M = work[138 * n : 139 * n]
-    E = work[139 * n : 149 * n].reshape((n, c))
-    S = work[149 * n : 150 * n]
+    W1 = _view(theta, 0, (d, h))
+    b1 = _view(theta, 4096, (h,))
+    W2 = _view(theta, 4160, (h, c))
+    b2 = _view(theta, 4800, (c,))
+    dW1 = _view(grad, 0, (d, h))
+    db1 = _view(grad, 4096, (h,))
+    dW2 = _view(grad, 4160, (h, c))
+    db2 = _view(grad, 4800, (c,))
+    Z1 = _view(work, 0, (n, h))
+    A1 = _view(work, 64 * n, (n, h))
+    Z2 = _view(work, 128 * n, (n, c))
+    M = _view(work, 138 * n, (n,))
+    E = _view(work, 139 * n, (n, c))
+    S = _view(work, 149 * n, (n,))
     P = E  # written over it
     lse = M  # written over it
     dZ2 = Z2  # written over it
-    dA1 = work[64 * n : 128 * n].reshape((n, h))
+    dA1 = _view(work, 64 * n, (n, h))
     dZ1 = Z1  # written over it
     strip = work[150 * n:]
 
@@ -505,7 +507,7 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
         M[i] = M_2
 
     # E = exp(Z2 − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * n,))
     for i in range(n):
         for k in range(c):
             E[i, k] = Z2[i, k] - M[i]
@@ -586,21 +588,21 @@ def _epoch(
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
         if shuffle:
-            X = X_rows[: d * n].reshape((n, d))
+            X = _view(X_rows, 0, (n, d))
             for i in range(n):
                 row = order[start + i]
                 for j in range(d):
                     X[i, j] = all_X[row, j]
         else:
-            X = all_X[start : start + n]
+            X = _view(all_X, start * d, (n, d))
         if shuffle:
-            Y = Y_rows[: c * n].reshape((n, c))
+            Y = _view(Y_rows, 0, (n, c))
             for i in range(n):
                 row = order[start + i]
                 for j in range(c):
                     Y[i, j] = all_Y[row, j]
         else:
-            Y = all_Y[start : start + n]
+            Y = _view(all_Y, start * c, (n, c))
         value = _loss_and_grad(n, theta, grad, work, X, Y)
         total += value * n
         steps[0] += 1
@@ -620,6 +622,28 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -873,7 +897,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -881,12 +906,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

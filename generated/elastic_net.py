@@ -34,6 +34,7 @@ There is no `fit`: the model names no optimizer.
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -42,6 +43,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 10
@@ -242,11 +244,11 @@ def _workspace(kind, size):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, X, f):
-    p = theta[0:10]
-    q = theta[10:20]
+    p = _view(theta, 0, (d,))
+    q = _view(theta, 10, (d,))
     b = theta[20]
-    w = work[0:10]
-    f_sum = work[10 : 10 + n]
+    w = _view(work, 0, (d,))
+    f_sum = _view(work, 10, (n,))
 
     # w = p − q    (line 14: w = p - q)
     for i in range(d):
@@ -262,11 +264,11 @@ def _forward(n, theta, work, X, f):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, X, y):
-    p = theta[0:10]
-    q = theta[10:20]
+    p = _view(theta, 0, (d,))
+    q = _view(theta, 10, (d,))
     b = theta[20]
-    w = work[0:10]
-    f_sum = work[10 : 10 + n]
+    w = _view(work, 0, (d,))
+    f_sum = _view(work, 10, (n,))
 
     # w = p − q    (line 14: w = p - q)
     # loss = (1/10) ‖w‖² + (9/5) Σ(p + q) + (1/(2 n)) ‖y − f‖²    (line 16: minimize sum((y - f)^2) / (2*n) +
@@ -292,15 +294,15 @@ def _loss(n, theta, work, X, y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, X, y):
-    p = theta[0:10]
-    q = theta[10:20]
+    p = _view(theta, 0, (d,))
+    q = _view(theta, 10, (d,))
     b = theta[20]
-    dp = grad[0:10]
-    dq = grad[10:20]
-    w = work[0:10]
-    f_sum = work[10 : 10 + n]
+    dp = _view(grad, 0, (d,))
+    dq = _view(grad, 10, (d,))
+    w = _view(work, 0, (d,))
+    f_sum = _view(work, 10, (n,))
     df = f_sum  # written over it
-    dw_sum = work[10 + n : 20 + n]
+    dw_sum = _view(work, 10 + n, (d,))
     strip = work[20 + n:]
 
     # w = p − q    (line 14: w = p - q)
@@ -328,7 +330,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     loss = loss_sum / 10.0 + 1.8 * loss_sum_2 + loss_sum_3 / (2.0 * n)
 
     # dw = Xᵀ df + w/5
-    _matmul(df.reshape((1, n)), X, dw_sum.reshape((1, d)), strip)
+    _matmul(_view(df, 0, (1, n)), X, _view(dw_sum, 0, (1, d)), strip)
 
     # dp = dw + 9/5
     # dq = 9/5 − dw
@@ -338,6 +340,28 @@ def _loss_and_grad(n, theta, grad, work, X, y):
         dq[k] = 1.8 - dw
     grad[20] = db
     return loss
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -591,7 +615,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -599,12 +624,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

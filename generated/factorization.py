@@ -34,7 +34,10 @@ import os
 import tempfile
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 u = 1797
@@ -296,10 +299,10 @@ def _workspace(kind, size):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, i, j, p):
-    U = theta[0:21564].reshape((u, k))
-    V = theta[21564:22332].reshape((v, k))
-    a = theta[22332:24129]
-    b = theta[24129:24193]
+    U = _view(theta, 0, (u, k))
+    V = _view(theta, 21564, (v, k))
+    a = _view(theta, 22332, (u,))
+    b = _view(theta, 24129, (v,))
 
     # p[n] = Σ_k U[i[n],k] V[j[n],k] + a[i[n]] + b[j[n]]    (line 15: p[n] = a[i[n]] + b[j[n]] + sum[k] U[i[n],k] *
     #   V[j[n],k])
@@ -312,10 +315,10 @@ def _forward(n, theta, work, i, j, p):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, i, j, y):
-    U = theta[0:21564].reshape((u, k))
-    V = theta[21564:22332].reshape((v, k))
-    a = theta[22332:24129]
-    b = theta[24129:24193]
+    U = _view(theta, 0, (u, k))
+    V = _view(theta, 21564, (v, k))
+    a = _view(theta, 22332, (u,))
+    b = _view(theta, 24129, (v,))
 
     # p[n] = Σ_k U[i[n],k] V[j[n],k] + a[i[n]] + b[j[n]]    (line 15: p[n] = a[i[n]] + b[j[n]] + sum[k] U[i[n],k] *
     #   V[j[n],k])
@@ -346,16 +349,16 @@ def _loss(n, theta, work, i, j, y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, i, j, y):
-    U = theta[0:21564].reshape((u, k))
-    V = theta[21564:22332].reshape((v, k))
-    a = theta[22332:24129]
-    b = theta[24129:24193]
-    dU = grad[0:21564].reshape((u, k))
-    dV = grad[21564:22332].reshape((v, k))
-    da = grad[22332:24129]
-    db = grad[24129:24193]
-    dU_sum = work[0:21564].reshape((u, k))
-    dV_sum = work[21564:22332].reshape((v, k))
+    U = _view(theta, 0, (u, k))
+    V = _view(theta, 21564, (v, k))
+    a = _view(theta, 22332, (u,))
+    b = _view(theta, 24129, (v,))
+    dU = _view(grad, 0, (u, k))
+    dV = _view(grad, 21564, (v, k))
+    da = _view(grad, 22332, (u,))
+    db = _view(grad, 24129, (v,))
+    dU_sum = _view(work, 0, (u, k))
+    dV_sum = _view(work, 21564, (v, k))
 
     # p[n] = Σ_k U[i[n],k] V[j[n],k] + a[i[n]] + b[j[n]]    (line 15: p[n] = a[i[n]] + b[j[n]] + sum[k] U[i[n],k] *
     #   V[j[n],k])
@@ -434,26 +437,26 @@ def _epoch(
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
         if shuffle:
-            i = i_rows[: n]
+            i = _view(i_rows, 0, (n,))
             for i_2 in range(n):
                 row = order[start + i_2]
                 i[i_2] = all_i[row]
         else:
-            i = all_i[start : start + n]
+            i = _view(all_i, start, (n,))
         if shuffle:
-            j = j_rows[: n]
+            j = _view(j_rows, 0, (n,))
             for i_2 in range(n):
                 row = order[start + i_2]
                 j[i_2] = all_j[row]
         else:
-            j = all_j[start : start + n]
+            j = _view(all_j, start, (n,))
         if shuffle:
-            y = y_rows[: n]
+            y = _view(y_rows, 0, (n,))
             for i_2 in range(n):
                 row = order[start + i_2]
                 y[i_2] = all_y[row]
         else:
-            y = all_y[start : start + n]
+            y = _view(all_y, start, (n,))
         value = _loss_and_grad(n, theta, grad, work, i, j, y)
         total += value * n
         steps[0] += 1
@@ -473,3 +476,25 @@ def _epoch(
             v_state[p_2] = v_2
             theta[p_2] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make

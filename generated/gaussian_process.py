@@ -42,6 +42,7 @@ There is no `fit`: the model names no optimizer.
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -50,6 +51,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 10
@@ -435,12 +437,12 @@ def _forward(n, theta, work, int_work, X, y, f):
     log_height = theta[0]
     log_length = theta[1]
     log_noise = theta[2]
-    R = work[0 : n ** 2].reshape((n, n))
+    R = _view(work, 0, (n, n))
     K = R  # written over it
-    C = work[n ** 2 : 2 * n ** 2].reshape((n, n))
-    C_factor = work[2 * n ** 2 : 3 * n ** 2].reshape((n, n))
-    C_pivots = int_work[0 : 1 + n]
-    a = work[3 * n ** 2 : n + 3 * n ** 2]
+    C = _view(work, n ** 2, (n, n))
+    C_factor = _view(work, 2 * n ** 2, (n, n))
+    C_pivots = _view(int_work, 0, (1 + n,))
+    a = _view(work, 3 * n ** 2, (n,))
 
     # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
     for i in range(n):
@@ -474,11 +476,11 @@ def _loss(n, theta, work, int_work, X, y):
     log_height = theta[0]
     log_length = theta[1]
     log_noise = theta[2]
-    R = work[0 : n ** 2].reshape((n, n))
+    R = _view(work, 0, (n, n))
     C = R  # written over it
-    C_factor = work[n ** 2 : 2 * n ** 2].reshape((n, n))
-    C_pivots = int_work[0 : 1 + n]
-    a = work[2 * n ** 2 : n + 2 * n ** 2]
+    C_factor = _view(work, n ** 2, (n, n))
+    C_pivots = _view(int_work, 0, (1 + n,))
+    a = _view(work, 2 * n ** 2, (n,))
 
     # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
     for i in range(n):
@@ -520,13 +522,13 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, y):
     log_height = theta[0]
     log_length = theta[1]
     log_noise = theta[2]
-    R = work[0 : n ** 2].reshape((n, n))
-    K = work[n ** 2 : 2 * n ** 2].reshape((n, n))
-    C = work[2 * n ** 2 : 3 * n ** 2].reshape((n, n))
-    C_factor = work[3 * n ** 2 : 4 * n ** 2].reshape((n, n))
-    C_pivots = int_work[0 : 1 + n]
-    V = work[2 * n ** 2 : 3 * n ** 2].reshape((n, n))
-    a = work[4 * n ** 2 : n + 4 * n ** 2]
+    R = _view(work, 0, (n, n))
+    K = _view(work, n ** 2, (n, n))
+    C = _view(work, 2 * n ** 2, (n, n))
+    C_factor = _view(work, 3 * n ** 2, (n, n))
+    C_pivots = _view(int_work, 0, (1 + n,))
+    V = _view(work, 2 * n ** 2, (n, n))
+    a = _view(work, 4 * n ** 2, (n,))
     dC = V  # written over it
 
     # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
@@ -585,6 +587,28 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, y):
     grad[1] = dlog_length
     grad[2] = dlog_noise
     return loss
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -838,7 +862,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -846,12 +871,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

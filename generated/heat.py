@@ -69,6 +69,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -77,6 +78,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 h = 20
@@ -364,20 +366,20 @@ def _tanh(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, x, t, u):
-    w = theta[0:20]
-    v = theta[20:40]
-    b1 = theta[40:60]
-    W2 = theta[60:460].reshape((h, h))
-    b2 = theta[460:480]
-    w3 = theta[480:500]
-    A1 = work[0 : 20 * n].reshape((n, h))
-    S = work[20 * n : 40 * n].reshape((n, h))
+    w = _view(theta, 0, (h,))
+    v = _view(theta, 20, (h,))
+    b1 = _view(theta, 40, (h,))
+    W2 = _view(theta, 60, (h, h))
+    b2 = _view(theta, 460, (h,))
+    w3 = _view(theta, 480, (h,))
+    A1 = _view(work, 0, (n, h))
+    S = _view(work, 20 * n, (n, h))
     A2 = S  # written over it
-    S_2 = work[40 * n : 41 * n]
+    S_2 = _view(work, 40 * n, (n,))
     strip = work[41 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
-    A1_flat = A1.reshape(-1)
+    A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
@@ -388,7 +390,7 @@ def _forward(n, theta, work, x, t, u):
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
-    A2_flat = A2.reshape(-1)
+    A2_flat = _view(A2, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A2[i, j] = S[i, j] + b2[j]
@@ -408,33 +410,33 @@ def _forward(n, theta, work, x, t, u):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, x, t):
-    w = theta[0:20]
-    v = theta[20:40]
-    b1 = theta[40:60]
-    W2 = theta[60:460].reshape((h, h))
-    b2 = theta[460:480]
-    w3 = theta[480:500]
-    A1 = work[0 : 20 * n].reshape((n, h))
-    S = work[20 * n : 40 * n].reshape((n, h))
+    w = _view(theta, 0, (h,))
+    v = _view(theta, 20, (h,))
+    b1 = _view(theta, 40, (h,))
+    W2 = _view(theta, 60, (h, h))
+    b2 = _view(theta, 460, (h,))
+    w3 = _view(theta, 480, (h,))
+    A1 = _view(work, 0, (n, h))
+    S = _view(work, 20 * n, (n, h))
     A2 = S  # written over it
-    S_2 = work[40 * n : 41 * n]
-    D = work[41 * n : 42 * n]
-    D_2 = work[42 * n : 62 * n].reshape((n, h))
-    A1_x = work[62 * n : 82 * n].reshape((n, h))
-    S_x = work[82 * n : 102 * n].reshape((n, h))
-    A2_x = work[102 * n : 122 * n].reshape((n, h))
+    S_2 = _view(work, 40 * n, (n,))
+    D = _view(work, 41 * n, (n,))
+    D_2 = _view(work, 42 * n, (n, h))
+    A1_x = _view(work, 62 * n, (n, h))
+    S_x = _view(work, 82 * n, (n, h))
+    A2_x = _view(work, 102 * n, (n, h))
     A1_r = A1  # written over it
-    K_3 = work[122 * n : 123 * n]
-    K_4 = work[123 * n : 124 * n]
-    D_3 = work[124 * n : 125 * n]
-    S_2_x = work[125 * n : 126 * n]
-    S_r = work[62 * n : 82 * n].reshape((n, h))
+    K_3 = _view(work, 122 * n, (n,))
+    K_4 = _view(work, 123 * n, (n,))
+    D_3 = _view(work, 124 * n, (n,))
+    S_2_x = _view(work, 125 * n, (n,))
+    S_r = _view(work, 62 * n, (n, h))
     A2_r = A2  # written over it
-    S_2_r = work[126 * n : 127 * n]
+    S_2_r = _view(work, 126 * n, (n,))
     strip = work[127 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
-    A1_flat = A1.reshape(-1)
+    A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
@@ -445,7 +447,7 @@ def _loss(n, theta, work, x, t):
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
-    A2_flat = A2.reshape(-1)
+    A2_flat = _view(A2, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A2[i, j] = S[i, j] + b2[j]
@@ -510,54 +512,54 @@ def _loss(n, theta, work, x, t):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, x, t):
-    w = theta[0:20]
-    v = theta[20:40]
-    b1 = theta[40:60]
-    W2 = theta[60:460].reshape((h, h))
-    b2 = theta[460:480]
-    w3 = theta[480:500]
-    dw = grad[0:20]
-    dv = grad[20:40]
-    db1 = grad[40:60]
-    dW2 = grad[60:460].reshape((h, h))
-    db2 = grad[460:480]
-    dw3 = grad[480:500]
-    A1 = work[0 : 20 * n].reshape((n, h))
-    S = work[20 * n : 40 * n].reshape((n, h))
+    w = _view(theta, 0, (h,))
+    v = _view(theta, 20, (h,))
+    b1 = _view(theta, 40, (h,))
+    W2 = _view(theta, 60, (h, h))
+    b2 = _view(theta, 460, (h,))
+    w3 = _view(theta, 480, (h,))
+    dw = _view(grad, 0, (h,))
+    dv = _view(grad, 20, (h,))
+    db1 = _view(grad, 40, (h,))
+    dW2 = _view(grad, 60, (h, h))
+    db2 = _view(grad, 460, (h,))
+    dw3 = _view(grad, 480, (h,))
+    A1 = _view(work, 0, (n, h))
+    S = _view(work, 20 * n, (n, h))
     A2 = S  # written over it
-    S_2 = work[40 * n : 41 * n]
-    D = work[41 * n : 42 * n]
-    D_2 = work[42 * n : 62 * n].reshape((n, h))
-    A1_x = work[62 * n : 82 * n].reshape((n, h))
-    S_x = work[82 * n : 102 * n].reshape((n, h))
-    A2_x = work[102 * n : 122 * n].reshape((n, h))
-    A1_r = work[122 * n : 142 * n].reshape((n, h))
-    K_3 = work[142 * n : 143 * n]
-    K_4 = work[143 * n : 144 * n]
-    D_3 = work[144 * n : 145 * n]
-    S_2_x = work[145 * n : 146 * n]
-    S_r = work[146 * n : 166 * n].reshape((n, h))
-    A2_r = work[166 * n : 186 * n].reshape((n, h))
-    S_2_r = work[186 * n : 187 * n]
+    S_2 = _view(work, 40 * n, (n,))
+    D = _view(work, 41 * n, (n,))
+    D_2 = _view(work, 42 * n, (n, h))
+    A1_x = _view(work, 62 * n, (n, h))
+    S_x = _view(work, 82 * n, (n, h))
+    A2_x = _view(work, 102 * n, (n, h))
+    A1_r = _view(work, 122 * n, (n, h))
+    K_3 = _view(work, 142 * n, (n,))
+    K_4 = _view(work, 143 * n, (n,))
+    D_3 = _view(work, 144 * n, (n,))
+    S_2_x = _view(work, 145 * n, (n,))
+    S_r = _view(work, 146 * n, (n, h))
+    A2_r = _view(work, 166 * n, (n, h))
+    S_2_r = _view(work, 186 * n, (n,))
     dr = S_2  # written over it
     dS_2_r = K_3  # written over it
-    dA2_r = work[187 * n : 207 * n].reshape((n, h))
-    dS_r = work[207 * n : 227 * n].reshape((n, h))
+    dA2_r = _view(work, 187 * n, (n, h))
+    dS_r = _view(work, 207 * n, (n, h))
     dS_2_x = K_4  # written over it
-    dA2_x = work[227 * n : 247 * n].reshape((n, h))
+    dA2_x = _view(work, 227 * n, (n, h))
     dS_x = D_2  # written over it
-    dA1_r = work[247 * n : 267 * n].reshape((n, h))
-    dA1_x = work[267 * n : 287 * n].reshape((n, h))
+    dA1_r = _view(work, 247 * n, (n, h))
+    dA1_x = _view(work, 267 * n, (n, h))
     dD_2 = S_r  # written over it
     dS = A2  # written over it
-    dW2_sum = work[287 * n : 400 + 287 * n].reshape((h, h))
-    dW2_sum_2 = work[400 + 287 * n : 800 + 287 * n].reshape((h, h))
-    dW2_sum_3 = work[800 + 287 * n : 1200 + 287 * n].reshape((h, h))
-    dA1_sum = work[42 * n : 62 * n].reshape((n, h))
+    dW2_sum = _view(work, 287 * n, (h, h))
+    dW2_sum_2 = _view(work, 400 + 287 * n, (h, h))
+    dW2_sum_3 = _view(work, 800 + 287 * n, (h, h))
+    dA1_sum = _view(work, 42 * n, (n, h))
     strip = work[1200 + 287 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
-    A1_flat = A1.reshape(-1)
+    A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
@@ -568,7 +570,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul(A1, W2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
-    A2_flat = A2.reshape(-1)
+    A2_flat = _view(A2, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A2[i, j] = S[i, j] + b2[j]
@@ -740,19 +742,19 @@ def _epoch(
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
         if shuffle:
-            x = x_rows[: n]
+            x = _view(x_rows, 0, (n,))
             for i in range(n):
                 row = order[start + i]
                 x[i] = all_x[row]
         else:
-            x = all_x[start : start + n]
+            x = _view(all_x, start, (n,))
         if shuffle:
-            t = t_rows[: n]
+            t = _view(t_rows, 0, (n,))
             for i in range(n):
                 row = order[start + i]
                 t[i] = all_t[row]
         else:
-            t = all_t[start : start + n]
+            t = _view(all_t, start, (n,))
         value = _loss_and_grad(n, theta, grad, work, x, t)
         total += value * n
         steps[0] += 1
@@ -772,6 +774,28 @@ def _epoch(
             v_state[p] = v_2
             theta[p] = w_2
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -1025,7 +1049,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -1033,12 +1058,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

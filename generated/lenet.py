@@ -68,6 +68,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -76,6 +77,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 r = 2
@@ -411,32 +413,32 @@ def _log(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, X, P):
-    C1_W = theta[0:150].reshape((f1, 1, 1 + 2 * r, 1 + 2 * r))
-    C1_b = theta[150:156]
-    C2_W = theta[156:2556].reshape((f2, f1, 1 + 2 * r, 1 + 2 * r))
-    C2_b = theta[2556:2572]
-    D1_W = theta[2572:50572].reshape((f2 * g ** 2, h1))
-    D1_b = theta[50572:50692]
-    D2_W = theta[50692:60772].reshape((h1, h2))
-    D2_b = theta[60772:60856]
-    S_W = theta[60856:61696].reshape((h2, c))
-    S_b = theta[61696:61706]
-    C1_Z_sum_n_right = work[0:19600].reshape((1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
-    C1_Z_sum = work[19600 : 19600 + 4704 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_W = _view(theta, 0, (f1, 1, 1 + 2 * r, 1 + 2 * r))
+    C1_b = _view(theta, 150, (f1,))
+    C2_W = _view(theta, 156, (f2, f1, 1 + 2 * r, 1 + 2 * r))
+    C2_b = _view(theta, 2556, (f2,))
+    D1_W = _view(theta, 2572, (f2 * g ** 2, h1))
+    D1_b = _view(theta, 50572, (h1,))
+    D2_W = _view(theta, 50692, (h1, h2))
+    D2_b = _view(theta, 60772, (h2,))
+    S_W = _view(theta, 60856, (h2, c))
+    S_b = _view(theta, 61696, (c,))
+    C1_Z_sum_n_right = _view(work, 0, (1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum = _view(work, 19600, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     C1_Z = C1_Z_sum  # written over it
     C1 = C1_Z  # written over it
-    P1 = work[19600 + 4704 * n : 19600 + 5880 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    C2_Z_sum_n_right = work[19600 + 5880 * n : 34600 + 5880 * n].reshape((f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
-    C2_Z_sum = work[34600 + 5880 * n : 34600 + 7480 * n].reshape((n, f2, 2 * g, 2 * g))
+    P1 = _view(work, 19600 + 4704 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    C2_Z_sum_n_right = _view(work, 19600 + 5880 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    C2_Z_sum = _view(work, 34600 + 5880 * n, (n, f2, 2 * g, 2 * g))
     C2_Z = C2_Z_sum  # written over it
     C2 = C2_Z  # written over it
-    F = work[34600 + 7480 * n : 34600 + 7880 * n].reshape((n, f2 * g ** 2))
-    D1_Z_sum = work[34600 + 7880 * n : 34600 + 8000 * n].reshape((n, h1))
+    F = _view(work, 34600 + 7480 * n, (n, f2 * g ** 2))
+    D1_Z_sum = _view(work, 34600 + 7880 * n, (n, h1))
     D1 = D1_Z_sum  # written over it
-    D2_Z_sum = work[34600 + 8000 * n : 34600 + 8084 * n].reshape((n, h2))
+    D2_Z_sum = _view(work, 34600 + 8000 * n, (n, h2))
     D2 = D2_Z_sum  # written over it
-    S = work[34600 + 8084 * n : 34600 + 8094 * n].reshape((n, c))
-    M = work[34600 + 8094 * n : 34600 + 8095 * n]
+    S = _view(work, 34600 + 8084 * n, (n, c))
+    M = _view(work, 34600 + 8094 * n, (n,))
     E = S  # written over it
     strip = work[34600 + 8095 * n:]
 
@@ -459,8 +461,8 @@ def _forward(n, theta, work, X, P):
 
         # C1_Z, from the parts above
         _matmul(
-            C1_W.reshape((f1, (1 + 2 * r) ** 2)), C1_Z_sum_n_right.reshape(((1 + 2 * r) ** 2, (4 * g + 4 * r) ** 2)),
-            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2)), strip
+            _view(C1_W, 0, (f1, (1 + 2 * r) ** 2)), _view(C1_Z_sum_n_right, 0, ((1 + 2 * r) ** 2,
+            (4 * g + 4 * r) ** 2)), _view(C1_Z_sum_n, 0, (f1, (4 * g + 4 * r) ** 2)), strip
         )
 
     # C1_Z, from the parts above
@@ -502,8 +504,8 @@ def _forward(n, theta, work, X, P):
 
         # C2_Z, from the parts above
         _matmul(
-            C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)), C2_Z_sum_n_right.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)),
-            C2_Z_sum_n.reshape((f2, 4 * g ** 2)), strip
+            _view(C2_W, 0, (f2, f1 * (1 + 2 * r) ** 2)), _view(C2_Z_sum_n_right, 0, (f1 * (1 + 2 * r) ** 2,
+            4 * g ** 2)), _view(C2_Z_sum_n, 0, (f2, 4 * g ** 2)), strip
         )
 
     # C2_Z, from the parts above
@@ -560,7 +562,7 @@ def _forward(n, theta, work, X, P):
         M[i] = M_2
 
     # E = exp(S − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * n,))
     for i in range(n):
         for j in range(c):
             E[i, j] = S[i, j] - M[i]
@@ -579,34 +581,34 @@ def _forward(n, theta, work, X, P):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, X, Y):
-    C1_W = theta[0:150].reshape((f1, 1, 1 + 2 * r, 1 + 2 * r))
-    C1_b = theta[150:156]
-    C2_W = theta[156:2556].reshape((f2, f1, 1 + 2 * r, 1 + 2 * r))
-    C2_b = theta[2556:2572]
-    D1_W = theta[2572:50572].reshape((f2 * g ** 2, h1))
-    D1_b = theta[50572:50692]
-    D2_W = theta[50692:60772].reshape((h1, h2))
-    D2_b = theta[60772:60856]
-    S_W = theta[60856:61696].reshape((h2, c))
-    S_b = theta[61696:61706]
-    C1_Z_sum_n_right = work[0:19600].reshape((1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
-    C1_Z_sum = work[19600 : 19600 + 4704 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_W = _view(theta, 0, (f1, 1, 1 + 2 * r, 1 + 2 * r))
+    C1_b = _view(theta, 150, (f1,))
+    C2_W = _view(theta, 156, (f2, f1, 1 + 2 * r, 1 + 2 * r))
+    C2_b = _view(theta, 2556, (f2,))
+    D1_W = _view(theta, 2572, (f2 * g ** 2, h1))
+    D1_b = _view(theta, 50572, (h1,))
+    D2_W = _view(theta, 50692, (h1, h2))
+    D2_b = _view(theta, 60772, (h2,))
+    S_W = _view(theta, 60856, (h2, c))
+    S_b = _view(theta, 61696, (c,))
+    C1_Z_sum_n_right = _view(work, 0, (1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum = _view(work, 19600, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     C1_Z = C1_Z_sum  # written over it
     C1 = C1_Z  # written over it
-    P1 = work[19600 + 4704 * n : 19600 + 5880 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    C2_Z_sum_n_right = work[19600 + 5880 * n : 34600 + 5880 * n].reshape((f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
-    C2_Z_sum = work[34600 + 5880 * n : 34600 + 7480 * n].reshape((n, f2, 2 * g, 2 * g))
+    P1 = _view(work, 19600 + 4704 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    C2_Z_sum_n_right = _view(work, 19600 + 5880 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    C2_Z_sum = _view(work, 34600 + 5880 * n, (n, f2, 2 * g, 2 * g))
     C2_Z = C2_Z_sum  # written over it
     C2 = C2_Z  # written over it
-    F = work[34600 + 7480 * n : 34600 + 7880 * n].reshape((n, f2 * g ** 2))
-    D1_Z_sum = work[34600 + 7880 * n : 34600 + 8000 * n].reshape((n, h1))
+    F = _view(work, 34600 + 7480 * n, (n, f2 * g ** 2))
+    D1_Z_sum = _view(work, 34600 + 7880 * n, (n, h1))
     D1 = D1_Z_sum  # written over it
-    D2_Z_sum = work[34600 + 8000 * n : 34600 + 8084 * n].reshape((n, h2))
+    D2_Z_sum = _view(work, 34600 + 8000 * n, (n, h2))
     D2 = D2_Z_sum  # written over it
-    S = work[34600 + 8084 * n : 34600 + 8094 * n].reshape((n, c))
-    M = work[34600 + 8094 * n : 34600 + 8095 * n]
-    E = work[34600 + 8095 * n : 34600 + 8105 * n].reshape((n, c))
-    S_2 = work[34600 + 8105 * n : 34600 + 8106 * n]
+    S = _view(work, 34600 + 8084 * n, (n, c))
+    M = _view(work, 34600 + 8094 * n, (n,))
+    E = _view(work, 34600 + 8095 * n, (n, c))
+    S_2 = _view(work, 34600 + 8105 * n, (n,))
     lse = M  # written over it
     strip = work[34600 + 8106 * n:]
 
@@ -629,8 +631,8 @@ def _loss(n, theta, work, X, Y):
 
         # C1_Z, from the parts above
         _matmul(
-            C1_W.reshape((f1, (1 + 2 * r) ** 2)), C1_Z_sum_n_right.reshape(((1 + 2 * r) ** 2, (4 * g + 4 * r) ** 2)),
-            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2)), strip
+            _view(C1_W, 0, (f1, (1 + 2 * r) ** 2)), _view(C1_Z_sum_n_right, 0, ((1 + 2 * r) ** 2,
+            (4 * g + 4 * r) ** 2)), _view(C1_Z_sum_n, 0, (f1, (4 * g + 4 * r) ** 2)), strip
         )
 
     # C1_Z, from the parts above
@@ -672,8 +674,8 @@ def _loss(n, theta, work, X, Y):
 
         # C2_Z, from the parts above
         _matmul(
-            C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)), C2_Z_sum_n_right.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)),
-            C2_Z_sum_n.reshape((f2, 4 * g ** 2)), strip
+            _view(C2_W, 0, (f2, f1 * (1 + 2 * r) ** 2)), _view(C2_Z_sum_n_right, 0, (f1 * (1 + 2 * r) ** 2,
+            4 * g ** 2)), _view(C2_Z_sum_n, 0, (f2, 4 * g ** 2)), strip
         )
 
     # C2_Z, from the parts above
@@ -730,7 +732,7 @@ def _loss(n, theta, work, X, Y):
         M[i] = M_2
 
     # E = exp(S − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * n,))
     for i in range(n):
         for j in range(c):
             E[i, j] = S[i, j] - M[i]
@@ -759,64 +761,64 @@ def _loss(n, theta, work, X, Y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
-    C1_W = theta[0:150].reshape((f1, 1, 1 + 2 * r, 1 + 2 * r))
-    C1_b = theta[150:156]
-    C2_W = theta[156:2556].reshape((f2, f1, 1 + 2 * r, 1 + 2 * r))
-    C2_b = theta[2556:2572]
-    D1_W = theta[2572:50572].reshape((f2 * g ** 2, h1))
-    D1_b = theta[50572:50692]
-    D2_W = theta[50692:60772].reshape((h1, h2))
-    D2_b = theta[60772:60856]
-    S_W = theta[60856:61696].reshape((h2, c))
-    S_b = theta[61696:61706]
-    dC1_W = grad[0:150].reshape((f1, 1, 1 + 2 * r, 1 + 2 * r))
-    dC1_b = grad[150:156]
-    dC2_W = grad[156:2556].reshape((f2, f1, 1 + 2 * r, 1 + 2 * r))
-    dC2_b = grad[2556:2572]
-    dD1_W = grad[2572:50572].reshape((f2 * g ** 2, h1))
-    dD1_b = grad[50572:50692]
-    dD2_W = grad[50692:60772].reshape((h1, h2))
-    dD2_b = grad[60772:60856]
-    dS_W = grad[60856:61696].reshape((h2, c))
-    dS_b = grad[61696:61706]
-    C1_Z_sum_n_right = work[0:19600].reshape((1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
-    C1_Z_sum = work[19600 : 19600 + 4704 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_W = _view(theta, 0, (f1, 1, 1 + 2 * r, 1 + 2 * r))
+    C1_b = _view(theta, 150, (f1,))
+    C2_W = _view(theta, 156, (f2, f1, 1 + 2 * r, 1 + 2 * r))
+    C2_b = _view(theta, 2556, (f2,))
+    D1_W = _view(theta, 2572, (f2 * g ** 2, h1))
+    D1_b = _view(theta, 50572, (h1,))
+    D2_W = _view(theta, 50692, (h1, h2))
+    D2_b = _view(theta, 60772, (h2,))
+    S_W = _view(theta, 60856, (h2, c))
+    S_b = _view(theta, 61696, (c,))
+    dC1_W = _view(grad, 0, (f1, 1, 1 + 2 * r, 1 + 2 * r))
+    dC1_b = _view(grad, 150, (f1,))
+    dC2_W = _view(grad, 156, (f2, f1, 1 + 2 * r, 1 + 2 * r))
+    dC2_b = _view(grad, 2556, (f2,))
+    dD1_W = _view(grad, 2572, (f2 * g ** 2, h1))
+    dD1_b = _view(grad, 50572, (h1,))
+    dD2_W = _view(grad, 50692, (h1, h2))
+    dD2_b = _view(grad, 60772, (h2,))
+    dS_W = _view(grad, 60856, (h2, c))
+    dS_b = _view(grad, 61696, (c,))
+    C1_Z_sum_n_right = _view(work, 0, (1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum = _view(work, 19600, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     C1_Z = C1_Z_sum  # written over it
-    C1 = work[19600 + 4704 * n : 19600 + 9408 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
-    P1 = work[19600 + 9408 * n : 19600 + 10584 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    C2_Z_sum_n_right = work[19600 + 10584 * n : 34600 + 10584 * n].reshape((f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
-    C2_Z_sum = work[34600 + 10584 * n : 34600 + 12184 * n].reshape((n, f2, 2 * g, 2 * g))
+    C1 = _view(work, 19600 + 4704 * n, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    P1 = _view(work, 19600 + 9408 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    C2_Z_sum_n_right = _view(work, 19600 + 10584 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    C2_Z_sum = _view(work, 34600 + 10584 * n, (n, f2, 2 * g, 2 * g))
     C2_Z = C2_Z_sum  # written over it
-    C2 = work[34600 + 12184 * n : 34600 + 13784 * n].reshape((n, f2, 2 * g, 2 * g))
-    F = work[34600 + 13784 * n : 34600 + 14184 * n].reshape((n, f2 * g ** 2))
-    D1_Z = work[34600 + 14184 * n : 34600 + 14304 * n].reshape((n, h1))
-    D1 = work[34600 + 14304 * n : 34600 + 14424 * n].reshape((n, h1))
-    D2_Z = work[34600 + 14424 * n : 34600 + 14508 * n].reshape((n, h2))
-    D2 = work[34600 + 14508 * n : 34600 + 14592 * n].reshape((n, h2))
-    S = work[34600 + 14592 * n : 34600 + 14602 * n].reshape((n, c))
-    M = work[34600 + 14602 * n : 34600 + 14603 * n]
-    E = work[34600 + 14603 * n : 34600 + 14613 * n].reshape((n, c))
-    S_2 = work[34600 + 14613 * n : 34600 + 14614 * n]
+    C2 = _view(work, 34600 + 12184 * n, (n, f2, 2 * g, 2 * g))
+    F = _view(work, 34600 + 13784 * n, (n, f2 * g ** 2))
+    D1_Z = _view(work, 34600 + 14184 * n, (n, h1))
+    D1 = _view(work, 34600 + 14304 * n, (n, h1))
+    D2_Z = _view(work, 34600 + 14424 * n, (n, h2))
+    D2 = _view(work, 34600 + 14508 * n, (n, h2))
+    S = _view(work, 34600 + 14592 * n, (n, c))
+    M = _view(work, 34600 + 14602 * n, (n,))
+    E = _view(work, 34600 + 14603 * n, (n, c))
+    S_2 = _view(work, 34600 + 14613 * n, (n,))
     P = E  # written over it
     lse = M  # written over it
     dS = S  # written over it
-    dD2 = work[34600 + 14508 * n : 34600 + 14592 * n].reshape((n, h2))
+    dD2 = _view(work, 34600 + 14508 * n, (n, h2))
     dD2_Z = D2_Z  # written over it
-    dD1 = work[34600 + 14304 * n : 34600 + 14424 * n].reshape((n, h1))
+    dD1 = _view(work, 34600 + 14304 * n, (n, h1))
     dD1_Z = D1_Z  # written over it
-    first = int_work[0 : 400 * n].reshape((n, f2, g, g))
-    dF = work[34600 + 13784 * n : 34600 + 14184 * n].reshape((n, f2 * g ** 2))
-    dC2 = work[34600 + 12184 * n : 34600 + 13784 * n].reshape((n, f2, 2 * g, 2 * g))
+    first = _view(int_work, 0, (n, f2, g, g))
+    dF = _view(work, 34600 + 13784 * n, (n, f2 * g ** 2))
+    dC2 = _view(work, 34600 + 12184 * n, (n, f2, 2 * g, 2 * g))
     dC2_Z = C2_Z  # written over it
-    first_2 = int_work[400 * n : 1576 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    dC2_W_rounds_n_right = work[19600 + 10584 * n : 34600 + 10584 * n].reshape((2 * g, 2 * g, f1, 1 + 2 * r, 1 + 2 * r))
-    dC2_W_rounds = work[34600 + 14614 * n : 34600 + 17014 * n].reshape((n, f2, f1, 1 + 2 * r, 1 + 2 * r))
-    dP1_n_terms = work[19600 + 10584 * n : 34600 + 10584 * n].reshape((f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
-    dP1 = work[19600 + 9408 * n : 19600 + 10584 * n].reshape((n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    dC1 = work[19600 + 4704 * n : 19600 + 9408 * n].reshape((n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    first_2 = _view(int_work, 400 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    dC2_W_rounds_n_right = _view(work, 19600 + 10584 * n, (2 * g, 2 * g, f1, 1 + 2 * r, 1 + 2 * r))
+    dC2_W_rounds = _view(work, 34600 + 14614 * n, (n, f2, f1, 1 + 2 * r, 1 + 2 * r))
+    dP1_n_terms = _view(work, 19600 + 10584 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    dP1 = _view(work, 19600 + 9408 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    dC1 = _view(work, 19600 + 4704 * n, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     dC1_Z = C1_Z  # written over it
-    dC1_W_rounds_n_right = work[0:19600].reshape((4 * g + 4 * r, 4 * g + 4 * r, 1, 1 + 2 * r, 1 + 2 * r))
-    dC1_W_rounds = work[34600 + 17014 * n : 34600 + 17164 * n].reshape((n, f1, 1, 1 + 2 * r, 1 + 2 * r))
+    dC1_W_rounds_n_right = _view(work, 0, (4 * g + 4 * r, 4 * g + 4 * r, 1, 1 + 2 * r, 1 + 2 * r))
+    dC1_W_rounds = _view(work, 34600 + 17014 * n, (n, f1, 1, 1 + 2 * r, 1 + 2 * r))
     strip = work[34600 + 17164 * n:]
 
     for i in range(n):
@@ -838,8 +840,8 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
 
         # C1_Z, from the parts above
         _matmul(
-            C1_W.reshape((f1, (1 + 2 * r) ** 2)), C1_Z_sum_n_right.reshape(((1 + 2 * r) ** 2, (4 * g + 4 * r) ** 2)),
-            C1_Z_sum_n.reshape((f1, (4 * g + 4 * r) ** 2)), strip
+            _view(C1_W, 0, (f1, (1 + 2 * r) ** 2)), _view(C1_Z_sum_n_right, 0, ((1 + 2 * r) ** 2,
+            (4 * g + 4 * r) ** 2)), _view(C1_Z_sum_n, 0, (f1, (4 * g + 4 * r) ** 2)), strip
         )
 
     # C1_Z, from the parts above
@@ -881,8 +883,8 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
 
         # C2_Z, from the parts above
         _matmul(
-            C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)), C2_Z_sum_n_right.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)),
-            C2_Z_sum_n.reshape((f2, 4 * g ** 2)), strip
+            _view(C2_W, 0, (f2, f1 * (1 + 2 * r) ** 2)), _view(C2_Z_sum_n_right, 0, (f1 * (1 + 2 * r) ** 2,
+            4 * g ** 2)), _view(C2_Z_sum_n, 0, (f2, 4 * g ** 2)), strip
         )
 
     # C2_Z, from the parts above
@@ -939,7 +941,7 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
         M[i] = M_2
 
     # E = exp(S − M 1ᵀ)
-    E_flat = E.reshape(-1)
+    E_flat = _view(E, 0, (c * n,))
     for i in range(n):
         for j in range(c):
             E[i, j] = S[i, j] - M[i]
@@ -1063,8 +1065,8 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
 
         # dC2_W, from the parts above
         _matmul(
-            dC2_Z_n.reshape((f2, 4 * g ** 2)), dC2_W_rounds_n_right.reshape((4 * g ** 2, f1 * (1 + 2 * r) ** 2)),
-            dC2_W_rounds_n.reshape((f2, f1 * (1 + 2 * r) ** 2)), strip
+            _view(dC2_Z_n, 0, (f2, 4 * g ** 2)), _view(dC2_W_rounds_n_right, 0, (4 * g ** 2, f1 * (1 + 2 * r) ** 2)),
+            _view(dC2_W_rounds_n, 0, (f2, f1 * (1 + 2 * r) ** 2)), strip
         )
 
     # dC2_b[f2] = Σ_{n,j,i} dC2_Z[n,f2,i,j]
@@ -1090,8 +1092,8 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
         # dP1[n,f1,k′,k″] = Σ_{f2,j,i} dC2_Z[n,f2,i,j] C2_W[f2,f1,k′ − i,k″ − j] 1[i ≤ k′] 1[k′ ≤ i + 2 r] 1[j ≤ k″]
         #   1[k″ ≤ j + 2 r]
         _matmul(
-            C2_W.reshape((f2, f1 * (1 + 2 * r) ** 2)).T, dC2_Z_n_2.reshape((f2, 4 * g ** 2)),
-            dP1_n_terms.reshape((f1 * (1 + 2 * r) ** 2, 4 * g ** 2)), strip
+            _view(C2_W, 0, (f2, f1 * (1 + 2 * r) ** 2)).T, _view(dC2_Z_n_2, 0, (f2, 4 * g ** 2)), _view(dP1_n_terms, 0,
+            (f1 * (1 + 2 * r) ** 2, 4 * g ** 2)), strip
         )
 
         # dP1, from the parts above
@@ -1139,8 +1141,8 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
 
         # dC1_W, from the parts above
         _matmul(
-            dC1_Z_n.reshape((f1, (4 * g + 4 * r) ** 2)), dC1_W_rounds_n_right.reshape(((4 * g + 4 * r) ** 2,
-            (1 + 2 * r) ** 2)), dC1_W_rounds_n.reshape((f1, (1 + 2 * r) ** 2)), strip
+            _view(dC1_Z_n, 0, (f1, (4 * g + 4 * r) ** 2)), _view(dC1_W_rounds_n_right, 0, ((4 * g + 4 * r) ** 2,
+            (1 + 2 * r) ** 2)), _view(dC1_W_rounds_n, 0, (f1, (1 + 2 * r) ** 2)), strip
         )
 
     # dC1_b[f1] = Σ_{n,j,i} dC1_Z[n,f1,i,j]
@@ -1193,7 +1195,7 @@ def _epoch(
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
         if shuffle:
-            X = X_rows[: n * (4 * g + 4 * r) ** 2].reshape((n, 1, 4 * g + 4 * r, 4 * g + 4 * r))
+            X = _view(X_rows, 0, (n, 1, 4 * g + 4 * r, 4 * g + 4 * r))
             for i in range(n):
                 row = order[start + i]
                 for j in range(1):
@@ -1201,15 +1203,15 @@ def _epoch(
                         for l in range(4 * g + 4 * r):
                             X[i, j, k_3, l] = all_X[row, j, k_3, l]
         else:
-            X = all_X[start : start + n]
+            X = _view(all_X, start * (4 * g + 4 * r) ** 2, (n, 1, 4 * g + 4 * r, 4 * g + 4 * r))
         if shuffle:
-            Y = Y_rows[: c * n].reshape((n, c))
+            Y = _view(Y_rows, 0, (n, c))
             for i in range(n):
                 row = order[start + i]
                 for j in range(c):
                     Y[i, j] = all_Y[row, j]
         else:
-            Y = all_Y[start : start + n]
+            Y = _view(all_Y, start * c, (n, c))
         value = _loss_and_grad(n, theta, grad, work, int_work, X, Y)
         total += value * n
         steps[0] += 1
@@ -1230,6 +1232,28 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -1483,7 +1507,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -1491,12 +1516,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

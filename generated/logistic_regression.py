@@ -28,6 +28,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -36,6 +37,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 2
@@ -321,9 +323,9 @@ def _log1p(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, X, p):
-    w = theta[0:2]
+    w = _view(theta, 0, (d,))
     b = theta[2]
-    z_sum = work[0:n]
+    z_sum = _view(work, 0, (n,))
 
     # z = X w + b    (line 11: z = X @ w + b)
     _matvec(X, w, z_sum)
@@ -336,9 +338,9 @@ def _forward(n, theta, work, X, p):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, X, y):
-    w = theta[0:2]
+    w = _view(theta, 0, (d,))
     b = theta[2]
-    z_sum = work[0:n]
+    z_sum = _view(work, 0, (n,))
     loss_sum_terms = z_sum  # written over it
 
     # z = X w + b    (line 11: z = X @ w + b)
@@ -362,12 +364,12 @@ def _loss(n, theta, work, X, y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, X, y):
-    w = theta[0:2]
+    w = _view(theta, 0, (d,))
     b = theta[2]
-    dw = grad[0:2]
-    z_sum = work[0:n]
+    dw = _view(grad, 0, (d,))
+    z_sum = _view(work, 0, (n,))
     p = z_sum  # written over it
-    loss_sum_terms = work[n : 2 * n]
+    loss_sum_terms = _view(work, n, (n,))
     dz = p  # written over it
     strip = work[2 * n:]
 
@@ -395,7 +397,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     loss = -loss_sum / n
 
     # dw = Xᵀ dz
-    _matmul(dz.reshape((1, n)), X, dw.reshape((1, d)), strip)
+    _matmul(_view(dz, 0, (1, n)), X, _view(dw, 0, (1, d)), strip)
     grad[2] = db
     return loss
 
@@ -424,20 +426,20 @@ def _epoch(theta, grad, work, order, random, steps, batch_size, shuffle, all_X, 
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
         if shuffle:
-            X = X_rows[: d * n].reshape((n, d))
+            X = _view(X_rows, 0, (n, d))
             for i in range(n):
                 row = order[start + i]
                 for j in range(d):
                     X[i, j] = all_X[row, j]
         else:
-            X = all_X[start : start + n]
+            X = _view(all_X, start * d, (n, d))
         if shuffle:
-            y = y_rows[: n]
+            y = _view(y_rows, 0, (n,))
             for i in range(n):
                 row = order[start + i]
                 y[i] = all_y[row]
         else:
-            y = all_y[start : start + n]
+            y = _view(all_y, start, (n,))
         value = _loss_and_grad(n, theta, grad, work, X, y)
         total += value * n
         steps[0] += 1
@@ -447,6 +449,28 @@ def _epoch(theta, grad, work, order, random, steps, batch_size, shuffle, all_X, 
             w_2 = w_2 - g * lr
             theta[p_2] = w_2
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -700,7 +724,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -708,12 +733,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

@@ -44,6 +44,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -52,6 +53,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 784
@@ -351,17 +353,17 @@ def _log(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(m, theta, work, X, A2):
-    W1 = theta[0:7840].reshape((h, d))
-    b1 = theta[7840:7850].reshape((h, 1))
-    W2 = theta[7850:7950].reshape((c, h))
-    b2 = theta[7950:7960].reshape((c, 1))
-    A0 = work[0 : 784 * m].reshape((d, m))
-    Z1_sum = work[784 * m : 794 * m].reshape((h, m))
+    W1 = _view(theta, 0, (h, d))
+    b1 = _view(theta, 7840, (h, 1))
+    W2 = _view(theta, 7850, (c, h))
+    b2 = _view(theta, 7950, (c, 1))
+    A0 = _view(work, 0, (d, m))
+    Z1_sum = _view(work, 784 * m, (h, m))
     A1 = Z1_sum  # written over it
-    Z2 = work[794 * m : 804 * m].reshape((c, m))
-    M = work[804 * m : 805 * m]
+    Z2 = _view(work, 794 * m, (c, m))
+    M = _view(work, 804 * m, (m,))
     E = Z2  # written over it
-    S = work[804 * m : 805 * m]
+    S = _view(work, 804 * m, (m,))
     strip = work[805 * m:]
 
     # A0 = X    (line 13: A0 = X)
@@ -409,17 +411,17 @@ def _forward(m, theta, work, X, A2):
 
 @njit(error_model="numpy", cache=True)
 def _loss(m, theta, work, X, Y):
-    W1 = theta[0:7840].reshape((h, d))
-    b1 = theta[7840:7850].reshape((h, 1))
-    W2 = theta[7850:7950].reshape((c, h))
-    b2 = theta[7950:7960].reshape((c, 1))
-    A0 = work[0 : 784 * m].reshape((d, m))
-    Z1_sum = work[784 * m : 794 * m].reshape((h, m))
+    W1 = _view(theta, 0, (h, d))
+    b1 = _view(theta, 7840, (h, 1))
+    W2 = _view(theta, 7850, (c, h))
+    b2 = _view(theta, 7950, (c, 1))
+    A0 = _view(work, 0, (d, m))
+    Z1_sum = _view(work, 784 * m, (h, m))
     A1 = Z1_sum  # written over it
-    Z2 = work[794 * m : 804 * m].reshape((c, m))
-    M = work[804 * m : 805 * m]
-    E = work[805 * m : 815 * m].reshape((c, m))
-    S = work[815 * m : 816 * m]
+    Z2 = _view(work, 794 * m, (c, m))
+    M = _view(work, 804 * m, (m,))
+    E = _view(work, 805 * m, (c, m))
+    S = _view(work, 815 * m, (m,))
     lse = M  # written over it
     strip = work[816 * m:]
 
@@ -475,24 +477,24 @@ def _loss(m, theta, work, X, Y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(m, theta, grad, work, X, Y):
-    W1 = theta[0:7840].reshape((h, d))
-    b1 = theta[7840:7850].reshape((h, 1))
-    W2 = theta[7850:7950].reshape((c, h))
-    b2 = theta[7950:7960].reshape((c, 1))
-    dW1 = grad[0:7840].reshape((h, d))
-    db1 = grad[7840:7850].reshape((h, 1))
-    dW2 = grad[7850:7950].reshape((c, h))
-    db2 = grad[7950:7960].reshape((c, 1))
-    A0 = work[0 : 784 * m].reshape((d, m))
-    Z1 = work[784 * m : 794 * m].reshape((h, m))
-    A1 = work[794 * m : 804 * m].reshape((h, m))
-    Z2 = work[804 * m : 814 * m].reshape((c, m))
-    M = work[814 * m : 815 * m]
-    E = work[815 * m : 825 * m].reshape((c, m))
-    S = work[825 * m : 826 * m]
+    W1 = _view(theta, 0, (h, d))
+    b1 = _view(theta, 7840, (h, 1))
+    W2 = _view(theta, 7850, (c, h))
+    b2 = _view(theta, 7950, (c, 1))
+    dW1 = _view(grad, 0, (h, d))
+    db1 = _view(grad, 7840, (h, 1))
+    dW2 = _view(grad, 7850, (c, h))
+    db2 = _view(grad, 7950, (c, 1))
+    A0 = _view(work, 0, (d, m))
+    Z1 = _view(work, 784 * m, (h, m))
+    A1 = _view(work, 794 * m, (h, m))
+    Z2 = _view(work, 804 * m, (c, m))
+    M = _view(work, 814 * m, (m,))
+    E = _view(work, 815 * m, (c, m))
+    S = _view(work, 825 * m, (m,))
     lse = M  # written over it
     dZ2 = Z2  # written over it
-    dA1 = work[794 * m : 804 * m].reshape((h, m))
+    dA1 = _view(work, 794 * m, (h, m))
     dZ1 = Z1  # written over it
     strip = work[826 * m:]
 
@@ -598,12 +600,12 @@ def _epoch(
     total = 0.0
     for start in range(0, count, batch_size):
         m = min(batch_size, count - start)
-        X = X_rows[: d * m].reshape((d, m))
+        X = _view(X_rows, 0, (d, m))
         for i in range(d):
             for j in range(m):
                 row = order[start + j]
                 X[i, j] = all_X[i, row]
-        Y = Y_rows[: c * m].reshape((c, m))
+        Y = _view(Y_rows, 0, (c, m))
         for i in range(c):
             for j in range(m):
                 row = order[start + j]
@@ -627,6 +629,28 @@ def _epoch(
             v_state[p] = v
             theta[p] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -880,7 +904,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -888,12 +913,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

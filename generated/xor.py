@@ -38,6 +38,7 @@ What is computed:
 import ctypes
 import math
 import os
+import sys
 import tempfile
 
 import llvmlite.binding as llvm
@@ -46,6 +47,7 @@ from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 h = 8
@@ -372,20 +374,20 @@ def _log1p(x):
 
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, X, p):
-    W1 = theta[0:16].reshape((2, h))
-    b1 = theta[16:24]
-    W2 = theta[24:32].reshape((h, 1))
-    b2 = theta[32:33]
-    Z1_sum = work[0 : 8 * n].reshape((n, h))
+    W1 = _view(theta, 0, (2, h))
+    b1 = _view(theta, 16, (h,))
+    W2 = _view(theta, 24, (h, 1))
+    b2 = _view(theta, 32, (1,))
+    Z1_sum = _view(work, 0, (n, h))
     A1 = Z1_sum  # written over it
-    z2 = work[8 * n : 9 * n].reshape((n, 1))
+    z2 = _view(work, 8 * n, (n, 1))
     strip = work[9 * n:]
 
     # Z1 = X W1 + b1    (line 13: Z1 = X @ W1 + b1)
     _matmul(X, W1, Z1_sum, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
-    A1_flat = A1.reshape(-1)
+    A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A1[i, j] = Z1_sum[i, j] + b1[j]
@@ -404,13 +406,13 @@ def _forward(n, theta, work, X, p):
 
 @njit(error_model="numpy", cache=True)
 def _loss(n, theta, work, X, y):
-    W1 = theta[0:16].reshape((2, h))
-    b1 = theta[16:24]
-    W2 = theta[24:32].reshape((h, 1))
-    b2 = theta[32:33]
-    Z1_sum = work[0 : 8 * n].reshape((n, h))
+    W1 = _view(theta, 0, (2, h))
+    b1 = _view(theta, 16, (h,))
+    W2 = _view(theta, 24, (h, 1))
+    b2 = _view(theta, 32, (1,))
+    Z1_sum = _view(work, 0, (n, h))
     A1 = Z1_sum  # written over it
-    z2 = work[8 * n : 9 * n].reshape((n, 1))
+    z2 = _view(work, 8 * n, (n, 1))
     loss_sum_terms = z2  # written over it
     strip = work[9 * n:]
 
@@ -418,7 +420,7 @@ def _loss(n, theta, work, X, y):
     _matmul(X, W1, Z1_sum, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
-    A1_flat = A1.reshape(-1)
+    A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A1[i, j] = Z1_sum[i, j] + b1[j]
@@ -448,21 +450,21 @@ def _loss(n, theta, work, X, y):
 
 @njit(error_model="numpy", cache=True)
 def _loss_and_grad(n, theta, grad, work, X, y):
-    W1 = theta[0:16].reshape((2, h))
-    b1 = theta[16:24]
-    W2 = theta[24:32].reshape((h, 1))
-    b2 = theta[32:33]
-    dW1 = grad[0:16].reshape((2, h))
-    db1 = grad[16:24]
-    dW2 = grad[24:32].reshape((h, 1))
-    db2 = grad[32:33]
-    Z1_sum = work[0 : 8 * n].reshape((n, h))
+    W1 = _view(theta, 0, (2, h))
+    b1 = _view(theta, 16, (h,))
+    W2 = _view(theta, 24, (h, 1))
+    b2 = _view(theta, 32, (1,))
+    dW1 = _view(grad, 0, (2, h))
+    db1 = _view(grad, 16, (h,))
+    dW2 = _view(grad, 24, (h, 1))
+    db2 = _view(grad, 32, (1,))
+    Z1_sum = _view(work, 0, (n, h))
     A1 = Z1_sum  # written over it
-    z2 = work[8 * n : 9 * n].reshape((n, 1))
-    p = work[9 * n : 10 * n].reshape((n, 1))
+    z2 = _view(work, 8 * n, (n, 1))
+    p = _view(work, 9 * n, (n, 1))
     loss_sum_terms = z2  # written over it
     dz2 = p  # written over it
-    dA1 = work[10 * n : 18 * n].reshape((n, h))
+    dA1 = _view(work, 10 * n, (n, h))
     dZ1 = A1  # written over it
     strip = work[18 * n:]
 
@@ -470,7 +472,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     _matmul(X, W1, Z1_sum, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
-    A1_flat = A1.reshape(-1)
+    A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
         for j in range(h):
             A1[i, j] = Z1_sum[i, j] + b1[j]
@@ -550,21 +552,21 @@ def _epoch(
     for start in range(0, count, batch_size):
         n = min(batch_size, count - start)
         if shuffle:
-            X = X_rows[: 2 * n].reshape((n, 2))
+            X = _view(X_rows, 0, (n, 2))
             for i in range(n):
                 row = order[start + i]
                 for j in range(2):
                     X[i, j] = all_X[row, j]
         else:
-            X = all_X[start : start + n]
+            X = _view(all_X, start * 2, (n, 2))
         if shuffle:
-            y = y_rows[: n].reshape((n, 1))
+            y = _view(y_rows, 0, (n, 1))
             for i in range(n):
                 row = order[start + i]
                 for j in range(1):
                     y[i, j] = all_y[row, j]
         else:
-            y = all_y[start : start + n]
+            y = _view(all_y, start, (n, 1))
         value = _loss_and_grad(n, theta, grad, work, X, y)
         total += value * n
         steps[0] += 1
@@ -584,6 +586,28 @@ def _epoch(
             v_state[p_2] = v
             theta[p_2] = w
     return total / count
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.
@@ -837,7 +861,8 @@ def _matvec_kernel(M, K, a, a_row, x, y):
 def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=True)(kernel)
+        known = __name__ in sys.modules  # by which name the cache will look for this module
+        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -845,12 +870,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_2c9d0545",
+    "gradc_matmul_float64_eba66afa",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_2c9d0545", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 

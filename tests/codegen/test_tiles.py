@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
+import sys
 
 import numba
 import numpy as np
@@ -152,3 +154,15 @@ def test_two_modules_of_one_precision_share_the_compiled_kernels():
     )
     assert first is not other
     assert first._MATMUL == other._MATMUL
+
+
+def test_a_module_that_is_no_member_of_sys_modules_runs_beside_a_cache(tmp_path):
+    """Numba's cache asks for modules by name: a plugin loader that registers none must still get its kernels."""
+    (tmp_path / "net.py").write_text(source(derive.parse(MODEL)))
+    load = (
+        "import importlib.util as u; s = u.spec_from_file_location('net', 'net.py'); m = u.module_from_spec(s); "
+        "s.loader.exec_module(m); print(len(m._MATMUL))"
+    )
+    for line in (load, load, "import net"):
+        done = subprocess.run([sys.executable, "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ from codegen.noise import next_states, row
 from codegen.steps import parts_of, reads_of
 from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
 from codegen.targets.numba.update import update_lines
+from codegen.targets.scalar import SUM
 from codegen.targets.shapes import Shapes
 from derive.expr import Dim, Expr, Num, add, as_expr, mul
 from derive.program import Tensor
@@ -39,12 +40,12 @@ def kernel(function: Function, setting: Setting) -> Kernel:
     steps = list(printer.steps(plan, setting.comment))
     read = {t for step in plan.steps for t in reads_of(step)}
     params = [
-        _cut(names.tensor(s.tensor), vectors["theta"], s.offset, s.size, s.tensor, printer)
+        _cut(names.tensor(s.tensor), vectors["theta"], s.offset, s.tensor, printer)
         for s in setting.slices
         if s.tensor in read
     ]
     targets = {t: s for t, g in function.gradients for s in setting.slices if s.tensor == t}
-    grads = [_cut(names.tensor(g), vectors["grad"], targets[t].offset, targets[t].size, g, printer)
+    grads = [_cut(names.tensor(g), vectors["grad"], targets[t].offset, g, printer)
              for t, g in function.gradients if g.rank]  # fmt: skip
     pieces, work, int_work = _workspace(function, setting, names, printer, vectors)
     if printer.inner:
@@ -65,15 +66,10 @@ def kernel(function: Function, setting: Setting) -> Kernel:
     return Kernel(function.name, tuple(arguments), tuple(lines), tuple(leading))
 
 
-def _cut(name: str, vector: str, offset: int, size: int, tensor: Tensor, printer: NumbaPrinter) -> str:
+def _cut(name: str, vector: str, offset: int, tensor: Tensor, printer: NumbaPrinter) -> str:
     if tensor.rank == 0:
         return f"{name} = {vector}[{offset}]"
-    piece = f"{vector}[{offset}:{offset + size}]"
-    return f"{name} = {piece}{_reshape(tensor, printer)}"
-
-
-def _reshape(tensor: Tensor, printer: NumbaPrinter) -> str:
-    return f".reshape(({', '.join(printer.integer(a) for a in tensor.axes)}))" if tensor.rank > 1 else ""
+    return f"{name} = {printer.view(vector, str(offset), tensor.axes)}"
 
 
 def _workspace(
@@ -87,16 +83,13 @@ def _workspace(
         ends[dtype] = add(ends[dtype], substitute(size, known))
     lines = []
     for t, slot in plan.places.items():
-        name, (dtype, size) = names.tensor(t), plan.slots[slot]
+        name, (dtype, _) = names.tensor(t), plan.slots[slot]
         if t in plan.shared:
             other = names.tensor(plan.shared[t])
             lines += [f"{name} = {other}  # written over it"] if name != other else []
             continue
-        end = add(starts[slot], substitute(size, known))
         vector = vectors["work" if dtype == "real" else "int_work"]
-        bounds = [printer.integer(starts[slot]), printer.integer(end)]
-        piece = f"{vector}[{(' : ' if ' ' in ''.join(bounds) else ':').join(bounds)}]"
-        lines.append(f"{name} = {piece}{_reshape(t, printer)}")
+        lines.append(f"{name} = {printer.view(vector, printer.integer(starts[slot]), t.axes)}")
     return lines, printer.integer(ends["real"]), printer.integer(ends["int"])
 
 
@@ -178,12 +171,11 @@ def _gather(
     """The chosen samples of ``t``, next to each other: copied there, or where they lie if nothing is shuffled."""
     names = printer.names
     axis, name = t.axes.index(sample), names.tensor(t)
-    size = printer.integer(mul(*t.axes))
     near = axis == 0
     indent = "    " if near else ""
     if near:
         yield f"if {v['shuffle']}:"
-    yield f"{indent}{name} = {rows}[: {size}]{_reshape(t, printer)}"
+    yield f"{indent}{name} = {printer.view(rows, '0', t.axes)}"
     loops = [names.fresh("ijklq"[k % 5]) for k in range(t.rank)]
     for k, extent in enumerate(t.axes):
         yield f"{indent}for {loops[k]} in range({batch if k == axis else printer.integer(extent)}):"
@@ -194,6 +186,8 @@ def _gather(
     yield f"{indent}{name}[{', '.join(loops)}] = {whole}[{source}]"
     if near:
         yield "else:"
-        yield f"    {name} = {whole}[{v['start']} : {v['start']} + {batch}]"
+        apart = printer.integer(mul(*t.axes[1:]), SUM)
+        first = v["start"] if apart == "1" else f"{v['start']} * {apart}"
+        yield f"    {name} = {printer.view(whole, first, t.axes)}"
     for loop in loops:
         names.release(loop)

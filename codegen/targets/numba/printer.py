@@ -7,7 +7,7 @@ local variable is a double in a float32 module too: it costs nothing there and k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -106,9 +106,14 @@ class NumbaPrinter(ScalarPrinter):
         sums = (w.target.tensor for w in writes_in(nest.body) if w.op == "sum" and self.dtype == "float32")
         self.wide.update(t for t in sums if t in self.scalars)
         for flat, whole in nest.flat:
-            yield f"{self.names.tensor(flat)} = {self.names.tensor(whole)}.reshape(-1)"
+            yield f"{self.names.tensor(flat)} = {self.view(self.names.tensor(whole), '0', flat.axes)}"
         for node in nest.body:
             yield from self.node(node, "")
+
+    def view(self, array: str, start: str, axes: Sequence[Expr]) -> str:
+        """An array of these extents in the memory of another one that lies in one piece."""
+        extents = ", ".join(self.integer(a) for a in axes)
+        return f"_view({array}, {start}, ({extents}{',' if len(axes) == 1 else ''}))"
 
     def node(self, node: Node, indent: str) -> Iterator[str]:
         """One loop or one statement."""
@@ -206,7 +211,7 @@ class NumbaPrinter(ScalarPrinter):
         if matrix.transposed == (vector is g.left):
             return f"_matvec({self.operand(lying, packed=True)}, {self.operand(vector)}, {self.operand(g.out)})"
         self.inner.append(mul(*(s.extent for s in vector.groups[0])))
-        row, out = (f"{self.operand(o)}.reshape((1, {self.extent(o.groups[0])}))" for o in (vector, g.out))
+        row, out = (self.operand(replace(o, groups=((), *o.groups))) for o in (vector, g.out))
         return f"_matmul({row}, {self.operand(lying)}, {out}, {self.strip})"
 
     def extent(self, letters: tuple[Letter, ...]) -> str:
@@ -219,7 +224,9 @@ class NumbaPrinter(ScalarPrinter):
         grouped = len(o.groups) != o.tensor.rank or any(len(g) != 1 for g in o.groups)
         if o.tensor in self.strided and (grouped or packed or len(o.groups) == 1):
             text = f"np.ascontiguousarray({text})"
-        if grouped:
-            shape = ", ".join(self.extent(g) for g in o.groups)
-            text = f"{text}.reshape(({shape}{',' if len(o.groups) == 1 else ''}))"
+            if grouped:  # a copy has nothing else that keeps it, so that it must not be seen by a view
+                shape = ", ".join(self.extent(g) for g in o.groups)
+                text = f"{text}.reshape(({shape}{',' if len(o.groups) == 1 else ''}))"
+        elif grouped:
+            text = self.view(text, "0", [mul(*(s.extent for s in g)) for g in o.groups])
         return f"{text}.T" if o.transposed and len(o.groups) == 2 else text

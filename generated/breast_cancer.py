@@ -236,50 +236,7 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
-# Elementary functions without branches, so that loops over them become vector code; errors below 3 units in the last
-# place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
-
-
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _exp(x):
-    """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
-    x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
-    rounded = x * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
-    k = rounded - 6755399441055744.0
-    r = x - k * 0.6931471805601177 - k * -1.7239444525614835e-13
-    p = (
-        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
-        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
-        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
-    )
-    q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000007FE))
-    half = np.uint64(n >> np.uint64(0x1))
-    low = np.uint64(half << np.uint64(0x34)).view(np.float64)
-    high = np.uint64(np.uint64(n - half) << np.uint64(0x34)).view(np.float64)
-    return (q + 1.0) * low * high
-
-
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _log1p(x):
-    """log u + c/u, where u + c is 1 + x without rounding."""
-    u = x + 1.0
-    v = u - 1.0
-    c = (1.0 - (u - v)) + (x - v)
-    n = np.uint64(np.float64(u).view(np.uint64) + np.uint64(0x95F619980C433))
-    k = np.uint64((n >> np.uint64(0x34)) | np.uint64(0x4330000000000000)).view(np.float64) - 4503599627371519.0
-    f = np.uint64((n & np.uint64(0xFFFFFFFFFFFFF)) + np.uint64(0x3FE6A09E667F3BCD)).view(np.float64) - 1.0
-    s = f / (f + 2.0)
-    z = s * s
-    p = (
-        z * (0.666666666666667 + z * (0.39999999999899505 + z * (0.28571428625975487 + z * (0.2222221113479508 + z *
-        (0.18182889125261723 + z * (0.15331721600556042 + z * (0.14616449685043406)))))))
-    )
-    half = 0.5 * f * f
-    y = k * 0.6931471805601177 - ((half - (s * (half + p) + (k * -1.7239444525614835e-13 + c / u))) - f)
-    edge = -math.inf if u == 0.0 else x if u > 0.0 else math.nan
-    y = y if 0.0 < u < math.inf else edge
-    return x if abs(x) < 5.551115123125783e-17 else y
+# The computation; what it calls stands at the end.
 
 
 @njit(error_model="numpy", cache=True)
@@ -380,6 +337,9 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     return loss
 
 
+# Kernels: what the computation calls.
+
+
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
@@ -400,6 +360,52 @@ def _view(context, array, start, shape):
         return part._getvalue()
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
+
+
+# Elementary functions without branches, so that loops over them become vector code; errors below 3 units in the last
+# place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _exp(x):
+    """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
+    x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
+    rounded = x * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
+    k = rounded - 6755399441055744.0
+    r = x - k * 0.6931471805601177 - k * -1.7239444525614835e-13
+    p = (
+        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
+        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
+        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
+    )
+    q = r + r * r * p
+    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000007FE))
+    half = np.uint64(n >> np.uint64(0x1))
+    low = np.uint64(half << np.uint64(0x34)).view(np.float64)
+    high = np.uint64(np.uint64(n - half) << np.uint64(0x34)).view(np.float64)
+    return (q + 1.0) * low * high
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _log1p(x):
+    """log u + c/u, where u + c is 1 + x without rounding."""
+    u = x + 1.0
+    v = u - 1.0
+    c = (1.0 - (u - v)) + (x - v)
+    n = np.uint64(np.float64(u).view(np.uint64) + np.uint64(0x95F619980C433))
+    k = np.uint64((n >> np.uint64(0x34)) | np.uint64(0x4330000000000000)).view(np.float64) - 4503599627371519.0
+    f = np.uint64((n & np.uint64(0xFFFFFFFFFFFFF)) + np.uint64(0x3FE6A09E667F3BCD)).view(np.float64) - 1.0
+    s = f / (f + 2.0)
+    z = s * s
+    p = (
+        z * (0.666666666666667 + z * (0.39999999999899505 + z * (0.28571428625975487 + z * (0.2222221113479508 + z *
+        (0.18182889125261723 + z * (0.15331721600556042 + z * (0.14616449685043406)))))))
+    )
+    half = 0.5 * f * f
+    y = k * 0.6931471805601177 - ((half - (s * (half + p) + (k * -1.7239444525614835e-13 + c / u))) - f)
+    edge = -math.inf if u == 0.0 else x if u > 0.0 else math.nan
+    y = y if 0.0 < u < math.inf else edge
+    return x if abs(x) < 5.551115123125783e-17 else y
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.

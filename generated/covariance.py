@@ -238,6 +238,185 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
+# The computation; what it calls stands at the end.
+
+
+@njit(error_model="numpy", cache=True)
+def _forward(n, theta, work, S):
+    W = _view(theta, 4, (d, d))
+    L = _view(work, 0, (d, d))
+    strip = work[16:]
+
+    # L = tril(W)    (line 10: L = tril(W))
+    for i in range(d):
+        for k in range(d):
+            L[i, k] = W[i, k] if k <= i else 0.0
+
+    # S = L Lᵀ    (line 11: S = L @ L')
+    _matmul_symmetric(L, L.T, S, strip)
+
+
+@njit(error_model="numpy", cache=True)
+def _loss(n, theta, work, int_work, X):
+    m = _view(theta, 0, (d,))
+    W = _view(theta, 4, (d, d))
+    L = _view(work, 0, (d, d))
+    S = _view(work, 16, (d, d))
+    D = _view(work, 32, (n, d))
+    S_factor = _view(work, 0, (d, d))
+    S_pivots = _view(int_work, 0, (1 + d,))
+    V = _view(work, 16, (d, d))
+    S_2 = _view(work, 32 + 4 * n, (d, d))
+    strip = work[48 + 4 * n:]
+
+    # L = tril(W)    (line 10: L = tril(W))
+    for i in range(d):
+        for k in range(d):
+            L[i, k] = W[i, k] if k <= i else 0.0
+
+    # S = L Lᵀ    (line 11: S = L @ L')
+    _matmul_symmetric(L, L.T, S, strip)
+
+    # D = X − m    (line 12: D = X - m)
+    for i in range(n):
+        for j in range(d):
+            D[i, j] = X[i, j] - m[j]
+
+    # V = S⁻¹
+    if not _upper(S, S_factor, S_pivots):
+        _factor(S, S_factor, S_pivots)
+
+    # V, from the parts above
+    _solve(S_factor, S_pivots, V, V, np.int64(4))
+
+    # S_2 = Dᵀ D
+    _matmul_symmetric(D.T, D, S_2, strip)
+
+    # loss = (logdet(S) + (1/n) tr(V S_2) + d log(2 π))/2    (line 13: minimize logdet(S)/2 + sum(D * (D @ inv(S))) /
+    #   (2*n) + d*log(2*pi)/2)
+    loss_logdet = _logdet(S_factor, S_pivots)
+
+    # loss, from the parts above
+    loss_sum = 0.0
+    for j in range(d):
+        for i in range(d):
+            loss_sum += V[i, j] * S_2[j, i]
+    loss = loss_logdet / 2.0 + 0.9189385332046727 * d + loss_sum / (2.0 * n)
+    return loss
+
+
+@njit(error_model="numpy", cache=True)
+def _loss_and_grad(n, theta, grad, work, int_work, X):
+    m = _view(theta, 0, (d,))
+    W = _view(theta, 4, (d, d))
+    dm = _view(grad, 0, (d,))
+    dW = _view(grad, 4, (d, d))
+    L = _view(work, 0, (d, d))
+    S = _view(work, 16, (d, d))
+    S_4 = _view(work, 32, (d,))
+    D = _view(work, 36, (n, d))
+    S_factor = _view(work, 36 + 4 * n, (d, d))
+    S_pivots = _view(int_work, 0, (1 + d,))
+    V = _view(work, 16, (d, d))
+    S_2 = _view(work, 52 + 4 * n, (d, d))
+    dm_sum = _view(work, 68 + 4 * n, (d,))
+    S_5 = _view(work, 16, (d, d))
+    S_3 = _view(work, 72 + 4 * n, (d, d))
+    dL_right = L  # written over it
+    dL = _view(work, 16, (d, d))
+    strip = work[88 + 4 * n:]
+
+    # L = tril(W)    (line 10: L = tril(W))
+    for i in range(d):
+        for k in range(d):
+            L[i, k] = W[i, k] if k <= i else 0.0
+
+    # S = L Lᵀ    (line 11: S = L @ L')
+    _matmul_symmetric(L, L.T, S, strip)
+
+    # D = X − m    (line 12: D = X - m)
+    # S_4 = 1ᵀ D
+    for j in range(d):
+        S_4[j] = 0.0
+    for i in range(n):
+        for j in range(d):
+            D[i, j] = X[i, j] - m[j]
+            S_4[j] += D[i, j]
+
+    # V = S⁻¹
+    if not _upper(S, S_factor, S_pivots):
+        _factor(S, S_factor, S_pivots)
+
+    # V, from the parts above
+    _solve(S_factor, S_pivots, V, V, np.int64(4))
+
+    # S_2 = Dᵀ D
+    _matmul_symmetric(D.T, D, S_2, strip)
+
+    # loss = (logdet(S) + (1/n) tr(V S_2) + d log(2 π))/2    (line 13: minimize logdet(S)/2 + sum(D * (D @ inv(S))) /
+    #   (2*n) + d*log(2*pi)/2)
+    loss_logdet = _logdet(S_factor, S_pivots)
+
+    # loss, from the parts above
+    loss_sum = 0.0
+    for j in range(d):
+        for i in range(d):
+            loss_sum += V[i, j] * S_2[j, i]
+    loss = loss_logdet / 2.0 + 0.9189385332046727 * d + loss_sum / (2.0 * n)
+
+    # dm = −(1/n) Vᵀ S_4
+    _solve(S_factor, S_pivots, S_4.reshape((-1, 1)), dm_sum.reshape((-1, 1)), np.int64(1))
+
+    # dm, from the parts above
+    for i in range(d):
+        dm[i] = -dm_sum[i] / n
+
+    # S_5 = Lᵀ V
+    _solve(S_factor, S_pivots, np.ascontiguousarray(L.T), S_5, np.int64(3))
+
+    # S_3 = S_5 S_2
+    _matmul(S_5, S_2, S_3, strip)
+
+    # dL = Vᵀ (L − S_3ᵀ/n)
+    for i in range(d):
+        for j in range(d):
+            dL_right[i, j] = L[i, j] - S_3[j, i] / n
+
+    # dL, from the parts above
+    _solve(S_factor, S_pivots, dL_right, dL, np.int64(1))
+
+    # dW = tril(dL)
+    for i in range(d):
+        for k in range(d):
+            dW[i, k] = dL[i, k] if k <= i else 0.0
+    return loss
+
+
+# Kernels: what the computation calls.
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
+
+
 # A matrix A is kept factored in f: Pᵀ L U with the swaps p, or Uᵀ U, or as it is where it is lower triangular. The last
 # entry of p says which: the sign of the permutation, 2, or 3. Blocks of 64 rows leave the most to matrix products.
 # Each routine is compiled into every kernel that calls it, so that one solves for all, and a way to solve is no
@@ -398,179 +577,6 @@ def _det(f, p):
     for i in range(n):
         total *= f[i, i]
     return total * total if p[n] == 2 else total if p[n] == 3 else p[n] * total
-
-
-@njit(error_model="numpy", cache=True)
-def _forward(n, theta, work, S):
-    W = _view(theta, 4, (d, d))
-    L = _view(work, 0, (d, d))
-    strip = work[16:]
-
-    # L = tril(W)    (line 10: L = tril(W))
-    for i in range(d):
-        for k in range(d):
-            L[i, k] = W[i, k] if k <= i else 0.0
-
-    # S = L Lᵀ    (line 11: S = L @ L')
-    _matmul_symmetric(L, L.T, S, strip)
-
-
-@njit(error_model="numpy", cache=True)
-def _loss(n, theta, work, int_work, X):
-    m = _view(theta, 0, (d,))
-    W = _view(theta, 4, (d, d))
-    L = _view(work, 0, (d, d))
-    S = _view(work, 16, (d, d))
-    D = _view(work, 32, (n, d))
-    S_factor = _view(work, 0, (d, d))
-    S_pivots = _view(int_work, 0, (1 + d,))
-    V = _view(work, 16, (d, d))
-    S_2 = _view(work, 32 + 4 * n, (d, d))
-    strip = work[48 + 4 * n:]
-
-    # L = tril(W)    (line 10: L = tril(W))
-    for i in range(d):
-        for k in range(d):
-            L[i, k] = W[i, k] if k <= i else 0.0
-
-    # S = L Lᵀ    (line 11: S = L @ L')
-    _matmul_symmetric(L, L.T, S, strip)
-
-    # D = X − m    (line 12: D = X - m)
-    for i in range(n):
-        for j in range(d):
-            D[i, j] = X[i, j] - m[j]
-
-    # V = S⁻¹
-    if not _upper(S, S_factor, S_pivots):
-        _factor(S, S_factor, S_pivots)
-
-    # V, from the parts above
-    _solve(S_factor, S_pivots, V, V, np.int64(4))
-
-    # S_2 = Dᵀ D
-    _matmul_symmetric(D.T, D, S_2, strip)
-
-    # loss = (logdet(S) + (1/n) tr(V S_2) + d log(2 π))/2    (line 13: minimize logdet(S)/2 + sum(D * (D @ inv(S))) /
-    #   (2*n) + d*log(2*pi)/2)
-    loss_logdet = _logdet(S_factor, S_pivots)
-
-    # loss, from the parts above
-    loss_sum = 0.0
-    for j in range(d):
-        for i in range(d):
-            loss_sum += V[i, j] * S_2[j, i]
-    loss = loss_logdet / 2.0 + 0.9189385332046727 * d + loss_sum / (2.0 * n)
-    return loss
-
-
-@njit(error_model="numpy", cache=True)
-def _loss_and_grad(n, theta, grad, work, int_work, X):
-    m = _view(theta, 0, (d,))
-    W = _view(theta, 4, (d, d))
-    dm = _view(grad, 0, (d,))
-    dW = _view(grad, 4, (d, d))
-    L = _view(work, 0, (d, d))
-    S = _view(work, 16, (d, d))
-    S_4 = _view(work, 32, (d,))
-    D = _view(work, 36, (n, d))
-    S_factor = _view(work, 36 + 4 * n, (d, d))
-    S_pivots = _view(int_work, 0, (1 + d,))
-    V = _view(work, 16, (d, d))
-    S_2 = _view(work, 52 + 4 * n, (d, d))
-    dm_sum = _view(work, 68 + 4 * n, (d,))
-    S_5 = _view(work, 16, (d, d))
-    S_3 = _view(work, 72 + 4 * n, (d, d))
-    dL_right = L  # written over it
-    dL = _view(work, 16, (d, d))
-    strip = work[88 + 4 * n:]
-
-    # L = tril(W)    (line 10: L = tril(W))
-    for i in range(d):
-        for k in range(d):
-            L[i, k] = W[i, k] if k <= i else 0.0
-
-    # S = L Lᵀ    (line 11: S = L @ L')
-    _matmul_symmetric(L, L.T, S, strip)
-
-    # D = X − m    (line 12: D = X - m)
-    # S_4 = 1ᵀ D
-    for j in range(d):
-        S_4[j] = 0.0
-    for i in range(n):
-        for j in range(d):
-            D[i, j] = X[i, j] - m[j]
-            S_4[j] += D[i, j]
-
-    # V = S⁻¹
-    if not _upper(S, S_factor, S_pivots):
-        _factor(S, S_factor, S_pivots)
-
-    # V, from the parts above
-    _solve(S_factor, S_pivots, V, V, np.int64(4))
-
-    # S_2 = Dᵀ D
-    _matmul_symmetric(D.T, D, S_2, strip)
-
-    # loss = (logdet(S) + (1/n) tr(V S_2) + d log(2 π))/2    (line 13: minimize logdet(S)/2 + sum(D * (D @ inv(S))) /
-    #   (2*n) + d*log(2*pi)/2)
-    loss_logdet = _logdet(S_factor, S_pivots)
-
-    # loss, from the parts above
-    loss_sum = 0.0
-    for j in range(d):
-        for i in range(d):
-            loss_sum += V[i, j] * S_2[j, i]
-    loss = loss_logdet / 2.0 + 0.9189385332046727 * d + loss_sum / (2.0 * n)
-
-    # dm = −(1/n) Vᵀ S_4
-    _solve(S_factor, S_pivots, S_4.reshape((-1, 1)), dm_sum.reshape((-1, 1)), np.int64(1))
-
-    # dm, from the parts above
-    for i in range(d):
-        dm[i] = -dm_sum[i] / n
-
-    # S_5 = Lᵀ V
-    _solve(S_factor, S_pivots, np.ascontiguousarray(L.T), S_5, np.int64(3))
-
-    # S_3 = S_5 S_2
-    _matmul(S_5, S_2, S_3, strip)
-
-    # dL = Vᵀ (L − S_3ᵀ/n)
-    for i in range(d):
-        for j in range(d):
-            dL_right[i, j] = L[i, j] - S_3[j, i] / n
-
-    # dL, from the parts above
-    _solve(S_factor, S_pivots, dL_right, dL, np.int64(1))
-
-    # dW = tril(dL)
-    for i in range(d):
-        for k in range(d):
-            dW[i, k] = dL[i, k] if k <= i else 0.0
-    return loss
-
-
-# Arrays in the memory of others: nothing is copied, counted or allocated.
-
-
-@intrinsic
-def _view(context, array, start, shape):
-    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
-    view = types.Array(array.dtype, len(shape), "C")
-
-    def make(context, builder, signature, args):
-        whole = context.make_array(signature.args[0])(context, builder, args[0])
-        part = context.make_array(view)(context, builder)
-        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
-        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
-        strides = [size]
-        for extent in extents[:0:-1]:
-            strides.insert(0, builder.mul(strides[0], extent))
-        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
-        return part._getvalue()
-
-    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.

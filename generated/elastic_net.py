@@ -242,6 +242,9 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
+# The computation; what it calls stands at the end.
+
+
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, X, f):
     p = _view(theta, 0, (d,))
@@ -340,6 +343,9 @@ def _loss_and_grad(n, theta, grad, work, X, y):
         dq[k] = 1.8 - dw
     grad[20] = db
     return loss
+
+
+# Kernels: what the computation calls.
 
 
 # Arrays in the memory of others: nothing is copied, counted or allocated.

@@ -297,6 +297,9 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
+# The computation; what it calls stands at the end.
+
+
 @njit(error_model="numpy", cache=True)
 def _forward(n, theta, work, i, j, p):
     U = _view(theta, 0, (u, k))
@@ -409,18 +412,6 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
     loss = loss_sum_2 / 10000.0 + loss_sum_3 / 10000.0 + loss_sum / n
     return loss
 
-
-@njit(error_model="numpy", cache=True)
-def _draw(random, limit):
-    """A random integer from 0 below `limit`, by splitmix64."""
-    random[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = random[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return np.int64(z % np.uint64(limit))
-
-
 @njit(error_model="numpy", cache=True)
 def _epoch(
     theta, grad, work, order, random, steps, batch_size, shuffle, all_i, all_j, all_y, i_rows, j_rows, y_rows, m_state,
@@ -478,6 +469,9 @@ def _epoch(
     return total / count
 
 
+# Kernels: what the computation calls.
+
+
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
@@ -498,3 +492,14 @@ def _view(context, array, start, shape):
         return part._getvalue()
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
+
+
+@njit(error_model="numpy", cache=True)
+def _draw(random, limit):
+    """A random integer from 0 below `limit`, by splitmix64."""
+    random[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = random[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return np.int64(z % np.uint64(limit))

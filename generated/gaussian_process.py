@@ -246,6 +246,191 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
+# The computation; what it calls stands at the end.
+
+
+@njit(error_model="numpy", cache=True)
+def _forward(n, theta, work, int_work, X, y, f):
+    log_height = theta[0]
+    log_length = theta[1]
+    log_noise = theta[2]
+    R = _view(work, 0, (n, n))
+    K = R  # written over it
+    C = _view(work, n ** 2, (n, n))
+    C_factor = _view(work, 2 * n ** 2, (n, n))
+    C_pivots = _view(int_work, 0, (1 + n,))
+    a = _view(work, 3 * n ** 2, (n,))
+
+    # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
+    for i in range(n):
+        for j in range(n):
+            R_2 = 0.0
+            for k in range(d):
+                R_2 += (X[i, k] - X[j, k]) ** 2
+            R[i, j] = R_2
+
+    # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
+    #   (2*exp(2*log_length))))
+    # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
+    for i in range(n):
+        for k in range(n):
+            K[i, k] = _exp(2.0 * log_height) * _exp(-R[i, k] / (2.0 * _exp(2.0 * log_length)))
+            C[i, k] = K[i, k] + (_exp(2.0 * log_noise) if i == k else 0.0)
+
+    # V = C⁻¹
+    if not _upper(C, C_factor, C_pivots):
+        _factor(C, C_factor, C_pivots)
+
+    # a = V y    (line 15: a = solve(C, y))
+    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), np.int64(0))
+
+    # f = K a    (line 16: f = K @ a)
+    _matvec(K, a, f)
+
+
+@njit(error_model="numpy", cache=True)
+def _loss(n, theta, work, int_work, X, y):
+    log_height = theta[0]
+    log_length = theta[1]
+    log_noise = theta[2]
+    R = _view(work, 0, (n, n))
+    C = R  # written over it
+    C_factor = _view(work, n ** 2, (n, n))
+    C_pivots = _view(int_work, 0, (1 + n,))
+    a = _view(work, 2 * n ** 2, (n,))
+
+    # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
+    for i in range(n):
+        for j in range(n):
+            R_2 = 0.0
+            for k in range(d):
+                R_2 += (X[i, k] - X[j, k]) ** 2
+            R[i, j] = R_2
+
+    # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
+    #   (2*exp(2*log_length))))
+    # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
+    for i in range(n):
+        for k in range(n):
+            K = _exp(2.0 * log_height) * _exp(-R[i, k] / (2.0 * _exp(2.0 * log_length)))
+            C[i, k] = K + (_exp(2.0 * log_noise) if i == k else 0.0)
+
+    # V = C⁻¹
+    if not _upper(C, C_factor, C_pivots):
+        _factor(C, C_factor, C_pivots)
+
+    # a = V y    (line 15: a = solve(C, y))
+    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), np.int64(0))
+
+    # D = logdet(C)
+    D = _logdet(C_factor, C_pivots)
+
+    # S = yᵀ a
+    # loss = (D + S + n log(2 π))/(2 n)    (line 17: minimize (y @ a + logdet(C) + n*log(2*pi)) / (2*n))
+    S = 0.0
+    for i in range(n):
+        S += y[i] * a[i]
+    loss = (D + S + 1.8378770664093453 * n) / (2.0 * n)
+    return loss
+
+
+@njit(error_model="numpy", cache=True)
+def _loss_and_grad(n, theta, grad, work, int_work, X, y):
+    log_height = theta[0]
+    log_length = theta[1]
+    log_noise = theta[2]
+    R = _view(work, 0, (n, n))
+    K = _view(work, n ** 2, (n, n))
+    C = _view(work, 2 * n ** 2, (n, n))
+    C_factor = _view(work, 3 * n ** 2, (n, n))
+    C_pivots = _view(int_work, 0, (1 + n,))
+    V = _view(work, 2 * n ** 2, (n, n))
+    a = _view(work, 4 * n ** 2, (n,))
+    dC = V  # written over it
+
+    # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
+    for i in range(n):
+        for j in range(n):
+            R_2 = 0.0
+            for k in range(d):
+                R_2 += (X[i, k] - X[j, k]) ** 2
+            R[i, j] = R_2
+
+    # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
+    #   (2*exp(2*log_length))))
+    # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
+    for i in range(n):
+        for k in range(n):
+            K[i, k] = _exp(2.0 * log_height) * _exp(-R[i, k] / (2.0 * _exp(2.0 * log_length)))
+            C[i, k] = K[i, k] + (_exp(2.0 * log_noise) if i == k else 0.0)
+
+    # V = C⁻¹
+    if not _upper(C, C_factor, C_pivots):
+        _factor(C, C_factor, C_pivots)
+
+    # V, from the parts above
+    _solve(C_factor, C_pivots, V, V, np.int64(4))
+
+    # a = V y    (line 15: a = solve(C, y))
+    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), np.int64(0))
+
+    # D = logdet(C)
+    D = _logdet(C_factor, C_pivots)
+
+    # S = yᵀ a
+    # loss = (D + S + n log(2 π))/(2 n)    (line 17: minimize (y @ a + logdet(C) + n*log(2*pi)) / (2*n))
+    # dC = (V − a aᵀ)/(2 n)
+    # S_2 = tr(dC)
+    # dlog_noise = 2 S_2 exp(2 log_noise)
+    # dlog_height = 2 Σ(dC ⊙ K)
+    # S_3 = Σ(dC ⊙ R ⊙ K)
+    # dlog_length = S_3 exp(−2 log_length)
+    S = 0.0
+    S_2 = 0.0
+    dlog_height_sum = 0.0
+    S_3 = 0.0
+    for i in range(n):
+        S += y[i] * a[i]
+        for j in range(n):
+            dC[i, j] = (V[i, j] - a[i] * a[j]) / (2.0 * n)
+            dlog_height_sum += K[i, j] * dC[i, j]
+            S_3 += R[i, j] * K[i, j] * dC[i, j]
+        S_2 += dC[i, i]
+    loss = (D + S + 1.8378770664093453 * n) / (2.0 * n)
+    dlog_noise = 2.0 * S_2 * _exp(2.0 * log_noise)
+    dlog_height = 2.0 * dlog_height_sum
+    dlog_length = S_3 * _exp(-2.0 * log_length)
+    grad[0] = dlog_height
+    grad[1] = dlog_length
+    grad[2] = dlog_noise
+    return loss
+
+
+# Kernels: what the computation calls.
+
+
+# Arrays in the memory of others: nothing is copied, counted or allocated.
+
+
+@intrinsic
+def _view(context, array, start, shape):
+    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
+    view = types.Array(array.dtype, len(shape), "C")
+
+    def make(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        part = context.make_array(view)(context, builder)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
+        strides = [size]
+        for extent in extents[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
+        return part._getvalue()
+
+    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
+
+
 # Elementary functions without branches, so that loops over them become vector code; errors below 3 units in the last
 # place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
 
@@ -430,185 +615,6 @@ def _det(f, p):
     for i in range(n):
         total *= f[i, i]
     return total * total if p[n] == 2 else total if p[n] == 3 else p[n] * total
-
-
-@njit(error_model="numpy", cache=True)
-def _forward(n, theta, work, int_work, X, y, f):
-    log_height = theta[0]
-    log_length = theta[1]
-    log_noise = theta[2]
-    R = _view(work, 0, (n, n))
-    K = R  # written over it
-    C = _view(work, n ** 2, (n, n))
-    C_factor = _view(work, 2 * n ** 2, (n, n))
-    C_pivots = _view(int_work, 0, (1 + n,))
-    a = _view(work, 3 * n ** 2, (n,))
-
-    # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
-    for i in range(n):
-        for j in range(n):
-            R_2 = 0.0
-            for k in range(d):
-                R_2 += (X[i, k] - X[j, k]) ** 2
-            R[i, j] = R_2
-
-    # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
-    #   (2*exp(2*log_length))))
-    # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
-    for i in range(n):
-        for k in range(n):
-            K[i, k] = _exp(2.0 * log_height) * _exp(-R[i, k] / (2.0 * _exp(2.0 * log_length)))
-            C[i, k] = K[i, k] + (_exp(2.0 * log_noise) if i == k else 0.0)
-
-    # V = C⁻¹
-    if not _upper(C, C_factor, C_pivots):
-        _factor(C, C_factor, C_pivots)
-
-    # a = V y    (line 15: a = solve(C, y))
-    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), np.int64(0))
-
-    # f = K a    (line 16: f = K @ a)
-    _matvec(K, a, f)
-
-
-@njit(error_model="numpy", cache=True)
-def _loss(n, theta, work, int_work, X, y):
-    log_height = theta[0]
-    log_length = theta[1]
-    log_noise = theta[2]
-    R = _view(work, 0, (n, n))
-    C = R  # written over it
-    C_factor = _view(work, n ** 2, (n, n))
-    C_pivots = _view(int_work, 0, (1 + n,))
-    a = _view(work, 2 * n ** 2, (n,))
-
-    # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
-    for i in range(n):
-        for j in range(n):
-            R_2 = 0.0
-            for k in range(d):
-                R_2 += (X[i, k] - X[j, k]) ** 2
-            R[i, j] = R_2
-
-    # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
-    #   (2*exp(2*log_length))))
-    # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
-    for i in range(n):
-        for k in range(n):
-            K = _exp(2.0 * log_height) * _exp(-R[i, k] / (2.0 * _exp(2.0 * log_length)))
-            C[i, k] = K + (_exp(2.0 * log_noise) if i == k else 0.0)
-
-    # V = C⁻¹
-    if not _upper(C, C_factor, C_pivots):
-        _factor(C, C_factor, C_pivots)
-
-    # a = V y    (line 15: a = solve(C, y))
-    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), np.int64(0))
-
-    # D = logdet(C)
-    D = _logdet(C_factor, C_pivots)
-
-    # S = yᵀ a
-    # loss = (D + S + n log(2 π))/(2 n)    (line 17: minimize (y @ a + logdet(C) + n*log(2*pi)) / (2*n))
-    S = 0.0
-    for i in range(n):
-        S += y[i] * a[i]
-    loss = (D + S + 1.8378770664093453 * n) / (2.0 * n)
-    return loss
-
-
-@njit(error_model="numpy", cache=True)
-def _loss_and_grad(n, theta, grad, work, int_work, X, y):
-    log_height = theta[0]
-    log_length = theta[1]
-    log_noise = theta[2]
-    R = _view(work, 0, (n, n))
-    K = _view(work, n ** 2, (n, n))
-    C = _view(work, 2 * n ** 2, (n, n))
-    C_factor = _view(work, 3 * n ** 2, (n, n))
-    C_pivots = _view(int_work, 0, (1 + n,))
-    V = _view(work, 2 * n ** 2, (n, n))
-    a = _view(work, 4 * n ** 2, (n,))
-    dC = V  # written over it
-
-    # R[i,j] = Σ_k (X[i,k] − X[j,k])²    (line 12: R[i:n, j:n] = sum[k] (X[i,k] - X[j,k])^2)
-    for i in range(n):
-        for j in range(n):
-            R_2 = 0.0
-            for k in range(d):
-                R_2 += (X[i, k] - X[j, k]) ** 2
-            R[i, j] = R_2
-
-    # K = exp(2 log_height) exp(−R/(2 exp(2 log_length)))    (line 13: K = exp(2*log_height) * exp(-R /
-    #   (2*exp(2*log_length))))
-    # C = K + exp(2 log_noise) I    (line 14: C = K + exp(2*log_noise) * eye(n))
-    for i in range(n):
-        for k in range(n):
-            K[i, k] = _exp(2.0 * log_height) * _exp(-R[i, k] / (2.0 * _exp(2.0 * log_length)))
-            C[i, k] = K[i, k] + (_exp(2.0 * log_noise) if i == k else 0.0)
-
-    # V = C⁻¹
-    if not _upper(C, C_factor, C_pivots):
-        _factor(C, C_factor, C_pivots)
-
-    # V, from the parts above
-    _solve(C_factor, C_pivots, V, V, np.int64(4))
-
-    # a = V y    (line 15: a = solve(C, y))
-    _solve(C_factor, C_pivots, y.reshape((-1, 1)), a.reshape((-1, 1)), np.int64(0))
-
-    # D = logdet(C)
-    D = _logdet(C_factor, C_pivots)
-
-    # S = yᵀ a
-    # loss = (D + S + n log(2 π))/(2 n)    (line 17: minimize (y @ a + logdet(C) + n*log(2*pi)) / (2*n))
-    # dC = (V − a aᵀ)/(2 n)
-    # S_2 = tr(dC)
-    # dlog_noise = 2 S_2 exp(2 log_noise)
-    # dlog_height = 2 Σ(dC ⊙ K)
-    # S_3 = Σ(dC ⊙ R ⊙ K)
-    # dlog_length = S_3 exp(−2 log_length)
-    S = 0.0
-    S_2 = 0.0
-    dlog_height_sum = 0.0
-    S_3 = 0.0
-    for i in range(n):
-        S += y[i] * a[i]
-        for j in range(n):
-            dC[i, j] = (V[i, j] - a[i] * a[j]) / (2.0 * n)
-            dlog_height_sum += K[i, j] * dC[i, j]
-            S_3 += R[i, j] * K[i, j] * dC[i, j]
-        S_2 += dC[i, i]
-    loss = (D + S + 1.8378770664093453 * n) / (2.0 * n)
-    dlog_noise = 2.0 * S_2 * _exp(2.0 * log_noise)
-    dlog_height = 2.0 * dlog_height_sum
-    dlog_length = S_3 * _exp(-2.0 * log_length)
-    grad[0] = dlog_height
-    grad[1] = dlog_length
-    grad[2] = dlog_noise
-    return loss
-
-
-# Arrays in the memory of others: nothing is copied, counted or allocated.
-
-
-@intrinsic
-def _view(context, array, start, shape):
-    """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
-    view = types.Array(array.dtype, len(shape), "C")
-
-    def make(context, builder, signature, args):
-        whole = context.make_array(signature.args[0])(context, builder, args[0])
-        part = context.make_array(view)(context, builder)
-        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
-        size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
-        strides = [size]
-        for extent in extents[:0:-1]:
-            strides.insert(0, builder.mul(strides[0], extent))
-        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
-        return part._getvalue()
-
-    return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.

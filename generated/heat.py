@@ -331,37 +331,7 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
-# Elementary functions without branches, so that loops over them become vector code; errors below 3 units in the last
-# place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
-
-
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _expm1(x):
-    """eˣ − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1, by halves, because 2ᵏ may be out of range."""
-    small = abs(x) < 5.551115123125783e-17
-    y = -39.0 if x < -39.0 else 710.0 if x > 710.0 else x
-    rounded = y * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
-    k = rounded - 6755399441055744.0
-    r = y - k * 0.6931471805601177 - k * -1.7239444525614835e-13
-    p = (
-        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
-        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
-        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
-    )
-    q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000003FE))
-    half = np.uint64(n << np.uint64(0x34)).view(np.float64)
-    value = (half * q + (half - 0.5)) * 2.0
-    return x if small else value
-
-
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _tanh(x):
-    """With e = exp(2 |x|) − 1 it is e/(e + 2), with the sign of x."""
-    a = abs(x)
-    a = 20.0 if a > 20.0 else a
-    e = _expm1(a + a)
-    return math.copysign(e / (e + 2.0), x)
+# The computation; what it calls stands at the end.
 
 
 @njit(error_model="numpy", cache=True)
@@ -714,18 +684,6 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             db1[k] += dA1 * (1.0 - A1[i, k] ** 2)
     return loss
 
-
-@njit(error_model="numpy", cache=True)
-def _draw(random, limit):
-    """A random integer from 0 below `limit`, by splitmix64."""
-    random[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = random[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return np.int64(z % np.uint64(limit))
-
-
 @njit(error_model="numpy", cache=True)
 def _epoch(
     theta, grad, work, order, random, steps, batch_size, shuffle, all_x, all_t, x_rows, t_rows, m_state, v_state, lr,
@@ -776,6 +734,9 @@ def _epoch(
     return total / count
 
 
+# Kernels: what the computation calls.
+
+
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
@@ -796,6 +757,50 @@ def _view(context, array, start, shape):
         return part._getvalue()
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
+
+
+# Elementary functions without branches, so that loops over them become vector code; errors below 3 units in the last
+# place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _expm1(x):
+    """eˣ − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1, by halves, because 2ᵏ may be out of range."""
+    small = abs(x) < 5.551115123125783e-17
+    y = -39.0 if x < -39.0 else 710.0 if x > 710.0 else x
+    rounded = y * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
+    k = rounded - 6755399441055744.0
+    r = y - k * 0.6931471805601177 - k * -1.7239444525614835e-13
+    p = (
+        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
+        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
+        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
+    )
+    q = r + r * r * p
+    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000003FE))
+    half = np.uint64(n << np.uint64(0x34)).view(np.float64)
+    value = (half * q + (half - 0.5)) * 2.0
+    return x if small else value
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _tanh(x):
+    """With e = exp(2 |x|) − 1 it is e/(e + 2), with the sign of x."""
+    a = abs(x)
+    a = 20.0 if a > 20.0 else a
+    e = _expm1(a + a)
+    return math.copysign(e / (e + 2.0), x)
+
+
+@njit(error_model="numpy", cache=True)
+def _draw(random, limit):
+    """A random integer from 0 below `limit`, by splitmix64."""
+    random[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = random[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return np.int64(z % np.uint64(limit))
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.

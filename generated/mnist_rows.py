@@ -304,49 +304,7 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
-# Elementary functions without branches, so that loops over them become vector code; errors below 3 units in the last
-# place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
-
-
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _exp(x):
-    """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
-    x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
-    rounded = x * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
-    k = rounded - 6755399441055744.0
-    r = x - k * 0.6931471805601177 - k * -1.7239444525614835e-13
-    p = (
-        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
-        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
-        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
-    )
-    q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000007FE))
-    half = np.uint64(n >> np.uint64(0x1))
-    low = np.uint64(half << np.uint64(0x34)).view(np.float64)
-    high = np.uint64(np.uint64(n - half) << np.uint64(0x34)).view(np.float64)
-    return (q + 1.0) * low * high
-
-
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _log(x):
-    """k ln 2 + log m with x = 2ᵏ m, √½ ≤ m < √2; log m by s = (m − 1)/(m + 1)."""
-    denormal = x < 2.2250738585072014e-308
-    u = x * 1.8014398509481984e+16 if denormal else x
-    n = np.uint64(np.float64(u).view(np.uint64) + np.uint64(0x95F619980C433))
-    k = np.uint64((n >> np.uint64(0x34)) | np.uint64(0x4330000000000000)).view(np.float64) - 4503599627371519.0
-    f = np.uint64((n & np.uint64(0xFFFFFFFFFFFFF)) + np.uint64(0x3FE6A09E667F3BCD)).view(np.float64) - 1.0
-    s = f / (f + 2.0)
-    z = s * s
-    p = (
-        z * (0.666666666666667 + z * (0.39999999999899505 + z * (0.28571428625975487 + z * (0.2222221113479508 + z *
-        (0.18182889125261723 + z * (0.15331721600556042 + z * (0.14616449685043406)))))))
-    )
-    half = 0.5 * f * f
-    k = k - 54.0 if denormal else k
-    y = k * 0.6931471805601177 - ((half - (s * (half + p) + k * -1.7239444525614835e-13)) - f)
-    edge = -math.inf if x == 0.0 else x if x > 0.0 else math.nan
-    return y if 0.0 < x < math.inf else edge
+# The computation; what it calls stands at the end.
 
 
 @njit(error_model="numpy", cache=True)
@@ -560,18 +518,6 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _matmul(X.T, dZ, dW1, strip)
     return loss
 
-
-@njit(error_model="numpy", cache=True)
-def _draw(random, limit):
-    """A random integer from 0 below `limit`, by splitmix64."""
-    random[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = random[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return np.int64(z % np.uint64(limit))
-
-
 @njit(error_model="numpy", cache=True)
 def _epoch(
     theta, grad, work, order, random, steps, batch_size, shuffle, all_X, all_Y, X_rows, Y_rows, m_state, v_state, lr,
@@ -624,6 +570,9 @@ def _epoch(
     return total / count
 
 
+# Kernels: what the computation calls.
+
+
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
@@ -644,6 +593,62 @@ def _view(context, array, start, shape):
         return part._getvalue()
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
+
+
+# Elementary functions without branches, so that loops over them become vector code; errors below 3 units in the last
+# place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _exp(x):
+    """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
+    x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
+    rounded = x * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
+    k = rounded - 6755399441055744.0
+    r = x - k * 0.6931471805601177 - k * -1.7239444525614835e-13
+    p = (
+        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
+        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
+        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
+    )
+    q = r + r * r * p
+    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000007FE))
+    half = np.uint64(n >> np.uint64(0x1))
+    low = np.uint64(half << np.uint64(0x34)).view(np.float64)
+    high = np.uint64(np.uint64(n - half) << np.uint64(0x34)).view(np.float64)
+    return (q + 1.0) * low * high
+
+
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _log(x):
+    """k ln 2 + log m with x = 2ᵏ m, √½ ≤ m < √2; log m by s = (m − 1)/(m + 1)."""
+    denormal = x < 2.2250738585072014e-308
+    u = x * 1.8014398509481984e+16 if denormal else x
+    n = np.uint64(np.float64(u).view(np.uint64) + np.uint64(0x95F619980C433))
+    k = np.uint64((n >> np.uint64(0x34)) | np.uint64(0x4330000000000000)).view(np.float64) - 4503599627371519.0
+    f = np.uint64((n & np.uint64(0xFFFFFFFFFFFFF)) + np.uint64(0x3FE6A09E667F3BCD)).view(np.float64) - 1.0
+    s = f / (f + 2.0)
+    z = s * s
+    p = (
+        z * (0.666666666666667 + z * (0.39999999999899505 + z * (0.28571428625975487 + z * (0.2222221113479508 + z *
+        (0.18182889125261723 + z * (0.15331721600556042 + z * (0.14616449685043406)))))))
+    )
+    half = 0.5 * f * f
+    k = k - 54.0 if denormal else k
+    y = k * 0.6931471805601177 - ((half - (s * (half + p) + k * -1.7239444525614835e-13)) - f)
+    edge = -math.inf if x == 0.0 else x if x > 0.0 else math.nan
+    return y if 0.0 < x < math.inf else edge
+
+
+@njit(error_model="numpy", cache=True)
+def _draw(random, limit):
+    """A random integer from 0 below `limit`, by splitmix64."""
+    random[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = random[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return np.int64(z % np.uint64(limit))
 
 
 # Products of matrices: blocks of the result are summed in SIMD registers, one call for each product.

@@ -15,6 +15,7 @@ from itertools import groupby, pairwise
 from codegen.sheets import heading, in_indices, parts_of, sources_of
 from derive.formulas import Gradient
 from derive.notation.index_text import IndexPrinter
+from derive.notation.norm_notes import norm_notes
 from derive.notation.style import ATOM, Style
 from derive.notation.wrapping import wrapped
 from derive.program import Equation, Program, Tensor
@@ -115,10 +116,12 @@ def article(gradient: Gradient, *, steps: bool = False, shapes: bool = False, de
         return formulas(lines)
 
     said = in_indices(notation, parts.forward, parts.backward)
+    notes = [plain(said[0].upper() + said[1:])] if said else []
+    notes += [note.latex() for note in norm_notes(notation, parts.backward)]
     sections = [
         ("Model", "\n\n".join(map(listing, sources_of(gradient.program)))),
         ("Forward", group(parts.forward)),
-        ("Gradients", group(parts.backward) + (f"\n\n{plain(said[0].upper() + said[1:])}." if said else "")),
+        ("Gradients", group(parts.backward) + "".join(f"\n\n{note}." for note in notes)),
         *((title.capitalize(), group(equations)) for title, equations in parts.further),
         ("Names within these formulas", group(parts.names)),
         ("Gradients in indices", group(parts.backward, index=True)),

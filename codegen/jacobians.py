@@ -16,6 +16,7 @@ from derive.expr import ONE
 from derive.notation import to_json
 from derive.notation.expanded import Expanded
 from derive.notation.latex import aligned
+from derive.notation.norm_notes import NormNote, norm_notes
 
 Place = int | str | None
 
@@ -46,11 +47,12 @@ class Jacobian:
             case "json":
                 return json.dumps(to_json(self.model.program), indent=2, ensure_ascii=False)
             case "latex":
-                return "\n\n".join(f"% {title}\n\\[\n{tex}\n\\]" for title, tex in self.latex())
+                parts = [f"% {title}\n\\[\n{tex}\n\\]" for title, tex in self.latex()]
+                return "\n\n".join([*parts, *(f"% {note}" for note in _notes(self.model))])
             case "matrix":
                 return self._text()
         formula = self.model.formula
-        return formula.notation.formula(formula.equation, form)
+        return "\n".join([formula.notation.formula(formula.equation, form), *(f"# {n}" for n in _notes(self.model))])
 
     def steps(self, form: str) -> str:
         """How it is found."""
@@ -68,6 +70,8 @@ class Jacobian:
         program = self.model.program
         sections = [("Model", "\n\n".join(map(listing, sources_of(program))))]
         sections += [(title.capitalize(), formulas([Line(tex)])) for title, tex in self.latex()]
+        if notes := _notes(self.model):
+            sections.append(("At the origin", "\n\n".join(f"{note.latex()}." for note in notes)))
         if steps:
             sections.append(("Steps", story(self.model.steps(), self.model.formula.notation.tex.tensor)))
         return document(program, sections)
@@ -84,7 +88,8 @@ class Jacobian:
         lines = [heading(self.model.program)]
         for title, text in parts:
             lines += ["", title, *(f"  {line}" for line in text.splitlines())]
-        return "\n".join(lines)
+        notes = _notes(self.model)
+        return "\n".join([*lines, *([""] if notes else []), *(f"# {note}" for note in notes)])
 
 
 def derived(model: DerivedModel, form: str) -> str:
@@ -93,13 +98,20 @@ def derived(model: DerivedModel, form: str) -> str:
         return json.dumps(to_json(model.program), indent=2, ensure_ascii=False)
     head = heading(model.program)
     if form == "latex":
-        return "\n\n".join([head.replace("#", "%", 1), aligned([f.latex() for f in model.shown])])
+        notes = [f"% {note}" for note in _notes(model)]
+        return "\n\n".join([head.replace("#", "%", 1), aligned([f.latex() for f in model.shown]), *notes])
     texts = [str(f) if form == "matrix" else f.notation.formula(f.equation, form) for f in model.shown]
     width = min(60, max(map(len, texts)))
     mark = "# " if form == "python" else ""
     lines = [f"{t:{width}}   {mark}[{', '.join(f.shape)}]" for t, f in zip(texts, model.shown, strict=True)]
     along = [f"{mark}along {', '.join(model.directions.values())}"] if model.directions else []
-    return "\n".join([head, *along, "", *lines])
+    notes = [f"# {note}" for note in _notes(model)]
+    return "\n".join([head, *along, "", *lines, *([""] if notes else []), *notes])
+
+
+def _notes(model: DerivedModel) -> list[NormNote]:
+    """What is said once of its formulas: what 1/‖x‖ is where x = 0."""
+    return norm_notes(model.formula.notation, (f.equation for f in model.shown))
 
 
 def places(text: str) -> list[Place]:

@@ -16,6 +16,7 @@ from derive.display import definitions, readable
 from derive.formulas import Gradient, SymbolicGradient
 from derive.notation import Notation, source_line
 from derive.notation.latex import aligned
+from derive.notation.norm_notes import norm_notes
 from derive.order import BATCH
 from derive.program import Choice, Equation, Program, Tensor, needed, reads
 from derive.repeat.display import grouped
@@ -34,7 +35,7 @@ def sheet(model: Differentiable) -> str:
         f"# {program.name}",
         f"```\n{program.text.strip()}\n```",
         f"## Formulas\n\n```\n{formulas_of(gradient)}\n```",
-        f"## In indices\n\n```\n{formulas_of(gradient, 'index')}\n```",
+        f"## In indices\n\n```\n{formulas_of(gradient, 'index', remarked=False)}\n```",
         "## In LaTeX\n\n" + "\n".join(f"$${text}$$" for text in latex),
         "## What simplified them\n\n```\n" + "\n".join(map(str, gradient.report.firings)) + "\n```",
     ]
@@ -79,6 +80,13 @@ def in_indices(notation: Notation, *groups: Iterable[Equation]) -> str:
     return f"in indices, as there is no matrix form: {names}" if names else ""
 
 
+def remarks(notation: Notation, forward: Iterable[Equation], backward: Iterable[Equation]) -> list[str]:
+    """What is said once of the formulas of a page: which are in indices, and what 1/‖x‖ is where x = 0."""
+    forward, backward = list(forward), list(backward)
+    said = in_indices(notation, forward, backward)
+    return [*([said] if said else []), *map(str, norm_notes(notation, backward))]
+
+
 def further(gradient: Gradient) -> tuple[tuple[str, tuple[Equation, ...]], ...]:
     """What a model has besides its forward and backward pass: the next values of its states, and its other form."""
     program, used = gradient.program, otherwise(gradient.derivation.source)
@@ -96,13 +104,15 @@ def latex_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) 
         for where, equations in itertools.groupby(group, lambda e: loops.get(e.out)):
             name = title if where is None else f"{title}, {loop_heading(where)}"
             shown.append(f"% {name}\n{aligned([parts.notation.latex(e) for e in equations])}")
-    if said := in_indices(parts.notation, parts.forward, parts.backward):
-        shown.append(f"% {said}")
+    shown += [f"% {note}" for note in remarks(parts.notation, parts.forward, parts.backward)]
     return "\n\n".join([heading(parts.notation.program).replace("#", "%", 1), *shown])
 
 
-def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) -> str:
-    """Forward equations and gradients, a line each, with the shapes behind them; δ for layers where asked."""
+def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False, *, remarked: bool = True) -> str:
+    """Forward equations and gradients, a line each, with the shapes behind them; δ for layers where asked.
+
+    What is said once of all of them comes last, if that has not been said elsewhere.
+    """
     if form != "python":  # a depth that is a symbol prints, but it does not run
         gradient = gradient.symbolic or gradient
     program = gradient.program
@@ -134,8 +144,8 @@ def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False) 
         lines += [f"    with {d}" for d in dict.fromkeys(d for f in gradient.formulas for d in f.definitions)]
     for title, group in besides:  # the other form is a comment: it is no part of this computation
         lines += ["", f"# {title}", *listed(group, "# " if title == _USED else "")]
-    if form != "index" and (said := in_indices(notation, forward, backward)):
-        lines += ["", f"# {said}"]
+    said = remarks(notation, forward, backward) if form != "index" else list(map(str, norm_notes(notation, backward)))
+    lines += ["", *(f"# {note}" for note in said)] if said and remarked else []
     if form == "matrix" and program.choices:
         lines += ["", "derivatives in the model", *choices_of(program)]
     return "\n".join(lines)
@@ -176,8 +186,8 @@ def shapes_of(gradient: Gradient, deltas: bool = False) -> str:
     for title, equations in (("forward", _forward(gradient)), ("backward", backward), *further(gradient)):
         shown = grouped([(e, notation.formula(e)) for e in equations], gradient.loops)
         lines += ["", title, *(f"  {line}" for line in shown)]
-    if said := in_indices(notation, _forward(gradient), backward):
-        lines += ["", f"# {said}"]
+    if said := remarks(notation, _forward(gradient), backward):
+        lines += ["", *(f"# {note}" for note in said)]
     return "\n".join(lines)
 
 
@@ -230,4 +240,6 @@ def _forward(gradient: Gradient) -> list[Equation]:
     if isinstance(gradient, SymbolicGradient):
         return [e for e in program.equations if e.out.kind == "value"]
     wanted = [bar for _, bar in program.gradients] + ([program.objective] if program.objective else [])
-    return [e for e in needed(program, wanted) if e.out.kind != "cotangent"]
+    shown = program.with_equations(map(gradient.notation.shown, program.equations))
+    read = {e.out for e in needed(shown, wanted)}
+    return [e for e in program.equations if e.out in read and e.out.kind != "cotangent"]

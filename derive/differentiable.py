@@ -319,7 +319,8 @@ class DerivedModel(Differentiable):
         """
         if self._of is None:
             raise GradcError("only a Jacobian or a Hessian is written out")
-        return Partial(self.formula.equation, *self._of, self.formula.notation)
+        notation = self.formula.notation
+        return Partial(notation.shown(self.formula.equation), *self._of, notation)
 
     @property
     def element(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from derive.expr import Expr, Reduce
 from derive.hoist import is_product, split_scale
 from derive.matrix_functions import MATRIX_FUNCTIONS
+from derive.norms import Norms
 from derive.program import Equation, Program, Tensor, reads
 from derive.simplify import inline
 
@@ -31,13 +32,15 @@ def definitions(equation: Equation, program: Program) -> list[Equation]:
     """
     defined = program.defined
     found: dict[Tensor, Equation] = {}
+    norms = Norms(defined)
     stack = [equation]
     primal = equation.out.primal
     if primal is not None and primal.hidden and primal in defined:
         found[primal] = readable(defined[primal], program)
         stack.append(found[primal])
     while stack:
-        for t in reads(stack.pop().body):
+        e = stack.pop()
+        for t in reads(norms.printed(e.body, own=e.span is None)):
             if t.hidden and t.kind == "value" and t in defined and t not in found:
                 found[t] = readable(defined[t], program)
                 stack.append(found[t])

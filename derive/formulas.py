@@ -14,6 +14,7 @@ from derive.display import definitions, readable
 from derive.errors import GradcError
 from derive.expr import Dim
 from derive.notation import Notation
+from derive.notation.norm_notes import norm_notes
 from derive.notation.notebook import InNotebook, Shown
 from derive.pipeline import Derivation
 from derive.program import Equation, Program, Tensor, reads
@@ -149,7 +150,11 @@ class Gradient(InNotebook, Mapping[str, Formula]):
         if self.symbolic is not None:
             return str(self.symbolic)
         shown = self.formulas
-        return "\n".join([*(f.matrix or f.index for f in shown), *self._definitions()])
+        return "\n".join([*(f.matrix or f.index for f in shown), *self._definitions(), *self._notes()])
+
+    def _notes(self) -> list[str]:
+        """What 1/‖x‖ is where x = 0, if anything rests on that."""
+        return [f"    {note}" for note in norm_notes(self.notation, (f.equation for f in self.formulas))]
 
     def _definitions(self) -> list[str]:
         return [f"    with {d}" for d in dict.fromkeys(d for f in self.formulas for d in f.definitions)]
@@ -202,4 +207,4 @@ class SymbolicGradient(Gradient):
 
     def __str__(self) -> str:
         lines = grouped([(f.equation, f.matrix or f.index) for f in self.formulas], self.loops)
-        return "\n".join([*lines, *self._definitions()])
+        return "\n".join([*lines, *self._definitions(), *self._notes()])

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from codegen.report.curve import curve_svg
 from codegen.report.drawing import Drawings
 from codegen.report.graph import graph_svg
-from codegen.sheets import heading, in_indices, parts_of, shape_of, sources_of
+from codegen.sheets import heading, parts_of, remarks, shape_of, sources_of
 from codegen.train import Epoch
 from codegen.verify import CheckResult
 from derive.cost import Cost
@@ -104,7 +104,7 @@ def report(
         "backward": page.backward(),
         "untold": page.untold,
         "further": page.further(),
-        "indexed": page.indexed(),
+        "remarks": page.remarks(),
         "names": page.names(),
         "savings": page.savings(),
         "kept": page.gradient.report.kept,
@@ -213,10 +213,10 @@ class _Page:
             yield StepLine(step.rule, self.drawings.formula(tex, text), step.note)
             last = step
 
-    def indexed(self) -> str:
-        """Which formulas have no matrix form."""
-        said = in_indices(self.parts.notation, self.parts.forward, self.parts.backward)
-        return said[:1].upper() + said[1:]
+    def remarks(self) -> list[str]:
+        """Which formulas have no matrix form, and what 1/‖x‖ is where x = 0."""
+        found = remarks(self.parts.notation, self.parts.forward, self.parts.backward)
+        return [said[:1].upper() + said[1:] for said in found]
 
     def names(self) -> list[Markup]:
         """What the names that gradc gave stand for, each once."""

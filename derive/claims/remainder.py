@@ -85,7 +85,8 @@ def missing(case: Case) -> Reason | None:
 def cases(case: Case) -> Reason | None:
     """One case of a choice is right, the other is not."""
     claim = case.claim
-    chosen = next((n for n in walk(claim.right) if isinstance(n, Select) and n.letters <= set(claim.letters)), None)
+    found = (n for n in walk(claim.right) if isinstance(n, Select) and n.letters <= set(claim.letters))
+    chosen = next((n for n in found if _is_met(n.mask, case) and _is_met(negate(n.mask), case)), None)
     if chosen is None:
         return None
     there = {True: chosen.mask, False: negate(chosen.mask)}
@@ -103,6 +104,12 @@ def cases(case: Case) -> Reason | None:
             return Reason("wrong case", f"{words}: there {show(there_right, case)} is right")
         break
     return Reason("wrong case", words)
+
+
+def _is_met(mask: Expr, case: Case) -> bool:
+    """Whether a condition holds at some entry of some point; one that numbers meet exactly does not."""
+    found = (t.value(mask, case.claim.letters) for t in case.trials)
+    return any(a is not None and bool(np.any(a)) for a in found)
 
 
 def _agrees_where(mask: Expr, case: Case) -> bool:
@@ -156,7 +163,7 @@ def show(e: Expr, case: Case) -> str:
     derivation = case.truth.derivation
     style = Notation(derivation.raw if derivation is not None else case.truth.program).unicode
     left = Tensor(claim.line.name, tuple(a.extent for a in claim.letters))
-    printer = IndexPrinter(style, Equation(left, claim.letters, e))
+    printer = IndexPrinter(style, Equation(left, claim.letters, case.truth.norms.printed(e)))
     if isinstance(claim.line.left, tree.Index):  # the letters that the user wrote; others make room for them
         own = {a: a.hint for a in claim.letters}
         taken = set(own.values())

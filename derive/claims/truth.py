@@ -18,6 +18,7 @@ from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Mask, Num, Red
 from derive.facts import Facts
 from derive.functions import expand_calls
 from derive.normal import Normalizer, TooLargeError
+from derive.norms import Norms
 from derive.pipeline import Derivation, finish, pulled_back
 from derive.program import Equation, Program, Tensor, reads
 from derive.recurrence import Recurrence, blocks
@@ -64,6 +65,7 @@ class Truth:
         self.recurrent = {e.out for loop in loops for e in loop.equations}
         self.raw = {e.out: e for e in raw.equations if e.out not in given}
         self.short = {e.out: e for e in short.equations if e.out not in given}
+        self.norms = Norms({e.out: e for e in self.equations} | self.short | self.forward)
         self._facts = Normalizer(Facts(program))
         self._promises = Normalizer(Facts(program.with_equations(())))
 
@@ -97,11 +99,15 @@ class Truth:
 
     def proof(self, left: Expr, right: Expr) -> str | None:
         """How both sides are found to have one normal form, by the first of `DEPTHS`; None where they are not."""
-        for depth, a, b, normal in self.depths(left, right):
-            if _same(a, b, normal):
-                return DEPTHS[depth]
-            if _by_cases(a, b, normal) == ZERO:
-                return f"{DEPTHS[depth]}, case by case"
+        told = list(self.depths(left, right))
+        meant = [(depth, self.norms.meant(a), self.norms.meant(b), normal) for depth, a, b, normal in told]
+        changed = [m for m, t in zip(meant, told, strict=True) if m != t]
+        for words, pairs in (("", told), (", where 1/‖u‖ is 0 at u = 0", changed)):
+            for depth, a, b, normal in pairs:
+                if _same(a, b, normal):
+                    return f"{DEPTHS[depth]}{words}"
+                if _by_cases(a, b, normal) == ZERO:
+                    return f"{DEPTHS[depth]}, case by case{words}"
         return None
 
     def kinks(self, left: Expr, right: Expr) -> Kinks | None:

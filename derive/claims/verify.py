@@ -287,8 +287,9 @@ class _Session:
             proof = self._proof(claim)
             if proof is not None:
                 return Verdict(text, PROVED, proof)
-            kinks = self.truth.kinks(claim.left, claim.right)
-            found = witness(claim, self._at_kinks(kinks), poles=False)
+            left_there, right_there = map(self.truth.norms.meant, (claim.left, claim.right))
+            kinks = self.truth.kinks(left_there, right_there)
+            found = witness(replace(claim, left=left_there, right=right_there), self._at_kinks(kinks), poles=False)
             if found is None:
                 return Verdict(text, AGREES, f"at {len(self.trials.known)} points to nine digits")
         else:

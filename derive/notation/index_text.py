@@ -64,7 +64,11 @@ class IndexPrinter:
 
     def equation_text(self) -> str:
         """The whole equation."""
-        return f"{self.piece(self.left).text} = {self.piece(self.body).text}"
+        return f"{self.piece(self.left).text} = {self.right().text}"
+
+    def right(self) -> Piece:
+        """Its right side."""
+        return self.piece(self.body)
 
     def piece(self, e: Expr) -> Piece:
         """The text of an expression, with how tightly it binds."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from derive import forms
 from derive.lift import lift
+from derive.norms import Norms
 from derive.notation.common import with_common_numbers
 from derive.notation.deltas import with_deltas
 from derive.notation.index_text import IndexPrinter
@@ -46,12 +47,18 @@ class Notation:
         self.program, numbers = with_deltas(program) if deltas else (program, {})
         self.names = Names(program, deltas=numbers)
         self.primes = Primes(program.equations)
+        self.norms = Norms(program.defined)
         self.unicode, self.tex = UnicodeStyle(self.names), LatexStyle(self.names, cotangents)
         self.unicode.subscripts = subscripts
         self.exact = exact
         self.diagonals = diagonals
         self.shapes = shapes
         self._forms: dict[Equation, forms.Form | None] = {}
+
+    def shown(self, equation: Equation) -> Equation:
+        """The equation as it is printed: 1/‖x‖ for what is 0 where x is (see `derive.norms`)."""
+        body = self.norms.printed(equation.body, own=equation.span is None)
+        return equation if body is equation.body else equation.with_body(body)
 
     def form(self, equation: Equation) -> forms.Form | None:
         """The matrix form of an equation, if there is one."""
@@ -61,7 +68,8 @@ class Notation:
             rounds = any(
                 t.ahead is not None for t in (equation.out, *reads(equation.body))
             )  # H[t+1] has its place only
-            found = None if rounds else lift(equation, self.primes if derived else None, diagonals=self.diagonals)
+            primes = self.primes if derived else None
+            found = None if rounds else lift(self.shown(equation), primes, diagonals=self.diagonals)
             self._forms[equation] = None if found is None else with_common_numbers(found)
         return self._forms[equation]
 
@@ -76,7 +84,7 @@ class Notation:
 
     def index(self, equation: Equation) -> str:
         """``dW1[d,h] = Σ_n X[n,d] dZ1[n,h]``."""
-        return IndexPrinter(self.unicode, equation).equation_text()
+        return IndexPrinter(self.unicode, self.shown(equation)).equation_text()
 
     def latex(self, equation: Equation) -> str:
         """The matrix form in LaTeX, or the index form where there is none."""
@@ -89,7 +97,7 @@ class Notation:
 
     def latex_index(self, equation: Equation) -> str:
         """The index form in LaTeX."""
-        return IndexPrinter(self.tex, equation).equation_text()
+        return IndexPrinter(self.tex, self.shown(equation)).equation_text()
 
     def python(self, equation: Equation) -> str | None:
         """``dW1 = X.T @ dZ1``, or None."""

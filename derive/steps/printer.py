@@ -16,6 +16,7 @@ from derive.notation import Notation
 from derive.notation.index_text import IndexPrinter
 from derive.notation.latex import LatexStyle
 from derive.notation.matrix_text import MatrixPrinter
+from derive.notation.norm_notes import NormNote, notes_on
 from derive.notation.partial import is_repeated
 from derive.notation.shape_line import FittingPrinter
 from derive.notation.unicode import UnicodeStyle
@@ -125,17 +126,32 @@ class Printer:
         """The steps that tell of one tensor with their texts, without those that would say nothing."""
         if not steps:
             return []
-        self.unicode.letters = self.tex.letters = lettering(self.notation.names, steps)
+        shown = list(map(self.shown, steps))
+        self.unicode.letters = self.tex.letters = lettering(self.notation.names, shown)
         found: list[Step] = []
         said: set[str] = set()
-        for step in steps:
-            step = replace(step, text=self.sides(self.unicode, step), tex=self.sides(self.tex, step))
+        norms = dict[NormNote, None]()
+        for given, step in zip(steps, shown, strict=True):
+            step = replace(given, text=self.sides(self.unicode, step), tex=self.sides(self.tex, step))
             before, after = step.text
             if before == after or (found and found[-1].text[1] == after and before in said):
                 continue
             said = {*(said if before in said else ()), before, after}
-            found.append(replace(step, phrases=tuple(self.phrase(step, r) for r in step.reason)))
+            phrases = tuple(self.phrase(step, r) for r in step.reason)
+            roots = self.notation.norms.said(given.after) if isinstance(given.after, Expr) else ()
+            for note in (n for n in notes_on(self.notation, roots) if n not in norms):
+                norms[note] = None
+                phrases = (*phrases, *([_words("; ")] if phrases else []), *_told(note))
+            found.append(replace(step, phrases=phrases))
         return found
+
+    def shown(self, step: Step) -> Step:
+        """The step with sides as they are printed, 1/‖x‖ for what is 0 where x is."""
+
+        def shown(side: Side) -> Side:
+            return self.notation.norms.printed(side) if isinstance(side, Expr) else side
+
+        return replace(step, before=shown(step.before), after=shown(step.after))
 
     def sides(self, style: _Unicode | _Latex, step: Step) -> tuple[str, str]:
         """Both sides; a condition stands behind what is not simply a derivative."""
@@ -185,8 +201,17 @@ class Printer:
             return " = ".join(self.side(style, inside, s, exact=False) for s in (reason.before, reason.after))
         form = self.notation.form(reason)
         if isinstance(step.after, Expr) or form is None:
-            return IndexPrinter(style, reason).equation_text()
+            return IndexPrinter(style, self.notation.shown(reason)).equation_text()
         return f"{style.tensor(reason.out)} = {MatrixPrinter(style).text(form)}"
+
+
+def _words(text: str) -> Phrase:
+    return Phrase(text, text)
+
+
+def _told(note: NormNote) -> list[Phrase]:
+    what, where = (Phrase(*sides, formula=True) for sides in (note.what, note.where))
+    return [what, _words(" is 0 where "), where]
 
 
 class _Inside(IndexPrinter):

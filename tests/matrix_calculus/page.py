@@ -34,7 +34,8 @@ The gradient of a number has the shape of the variable. Of anything else there i
 of whatever order. It prints as a matrix where it is one, and by vec with ⊗ where Y or X is a matrix:
 `∂vec(Y)/∂vec(X) = Bᵀ ⊗ A` for Y = A X B. vec puts columns below each other, and K is the commutation matrix,
 K vec(X) = vec(Xᵀ). What is neither prints in indices. A symmetric variable is differentiated like any other, and the
-result is written with what is promised: `x' @ A @ x` has the gradient `2 A x` if A is declared `symmetric`.
+result is written with what is promised: `x' @ A @ x` has the gradient `2 A x` if A is declared `symmetric`. Wherever
+a norm's derivative is printed, 1/‖x‖ is 0 where x = 0, and code gives 0 there.
 
 This page is made by `python -m tests.matrix_calculus.page`. For each of its {count} problems a test compares the
 answer as text and, by number, the printed formula, the program that code is made of, the source's closed form in NumPy,

@@ -1,25 +1,20 @@
-"""gradc: the module that `gradc build` writes, trained by its own `fit`."""
+"""gradc: the module that `gradc build` writes, trained by its own `fit`, or solved by the gradient that it emits."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 import derive
-from benchmarks.training.workloads import Array, Workload
+from benchmarks.training.solver import solved
+from benchmarks.training.workload import Arrays, Way, Workload
 from codegen.api import build
 
-Epoch = Callable[[], None]
-Weights = Callable[[], dict[str, Array]]
 
-
-def epochs(
-    w: Workload, dtype: str, steps: int, folder: Path
-) -> tuple[dict[str, tuple[Epoch, Weights]], dict[str, Array]]:
-    """The ways in which gradc trains one epoch, each with a look at its weights; and the weights at the start."""
+def ways(w: Workload, dtype: str, steps: int, folder: Path) -> tuple[dict[str, Way], Arrays]:
+    """The one way of gradc, and the weights at the start."""
     path = folder / f"{w.name}_{dtype}.py"
     build(derive.parse(w.model()), path, dtype=dtype)
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -29,9 +24,11 @@ def epochs(
     spec.loader.exec_module(module)
     params = module.init_params(seed=0)
     start = {k: np.array(a) for k, a in params.items()}
-    x, y = w.data(dtype, steps)
+    data = w.data(dtype, steps)
+    if w.unit == "solve":
+        return {"gradc": solved(lambda theta: module.loss_and_grad_flat(theta, **data), start)}, start
 
     def epoch() -> None:
-        module.fit(params, {"X": x, "Y": y}, epochs=1, batch_size=w.batch, shuffle=False)
+        module.fit(params, data, epochs=1, batch_size=w.batch, shuffle=False)
 
-    return {"gradc": (epoch, lambda: params)}, start
+    return {"gradc": Way(epoch, lambda: params)}, start

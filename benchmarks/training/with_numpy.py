@@ -4,52 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.training.with_gradc import Epoch, Weights
-from benchmarks.training.workloads import Array, Workload
+from benchmarks.training.solver import flat, named, solved
+from benchmarks.training.workload import Array, Arrays, Way, Workload
 
 
-def epochs(w: Workload, dtype: str, steps: int, start: dict[str, Array]) -> dict[str, tuple[Epoch, Weights]]:
-    """One epoch of the same steps; Adam keeps its moments from epoch to epoch, as all peers do but gradc's `fit`."""
-    x, y = w.data(dtype, steps)
+def ways(w: Workload, dtype: str, steps: int, start: Arrays) -> dict[str, Way]:
+    """The same steps; Adam begins every epoch with fresh moments, as gradc's `fit` does."""
+    gradients, data = w.in_numpy(), w.data(dtype, steps)
+    if gradients is None:
+        return {}
+    if w.unit == "solve":
+
+        def value(theta: Array) -> tuple[float, Array]:
+            loss, g = gradients(named(theta, start), data)
+            return loss, flat({k: g[k] for k in start})
+
+        return {"NumPy by hand": solved(value, start)}
+    pieces = w.pieces(data)
     p = {k: a.copy() for k, a in start.items()}
     m = {k: np.zeros_like(a) for k, a in start.items()}
     v = {k: np.zeros_like(a) for k, a in start.items()}
-    last, n = len(w.widths) - 1, w.batch
     real = np.dtype(dtype).type
-
-    def gradients(a: Array, target: Array) -> dict[str, Array]:
-        values = [a]
-        for k in w.layers:
-            a = a @ p[f"W{k}"]
-            a += p[f"b{k}"]
-            if k < last:
-                np.maximum(a, 0, out=a) if w.activation == "relu" else np.tanh(a, out=a)
-            values.append(a)
-        if w.loss == "cross_entropy":
-            a -= a.max(axis=1, keepdims=True)
-            np.exp(a, out=a)
-            a /= a.sum(axis=1, keepdims=True)
-            delta = a
-            delta -= target
-            delta /= real(n)
-        else:
-            delta = a
-            delta -= target
-            delta *= real(2 / a.size)
-        g: dict[str, Array] = {}
-        for k in reversed(w.layers):
-            g[f"W{k}"], g[f"b{k}"] = values[k - 1].T @ delta, delta.sum(axis=0)
-            if k > 1:
-                delta = delta @ p[f"W{k}"].T
-                above = values[k - 1]
-                delta *= above > 0 if w.activation == "relu" else 1 - above * above
-        return g
 
     def epoch() -> None:
         for k in p if w.optimizer == "adam" else ():
             m[k][:] = v[k][:] = 0
-        for s in range(steps):
-            g = gradients(x[s * n : (s + 1) * n], y[s * n : (s + 1) * n])
+        for s, piece in enumerate(pieces, start=1):
+            g = gradients(p, piece)
             for k, a in p.items():
                 if w.optimizer == "sgd":
                     g[k] *= real(w.rate)
@@ -57,7 +38,7 @@ def epochs(w: Workload, dtype: str, steps: int, start: dict[str, Array]) -> dict
                     continue
                 m[k] += real(0.1) * (g[k] - m[k])
                 v[k] += real(0.001) * (g[k] * g[k] - v[k])
-                first, second = 1 - 0.9 ** (s + 1), 1 - 0.999 ** (s + 1)
+                first, second = 1 - 0.9**s, 1 - 0.999**s
                 a -= real(w.rate / first) * m[k] / (np.sqrt(v[k] * real(1 / second)) + real(1e-8))
 
-    return {"NumPy by hand": (epoch, lambda: p)}
+    return {"NumPy by hand": Way(epoch, lambda: p)}

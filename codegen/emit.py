@@ -103,6 +103,7 @@ def context(
         "kernels": [*kernels.values()],
         "calls": calls(program, functions, kernels, setting, shapes),
         "epoch": epoch,
+        "step": kernels.get("step"),
         "uses_special": any("special." in line for k in kernels.values() for line in k.lines),
         "elementary": elementary(
             (line for k in [*kernels.values(), *([epoch] if epoch else [])] for line in k.lines), dtype

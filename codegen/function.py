@@ -52,12 +52,16 @@ class Function:
 
 @dataclass(frozen=True)
 class Kernel:
-    """The text of a function: what it takes, its lines, and what a caller passes before the arrays."""
+    """The text of a function: what it takes, its lines, and what a caller passes before the arrays.
+
+    ``kinds`` are the types of what it takes, where a target has any: all of them, or those behind the first.
+    """
 
     name: str
     arguments: tuple[str, ...]
     lines: tuple[str, ...]
     leading: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

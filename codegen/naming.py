@@ -19,6 +19,7 @@ from derive.program import Program, Tensor
 MODULE_WORDS = frozenset(
     {"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "STATES", "BOUNDS", "real", "zip"}
     | {"ctypes", "llvm", "ir", "types", "cfunc", "cgutils", "intrinsic", "models", "register_model"}
+    | {"sys", "arrayobj", "functools", "typeof", "FunctionCache", "normalize_signature"}
 )
 PUBLIC_WORDS = frozenset(
     {"init_params", "forward", "loss", "loss_and_grad", "loss_and_grad_flat", "fit", "save", "load"}

@@ -66,6 +66,7 @@ What is computed:
 """
 
 import ctypes
+import functools
 import math
 import os
 import sys
@@ -74,8 +75,10 @@ import tempfile
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, njit, types
+from numba import cfunc, njit, typeof, types
 from numba.core import cgutils
+from numba.core.caching import FunctionCache
+from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic, models, register_model
 from numba.np import arrayobj
 
@@ -217,8 +220,8 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 56384 * size + _STRIP * max(128, 32 * size)), order, random,
-            steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 56384 * size + _STRIP * max(128, 32 * size)), order,
+            random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
             int(epochs) * -(-count // size)))
         )
         _copy_back(theta, params)
@@ -246,6 +249,13 @@ def load(path):
     with np.load(path, allow_pickle=False) as file:
         found = {k.removeprefix("param_"): file[k] for k in file.files}
     return _views(np.array(_vector(found)))
+
+
+def precompile():
+    """Compile all functions now, or find them compiled beside this file, so that no first call has to."""
+    for function in (_forward, _loss, _loss_and_grad,):
+        function.compile(_kinds(function))
+    _epoch.compile((typeof(_step()), *_kinds(_epoch)))
 
 
 # What follows is called by the functions above: first the checks, then the computation.
@@ -304,7 +314,7 @@ def _arrays(given, names):
         for holds, message in _PROMISES.get(name, ()):
             if not holds(array):
                 raise ValueError(f"{name} {message}")
-        arrays.append(array.astype(dtype, copy=False) if array.ndim else array.astype(dtype)[()])
+        arrays.append(_lent(array.astype(dtype, copy=False)) if array.ndim else array.astype(dtype)[()])
     return count, arrays
 
 
@@ -351,10 +361,41 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
+class _Cache(FunctionCache):
+    """Compiled code in files; what is damaged, or was kept under another name of this module, is compiled again."""
+    def load_overload(self, kinds, context):
+        try:
+            return super().load_overload(kinds, context)
+        except Exception:  # whatever a damaged file makes of itself
+            self.flush()
+            return None
+
+
+def _compiled(function):
+    """The function, compiled for the types of its arguments when it is called first, or found in its file."""
+    compiled = njit(error_model="numpy")(function)
+    compiled._cache = _Cache(function)
+    return compiled
+
+
+class _Writable:
+    """The memory of an array that must not be written to, as if it could be: compiled code only reads it."""
+    def __init__(self, array):
+        address, _ = array.__array_interface__["data"]
+        self.array, self.__array_interface__ = array, array.__array_interface__ | {"data": (address, False)}
+
+
+def _lent(array):
+    """The array with the type that compiled code has for all of its shape: nothing is compiled for another one."""
+    if not array.flags.aligned:
+        return array.copy()
+    return array if array.flags.writeable else np.asarray(_Writable(array))
+
+
 # The computation; what it calls stands at the end.
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _forward(n, theta, work, t, P):
     Wz = _view(theta, 0, (c, h))
     Wr = _view(theta, 12288, (c, h))
@@ -451,7 +492,7 @@ def _forward(n, theta, work, t, P):
                 P[i, j, k] = E[i, j, k] / S_5
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _loss(n, theta, work, t, y):
     Wz = _view(theta, 0, (c, h))
     Wr = _view(theta, 12288, (c, h))
@@ -562,7 +603,7 @@ def _loss(n, theta, work, t, y):
     return loss
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _loss_and_grad(n, theta, grad, work, t, y):
     Wz = _view(theta, 0, (c, h))
     Wr = _view(theta, 12288, (c, h))
@@ -814,15 +855,15 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     return loss
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _lr_at(t, T):
     # lr at step t of T: cosine(0.004)
     return 0.002 + math.cos(3.141592653589793 * (t - 1.0) / T) / 500.0
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _epoch(
-    theta, grad, work, order, random, steps, batch_size, shuffle, all_t, all_y, t_rows, y_rows, m_state, v_state, b1,
-    b2, eps, last
+    step, theta, grad, work, order, random, steps, batch_size, shuffle, all_t, all_y, t_rows, y_rows, m_state, v_state,
+    b1, b2, eps, last
 ):
     count = order.shape[0]
     if shuffle:
@@ -844,7 +885,7 @@ def _epoch(
             for j in range(n):
                 row = order[start + j]
                 y[i, j] = all_y[i, row]
-        value = _loss_and_grad(n, theta, grad, work, t, y)
+        value = step(n, theta, grad, work, t, y)
         total += value * n
         steps[0] += 1
         lr = _lr_at(float(steps[0]), float(last))
@@ -965,7 +1006,7 @@ def _log(x):
     return y if 0.0 < x < math.inf else edge
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _draw(random, limit):
     """A random integer from 0 below `limit`, by splitmix64."""
     random[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -1228,7 +1269,12 @@ def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
         known = __name__ in sys.modules  # by which name the cache will look for this module
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
+        make = cfunc(types.void(*kinds), error_model="numpy", cache=known)
+        try:
+            compiled = make(kernel)
+        except Exception:  # whatever a damaged file makes of itself
+            _Cache(kernel).flush()
+            compiled = make(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -1236,12 +1282,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_eba66afa",
+    "gradc_matmul_float64_f7333b8e",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1288,3 +1334,48 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# The types of what this module gives to each function.
+
+_KINDS = {}
+
+
+def _given(function, *kinds):
+    _KINDS[function] = kinds
+
+
+def _kinds(function):
+    return normalize_signature(f"({', '.join(_KINDS[function])},)")[0]
+
+
+_given(_forward, "int64", "float64[::1]", "float64[::1]", "int64[:,::1]", "float64[:,:,::1]")
+
+_given(_loss, "int64", "float64[::1]", "float64[::1]", "int64[:,::1]", "int64[:,::1]")
+
+_given(_loss_and_grad, "int64", "float64[::1]", "float64[::1]", "float64[::1]", "int64[:,::1]", "int64[:,::1]")
+
+
+class _Address(types.WrapperAddressProtocol):
+    """Where a compiled function is: what calls it there does not contain it, and is compiled in less time."""
+    def __init__(self, function):
+        function.compile(_kinds(function))
+        self.made = function.overloads[_kinds(function)]
+
+    def signature(self):
+        return self.made.signature
+
+    def __wrapper_address__(self):
+        return self.made.library.get_pointer_to_function(self.made.fndesc.llvm_cfunc_wrapper_name)
+
+
+@functools.cache
+def _step():
+    return _Address(_loss_and_grad)
+
+
+_given(
+    _epoch, "float64[::1]", "float64[::1]", "float64[::1]", "int64[::1]", "uint64[::1]", "int64[::1]", "int64",
+    "boolean", "int64[:,::1]", "int64[:,::1]", "int64[::1]", "int64[::1]", "float64[::1]", "float64[::1]", "float64",
+    "float64", "float64", "int64"
+)

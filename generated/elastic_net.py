@@ -42,6 +42,8 @@ import numpy as np
 from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
+from numba.core.caching import FunctionCache
+from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic, models, register_model
 from numba.np import arrayobj
 
@@ -139,6 +141,12 @@ def load(path):
     return _views(np.array(_vector(found)))
 
 
+def precompile():
+    """Compile all functions now, or find them compiled beside this file, so that no first call has to."""
+    for function in (_forward, _loss, _loss_and_grad,):
+        function.compile(_kinds(function))
+
+
 # What follows is called by the functions above: first the checks, then the computation.
 
 
@@ -195,7 +203,7 @@ def _arrays(given, names):
         for holds, message in _PROMISES.get(name, ()):
             if not holds(array):
                 raise ValueError(f"{name} {message}")
-        arrays.append(array.astype(dtype, copy=False) if array.ndim else array.astype(dtype)[()])
+        arrays.append(_lent(array.astype(dtype, copy=False)) if array.ndim else array.astype(dtype)[()])
     return count, arrays
 
 
@@ -242,10 +250,41 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
+class _Cache(FunctionCache):
+    """Compiled code in files; what is damaged, or was kept under another name of this module, is compiled again."""
+    def load_overload(self, kinds, context):
+        try:
+            return super().load_overload(kinds, context)
+        except Exception:  # whatever a damaged file makes of itself
+            self.flush()
+            return None
+
+
+def _compiled(function):
+    """The function, compiled for the types of its arguments when it is called first, or found in its file."""
+    compiled = njit(error_model="numpy")(function)
+    compiled._cache = _Cache(function)
+    return compiled
+
+
+class _Writable:
+    """The memory of an array that must not be written to, as if it could be: compiled code only reads it."""
+    def __init__(self, array):
+        address, _ = array.__array_interface__["data"]
+        self.array, self.__array_interface__ = array, array.__array_interface__ | {"data": (address, False)}
+
+
+def _lent(array):
+    """The array with the type that compiled code has for all of its shape: nothing is compiled for another one."""
+    if not array.flags.aligned:
+        return array.copy()
+    return array if array.flags.writeable else np.asarray(_Writable(array))
+
+
 # The computation; what it calls stands at the end.
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _forward(n, theta, work, X, f):
     p = _view(theta, 0, (d,))
     q = _view(theta, 10, (d,))
@@ -265,7 +304,7 @@ def _forward(n, theta, work, X, f):
         f[i] = f_sum[i] + b
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _loss(n, theta, work, X, y):
     p = _view(theta, 0, (d,))
     q = _view(theta, 10, (d,))
@@ -295,7 +334,7 @@ def _loss(n, theta, work, X, y):
     return loss
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _loss_and_grad(n, theta, grad, work, X, y):
     p = _view(theta, 0, (d,))
     q = _view(theta, 10, (d,))
@@ -622,7 +661,12 @@ def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
         known = __name__ in sys.modules  # by which name the cache will look for this module
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
+        make = cfunc(types.void(*kinds), error_model="numpy", cache=known)
+        try:
+            compiled = make(kernel)
+        except Exception:  # whatever a damaged file makes of itself
+            _Cache(kernel).flush()
+            compiled = make(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -630,12 +674,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_eba66afa",
+    "gradc_matmul_float64_f7333b8e",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -682,3 +726,23 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# The types of what this module gives to each function.
+
+_KINDS = {}
+
+
+def _given(function, *kinds):
+    _KINDS[function] = kinds
+
+
+def _kinds(function):
+    return normalize_signature(f"({', '.join(_KINDS[function])},)")[0]
+
+
+_given(_forward, "int64", "float64[::1]", "float64[::1]", "float64[:,::1]", "float64[::1]")
+
+_given(_loss, "int64", "float64[::1]", "float64[::1]", "float64[:,::1]", "float64[::1]")
+
+_given(_loss_and_grad, "int64", "float64[::1]", "float64[::1]", "float64[::1]", "float64[:,::1]", "float64[::1]")

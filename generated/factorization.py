@@ -29,13 +29,16 @@ What is computed:
     db[v′] = Σ_n 1[v′ = j[n]] dp[n]
 """
 
+import functools
 import math
 import os
 import tempfile
 
 import numpy as np
-from numba import njit, types
+from numba import njit, typeof, types
 from numba.core import cgutils
+from numba.core.caching import FunctionCache
+from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
@@ -164,8 +167,8 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(theta, grad, _workspace(DTYPE, 22332), order, random, steps, size, bool(shuffle), *arrays,
-            *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps)))
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 22332), order, random, steps, size, bool(shuffle),
+            *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps)))
         )
         _copy_back(theta, params)
         history.append({"epoch": epoch, "loss": value})
@@ -192,6 +195,13 @@ def load(path):
     with np.load(path, allow_pickle=False) as file:
         found = {k.removeprefix("param_"): file[k] for k in file.files}
     return _views(np.array(_vector(found)))
+
+
+def precompile():
+    """Compile all functions now, or find them compiled beside this file, so that no first call has to."""
+    for function in (_forward, _loss, _loss_and_grad,):
+        function.compile(_kinds(function))
+    _epoch.compile((typeof(_step()), *_kinds(_epoch)))
 
 
 # What follows is called by the functions above: first the checks, then the computation.
@@ -250,7 +260,7 @@ def _arrays(given, names):
         for holds, message in _PROMISES.get(name, ()):
             if not holds(array):
                 raise ValueError(f"{name} {message}")
-        arrays.append(array.astype(dtype, copy=False) if array.ndim else array.astype(dtype)[()])
+        arrays.append(_lent(array.astype(dtype, copy=False)) if array.ndim else array.astype(dtype)[()])
     return count, arrays
 
 
@@ -297,10 +307,41 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
+class _Cache(FunctionCache):
+    """Compiled code in files; what is damaged, or was kept under another name of this module, is compiled again."""
+    def load_overload(self, kinds, context):
+        try:
+            return super().load_overload(kinds, context)
+        except Exception:  # whatever a damaged file makes of itself
+            self.flush()
+            return None
+
+
+def _compiled(function):
+    """The function, compiled for the types of its arguments when it is called first, or found in its file."""
+    compiled = njit(error_model="numpy")(function)
+    compiled._cache = _Cache(function)
+    return compiled
+
+
+class _Writable:
+    """The memory of an array that must not be written to, as if it could be: compiled code only reads it."""
+    def __init__(self, array):
+        address, _ = array.__array_interface__["data"]
+        self.array, self.__array_interface__ = array, array.__array_interface__ | {"data": (address, False)}
+
+
+def _lent(array):
+    """The array with the type that compiled code has for all of its shape: nothing is compiled for another one."""
+    if not array.flags.aligned:
+        return array.copy()
+    return array if array.flags.writeable else np.asarray(_Writable(array))
+
+
 # The computation; what it calls stands at the end.
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _forward(n, theta, work, i, j, p):
     U = _view(theta, 0, (u, k))
     V = _view(theta, 21564, (v, k))
@@ -316,7 +357,7 @@ def _forward(n, theta, work, i, j, p):
         p[l] = a[i[l]] + b[j[l]] + p_sum
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _loss(n, theta, work, i, j, y):
     U = _view(theta, 0, (u, k))
     V = _view(theta, 21564, (v, k))
@@ -350,7 +391,7 @@ def _loss(n, theta, work, i, j, y):
     return loss
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _loss_and_grad(n, theta, grad, work, i, j, y):
     U = _view(theta, 0, (u, k))
     V = _view(theta, 21564, (v, k))
@@ -412,10 +453,10 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
     loss = loss_sum_2 / 10000.0 + loss_sum_3 / 10000.0 + loss_sum / n
     return loss
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _epoch(
-    theta, grad, work, order, random, steps, batch_size, shuffle, all_i, all_j, all_y, i_rows, j_rows, y_rows, m_state,
-    v_state, lr, b1, b2, eps
+    step, theta, grad, work, order, random, steps, batch_size, shuffle, all_i, all_j, all_y, i_rows, j_rows, y_rows,
+    m_state, v_state, lr, b1, b2, eps
 ):
     count = order.shape[0]
     if shuffle:
@@ -448,7 +489,7 @@ def _epoch(
                 y[i_2] = all_y[row]
         else:
             y = _view(all_y, start, (n,))
-        value = _loss_and_grad(n, theta, grad, work, i, j, y)
+        value = step(n, theta, grad, work, i, j, y)
         total += value * n
         steps[0] += 1
         scale = 1.0 - b1
@@ -494,7 +535,7 @@ def _view(context, array, start, shape):
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _draw(random, limit):
     """A random integer from 0 below `limit`, by splitmix64."""
     random[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -503,3 +544,50 @@ def _draw(random, limit):
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
     return np.int64(z % np.uint64(limit))
+
+
+# The types of what this module gives to each function.
+
+_KINDS = {}
+
+
+def _given(function, *kinds):
+    _KINDS[function] = kinds
+
+
+def _kinds(function):
+    return normalize_signature(f"({', '.join(_KINDS[function])},)")[0]
+
+
+_given(_forward, "int64", "float64[::1]", "float64[::1]", "int64[::1]", "int64[::1]", "float64[::1]")
+
+_given(_loss, "int64", "float64[::1]", "float64[::1]", "int64[::1]", "int64[::1]", "float64[::1]")
+
+_given(
+    _loss_and_grad, "int64", "float64[::1]", "float64[::1]", "float64[::1]", "int64[::1]", "int64[::1]", "float64[::1]"
+)
+
+
+class _Address(types.WrapperAddressProtocol):
+    """Where a compiled function is: what calls it there does not contain it, and is compiled in less time."""
+    def __init__(self, function):
+        function.compile(_kinds(function))
+        self.made = function.overloads[_kinds(function)]
+
+    def signature(self):
+        return self.made.signature
+
+    def __wrapper_address__(self):
+        return self.made.library.get_pointer_to_function(self.made.fndesc.llvm_cfunc_wrapper_name)
+
+
+@functools.cache
+def _step():
+    return _Address(_loss_and_grad)
+
+
+_given(
+    _epoch, "float64[::1]", "float64[::1]", "float64[::1]", "int64[::1]", "uint64[::1]", "int64[::1]", "int64",
+    "boolean", "int64[::1]", "int64[::1]", "float64[::1]", "int64[::1]", "int64[::1]", "float64[::1]", "float64[::1]",
+    "float64[::1]", "float64", "float64", "float64", "float64"
+)

@@ -50,6 +50,8 @@ import numpy as np
 from llvmlite import ir
 from numba import cfunc, njit, types
 from numba.core import cgutils
+from numba.core.caching import FunctionCache
+from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic, models, register_model
 from numba.np import arrayobj
 
@@ -143,6 +145,12 @@ def load(path):
     return _views(np.array(_vector(found)))
 
 
+def precompile():
+    """Compile all functions now, or find them compiled beside this file, so that no first call has to."""
+    for function in (_forward, _loss, _loss_and_grad,):
+        function.compile(_kinds(function))
+
+
 # What follows is called by the functions above: first the checks, then the computation.
 
 
@@ -199,7 +207,7 @@ def _arrays(given, names):
         for holds, message in _PROMISES.get(name, ()):
             if not holds(array):
                 raise ValueError(f"{name} {message}")
-        arrays.append(array.astype(dtype, copy=False) if array.ndim else array.astype(dtype)[()])
+        arrays.append(_lent(array.astype(dtype, copy=False)) if array.ndim else array.astype(dtype)[()])
     return count, arrays
 
 
@@ -246,10 +254,41 @@ def _workspace(kind, size):
     return _WORK[kind]
 
 
+class _Cache(FunctionCache):
+    """Compiled code in files; what is damaged, or was kept under another name of this module, is compiled again."""
+    def load_overload(self, kinds, context):
+        try:
+            return super().load_overload(kinds, context)
+        except Exception:  # whatever a damaged file makes of itself
+            self.flush()
+            return None
+
+
+def _compiled(function):
+    """The function, compiled for the types of its arguments when it is called first, or found in its file."""
+    compiled = njit(error_model="numpy")(function)
+    compiled._cache = _Cache(function)
+    return compiled
+
+
+class _Writable:
+    """The memory of an array that must not be written to, as if it could be: compiled code only reads it."""
+    def __init__(self, array):
+        address, _ = array.__array_interface__["data"]
+        self.array, self.__array_interface__ = array, array.__array_interface__ | {"data": (address, False)}
+
+
+def _lent(array):
+    """The array with the type that compiled code has for all of its shape: nothing is compiled for another one."""
+    if not array.flags.aligned:
+        return array.copy()
+    return array if array.flags.writeable else np.asarray(_Writable(array))
+
+
 # The computation; what it calls stands at the end.
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _forward(n, theta, work, int_work, X, y, f):
     log_height = theta[0]
     log_length = theta[1]
@@ -288,7 +327,7 @@ def _forward(n, theta, work, int_work, X, y, f):
     _matvec(K, a, f)
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _loss(n, theta, work, int_work, X, y):
     log_height = theta[0]
     log_length = theta[1]
@@ -334,7 +373,7 @@ def _loss(n, theta, work, int_work, X, y):
     return loss
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _loss_and_grad(n, theta, grad, work, int_work, X, y):
     log_height = theta[0]
     log_length = theta[1]
@@ -469,7 +508,7 @@ _SWEEPS = np.array(  # for each kind, A x = b and Aᵀ x = b: whether to sweep, 
 )
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _less(c, a, b):
     """c − a b, in place, for parts of matrices."""
     product = np.dot(np.ascontiguousarray(a), np.ascontiguousarray(b))
@@ -478,7 +517,7 @@ def _less(c, a, b):
             c[i, j] -= product[i, j]
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _factor(a, f, p):
     n = a.shape[0]
     p[n] = 1
@@ -509,7 +548,7 @@ def _factor(a, f, p):
             _less(f[last:, last:], f[last:, first:last], f[first:last, last:])
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _upper(a, f, p):
     """f upper triangular with fᵀ f = (a + aᵀ)/2; False where that is not positive definite."""
     n = a.shape[0]
@@ -533,7 +572,7 @@ def _upper(a, f, p):
     return True
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _factor_lower(a, f, p):
     n = a.shape[0]
     p[n] = 3
@@ -542,7 +581,7 @@ def _factor_lower(a, f, p):
             f[i, j] = a[i, j]
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _cholesky(a, f):
     """The lower triangular factor of the symmetric part of `a`; no numbers where there is none."""
     n = a.shape[0]
@@ -556,7 +595,7 @@ def _cholesky(a, f):
                 f[i, k] = math.nan
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _solve(f, p, b, x, way):
     """x = A⁻¹ b, A⁻ᵀ b, b A⁻ᵀ, b A⁻¹ or, whatever b is, A⁻¹: in this order from 0."""
     n, right, transposed = f.shape[0], way & 2, way & 1
@@ -599,7 +638,7 @@ def _solve(f, p, b, x, way):
                 x[c, i] = y[i, c]
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _logdet(f, p):
     n = f.shape[0]
     total = 0.0
@@ -608,7 +647,7 @@ def _logdet(f, p):
     return 2 * total if p[n] == 2 else total
 
 
-@njit(error_model="numpy", cache=True)
+@_compiled
 def _det(f, p):
     n = f.shape[0]
     total = 1.0
@@ -869,7 +908,12 @@ def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
         known = __name__ in sys.modules  # by which name the cache will look for this module
-        compiled = cfunc(types.void(*kinds), error_model="numpy", cache=known)(kernel)
+        make = cfunc(types.void(*kinds), error_model="numpy", cache=known)
+        try:
+            compiled = make(kernel)
+        except Exception:  # whatever a damaged file makes of itself
+            _Cache(kernel).flush()
+            compiled = make(kernel)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))  # other modules' code calls it: it stays
         llvm.add_symbol(name, compiled.address)
     return name
@@ -877,12 +921,12 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_eba66afa",
+    "gradc_matmul_float64_f7333b8e",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_eba66afa", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -929,3 +973,28 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# The types of what this module gives to each function.
+
+_KINDS = {}
+
+
+def _given(function, *kinds):
+    _KINDS[function] = kinds
+
+
+def _kinds(function):
+    return normalize_signature(f"({', '.join(_KINDS[function])},)")[0]
+
+
+_given(
+    _forward, "int64", "float64[::1]", "float64[::1]", "int64[::1]", "float64[:,::1]", "float64[::1]", "float64[::1]"
+)
+
+_given(_loss, "int64", "float64[::1]", "float64[::1]", "int64[::1]", "float64[:,::1]", "float64[::1]")
+
+_given(
+    _loss_and_grad, "int64", "float64[::1]", "float64[::1]", "float64[::1]", "int64[::1]", "float64[:,::1]",
+    "float64[::1]"
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from codegen import ahead
 from codegen.commands.common import Sizes, dtype_option, load_model, model_argument, reporting, size_option
 from codegen.compiler import text_of
 from codegen.explain import explained
@@ -19,6 +20,7 @@ from codegen.prepared import prepared
     "--batch", type=click.IntRange(1), default=128, show_default=True, help="The batch that --explain counts."
 )
 @click.option("--target", type=click.Choice(["numba", "numpy"]), default="numba", show_default=True)
+@click.option("--precompile", is_flag=True, help="Compile OUT.py as well: no first call has to, on such a processor.")
 @click.option("--hessian", is_flag=True, help="Add hvp and hvp_flat, the Hessian times a direction.")
 @size_option
 @dtype_option
@@ -29,6 +31,7 @@ def command(
     explain: bool,
     batch: int,
     target: str,
+    precompile: bool,
     hessian: bool,
     sizes: Sizes,
     dtype: str | None,
@@ -36,6 +39,8 @@ def command(
     """Write a module that computes MODEL, its gradients and its training, and needs nothing of gradc."""
     if output is None and not explain:
         raise click.UsageError("Missing option '-o' / '--output'.")
+    if precompile and (output in (None, "-") or target != "numba"):
+        raise click.UsageError("--precompile needs a file to write, and the target numba")
     plan = prepared(load_model(model), dtype=dtype, target=target, sizes=sizes, products=hessian)
     if explain:
         click.echo(explained(plan, batch))
@@ -47,3 +52,6 @@ def command(
     else:
         write_text(output, text)
         click.echo(f"wrote {output}")
+        if precompile:
+            ahead.precompile(output)
+            click.echo(f"compiled {output} for processors like this one")

@@ -63,7 +63,22 @@ def kernel(function: Function, setting: Setting) -> Kernel:
     leading = [setting.batch] if setting.batch else []
     leading += ["theta", *(["grad"] if function.gradients else []), f"_workspace(DTYPE, {work})"]
     leading += [f"_workspace(np.int64, {int_work})"] if int_work != "0" else []
-    return Kernel(function.name, tuple(arguments), tuple(lines), tuple(leading))
+    kinds = ["int64"] * bool(setting.batch) + [_kind(1, setting.dtype)] * (2 + bool(function.gradients))
+    kinds += [_kind(1, "int64")] if int_work != "0" else []
+    kinds += [_kind(t.rank, _number(t, setting)) for t in function.inputs]
+    kinds += [_kind(t.rank, _number(t, setting), result=True) for t in function.outputs]
+    return Kernel(function.name, tuple(arguments), tuple(lines), tuple(leading), tuple(kinds))
+
+
+def _number(t: Tensor, setting: Setting) -> str:
+    return "int64" if t.dtype == "int" else setting.dtype
+
+
+def _kind(rank: int, number: str, result: bool = False) -> str:
+    """The type of an array in one piece; of a number, which as a result is an array, too."""
+    if rank == 0:
+        return f"Array({number},0,'C')" if result else number
+    return f"{number}[{':,' * (rank - 1)}::1]"
 
 
 def _cut(name: str, vector: str, offset: int, tensor: Tensor, printer: NumbaPrinter) -> str:
@@ -113,8 +128,8 @@ def _known(sizes: Iterable[Expr], setting: Setting) -> dict[Expr, Expr]:
 def epoch(step: Kernel, function: Function, update: Update, setting: Setting) -> Kernel:
     """One pass over the data: shuffle, then gather, step and update for every mini-batch."""
     names = setting.names.scope()
-    words = ("total", "order", "rows", "draw", "other", "start", "k", "row", "value", "steps", "theta", "grad", "work",
-             "int_work", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t", "last")  # fmt: skip
+    words = ("step", "total", "order", "rows", "draw", "other", "start", "k", "row", "value", "steps", "theta", "grad",
+             "work", "int_work", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t", "last")  # fmt: skip
     v = {w: names.fresh(w) for w in words}
     batch = setting.batch or names.fresh("n")
     data = [t for t in function.inputs if t.kind != "noise"]
@@ -147,22 +162,28 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     call = ", ".join([*([batch] if setting.batch else []), v["theta"], v["grad"], *(v[w] for w in works),
                       *(names.tensor(t) for t in (*function.inputs, *function.outputs))])  # fmt: skip
     lines += [
-        f"    {v['value']} = {step.name}({call})",
+        f"    {v['value']} = {v['step']}({call})",
         f"    {v['total']} += {v['value']} * {batch}",
         f"    {v['steps']}[0] += 1",
         *("    " + line for line in update_lines(update, state, hyper, v, printer)),
         *("    " + line for line in next_states(function, setting, v["theta"], state, names)),
         f"return {v['total']} / {v['count']}",
     ]
-    arguments = [v[w] for w in ("theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]
+    arguments = [v[w] for w in ("step", "theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]
     arguments += [whole[t] for t in data] + [gathered[t] for t in moved]
     arguments += [*state.values(), *(hyper[k] for k, _ in update.hyper)]
     arguments += [*([v["last"]] if update.last else []), *generator]
-    given = [re.sub(rf"\b{batch}\b", "size", x) for x in step.leading if x != setting.batch]
+    given = ["_step()"] + [re.sub(rf"\b{batch}\b", "size", x) for x in step.leading if x != setting.batch]
     given += ["order", "random", "steps", "size", "bool(shuffle)", "*arrays", "*rows", "*state"]
     given += [f"DTYPE.type({name})" for name, _ in update.hyper]
     given += update.last + ["generator"] * len(generator)
-    return Kernel("_epoch", tuple(arguments), tuple(lines), tuple(given))
+    vector = _kind(1, setting.dtype)
+    kinds = [vector, vector, *(vector if w == "work" else _kind(1, "int64") for w in works)]
+    kinds += [_kind(1, "int64"), _kind(1, "uint64"), _kind(1, "int64"), "int64", "boolean"]
+    kinds += [_kind(t.rank, _number(t, setting)) for t in data] + [_kind(1, _number(t, setting)) for t in moved]
+    kinds += [vector] * len(state) + [setting.dtype] * len(update.hyper) + ["int64"] * bool(update.last)
+    kinds += ["npy_rng"] * len(generator)
+    return Kernel("_epoch", tuple(arguments), tuple(lines), tuple(given), tuple(kinds))
 
 
 def _gather(

@@ -14,13 +14,13 @@ from benchmarks.training import results
 from benchmarks.training.results import Row
 
 _LEFT, _RIGHT, _TOP, _BELOW, _WIDE = 150.0, 50.0, 62.0, 26.0, 760.0
-_BAR, _GAP = 11.0, 9.0
+_BAR, _GAP, _WORDS = 11.0, 9.0, 30.0
 _COLOURS = {"float32": "#2b6cb0", "float64": "#dd8a34"}
 
 
 def chart(rows: Sequence[Row]) -> str:
     """The picture of these rows, workload below workload."""
-    names = list(dict.fromkeys(r["workload"] for r in rows))
+    names = results.named(rows)
     found = {(r["workload"], r["dtype"]): r for r in rows if results.ratio(r) is not None}
     ratios = [results.ratio(r) or 1.0 for r in found.values()] + [results.asked(r) or 1.0 for r in found.values()]
     low = min(-1, math.floor(math.log2(min(ratios, default=1))))
@@ -60,9 +60,11 @@ def _bar(row: Row, across: Callable[[float], float], y: float, colour: str) -> I
     ratio, asked = results.ratio(row) or 1.0, results.asked(row)
     start, end = sorted((across(1.0), across(ratio)))
     yield f'<rect x="{start:.1f}" y="{y:.1f}" width="{end - start:.1f}" height="{_BAR - 1:.1f}" fill="{colour}"/>'
-    yield _text(end + 4, y + _BAR - 2, f"{ratio:.2f}", "start", 10)
     if asked:
-        yield f'<path d="M{across(asked):.1f} {y - 1:.1f}v{_BAR + 1:.1f}" stroke="#111" stroke-width="2"/>'
+        line = across(asked)
+        yield f'<path d="M{line:.1f} {y - 1:.1f}v{_BAR + 1:.1f}" stroke="#111" stroke-width="2"/>'
+        end = line if end < line < end + _WORDS else end
+    yield _text(end + 4, y + _BAR - 2, f"{ratio:.2f}", "start", 10)
 
 
 def _text(x: float, y: float, words: str, anchor: str, size: int = 12) -> str:

@@ -84,6 +84,8 @@ def main() -> None:
     unknown = [name for name in options.workloads if name not in WORKLOADS]
     if unknown:
         parser.error(f"unknown {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
+    if options.json and options.only:
+        parser.error("a file has rows of all peers: --only does not go with --json")
     cores = len(os.sched_getaffinity(0))
     machine = described()
     kept = results.load(options.json, machine) if options.json else results.empty(machine)

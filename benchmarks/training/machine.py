@@ -55,5 +55,6 @@ def _caches() -> dict[str, str]:
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
         if kind != "Instruction":
-            found[f"L{level}"] = size.replace("K", " KiB").replace("M", " MiB")
+            kib = int(size.removesuffix("K"))
+            found[f"L{level}"] = f"{kib / 1024:g} MiB" if kib >= 1024 else f"{kib} KiB"
     return found

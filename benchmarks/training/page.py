@@ -29,8 +29,8 @@ _HOW = """\
   it is given are in the time.
 - **Everyone** starts from the same weights and sees the same mini-batches, laid out as each library likes them best
   before the clock starts. After the first epoch, which also compiles, all weights must agree, or nothing is timed:
-  to 2·10⁻³ of their largest change in float32, 10⁻⁸ in float64. How far they are apart stands above each table
-  below.
+  to 10⁻² of their change in float32, 10⁻⁸ in float64 (norms, tensor by tensor). How far they are apart stands
+  above each table below.
 - **In turns**: all ways run one epoch after the other, A B C A B C …, in {rounds} rounds, so that what slows the
   machine slows all. Times are microseconds a step; the ratio is that of the medians of the strongest peer,
   whichever that is, and gradc.
@@ -48,7 +48,9 @@ _HOW = """\
   weights.
 - gradc's time to build and compile, and that of `torch.compile` and `jax.jit`, is not in these figures.
 
-Again: `./run speed`. It takes an hour or two, goes on where it was interrupted, and writes this page.
+Again: delete `benchmarks/training/results.json`, then `./run speed`. It takes an hour or two, goes on where it was
+interrupted, and writes this page. One workload anew, in its place in the file:
+`python -m benchmarks.training.compare C16 --dtype float32 --threads 1 --json benchmarks/training/results.json`.
 """
 
 
@@ -76,7 +78,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     epochs = sorted({f"{r['epoch']:g}" for r in rows})
     yield "\n" + _HOW.format(rounds=" or ".join(rounds), epoch=" or ".join(epochs))
     yield "## All medians\n\nMicroseconds a step, or a solve."
-    for name in dict.fromkeys(r["workload"] for r in rows):
+    for name in results.named(rows):
         yield from _medians([r for r in rows if r["workload"] == name])
 
 
@@ -132,11 +134,15 @@ def _missed(rows: Sequence[Row]) -> Iterator[str]:
             missed.append((one, f"{times:.2f} times as fast on two threads, {asked} asked for"))
     yield "\n## What is not reached\n"
     if not missed:
-        yield "Everything that was asked for is reached."
-    for name in dict.fromkeys(row["workload"] for row, _ in missed):
+        yield "Of what was measured, everything that was asked for is reached."
+    for name in results.named(row for row, _ in missed):
         lines = [f"{row['dtype']}: {words}" for row, words in missed if row["workload"] == name]
         why = WORKLOADS[name].why
         yield f"- **{name}**: {'; '.join(lines)}.{f' {why}' if why else ''}"
+    there = {(r["workload"], r["dtype"]) for r in rows}
+    absent = [f"{name} in {dtype}" for name, w in WORKLOADS.items() for dtype in w.dtypes if (name, dtype) not in there]
+    if absent:
+        yield f"\nNot measured: {', '.join(absent)}."
 
 
 def _medians(rows: Sequence[Row]) -> Iterator[str]:
@@ -171,7 +177,7 @@ def _number(value: float) -> str:
 
 
 def _threads(count: int) -> str:
-    return "one thread" if count == 1 else f"{count} threads"
+    return {1: "one thread", 2: "two threads"}.get(count, f"{count} threads")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ In: rows. Out: the file, and what follows from a row: the strongest peer and the
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ def add(results: dict[str, Any], row: Row) -> dict[str, Any]:
 def save(path: Path, results: dict[str, Any]) -> None:
     """Write the file, whole or not at all."""
     write_text(path, json.dumps(results, indent=1) + "\n")
+
+
+def named(rows: Iterable[Row]) -> list[str]:
+    """The workloads of these rows, in their order."""
+    there = {r["workload"] for r in rows}
+    return [name for name in WORKLOADS if name in there]
 
 
 def strongest(row: Row) -> str | None:

@@ -108,8 +108,11 @@ class Workload(ABC):
         return None if threads > 1 else self.least if dtype == "float32" else self.least64
 
     def agree(self, dtype: str) -> float:
-        """How far weights may be apart after an epoch, in parts of their largest change."""
-        return 2e-3 if dtype == "float32" else 1e-8
+        """How far weights may be apart after an epoch, in parts of their change.
+
+        In float32 a sum that is 0 but for rounding may pass a relu in one library and not in another; float64 tells.
+        """
+        return 1e-2 if dtype == "float32" else 1e-8
 
     def steps(self, milliseconds: float) -> int:
         """Steps of an epoch of about that much work, in a data set of a common size."""

@@ -59,6 +59,7 @@ def test_the_page_tells_of_the_strongest_peer_and_of_what_is_missed(found):
     assert "- **C16**: float32: 3.50 of 4.0 asked for, beside jax; float32: 0.83 times as fast on two threads" in text
     assert "5,000 (20 evaluations of 250)" in text
     assert "- **D32**" not in text
+    assert "Not measured: A32 in float32, A32 in float64" in text
     assert page(found) == text
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
-from codegen.prepared import Prepared
+from codegen.memory import memory_of
+from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
     Gemm,
     Nest,
@@ -71,7 +72,33 @@ def explained(p: Prepared, batch: int = 128) -> str:
     role, function, sizes = main_function(p, batch)
     comments = Comments(*(p.product if p.product and role == "product" else (p.program, p.shown)))
     comments.also(function.slices)
-    return "\n".join(Explanation(function, sizes, 4 if p.dtype == "float32" else 8, comments).lines(role, p))
+    item = 4 if p.dtype == "float32" else 8
+    lines = [*Explanation(function, sizes, item, comments).lines(role, p), *_trained(p, function, sizes, item)]
+    return "\n".join([*lines, *_both_ways(p, batch, item)])
+
+
+def _trained(p: Prepared, function: Function, sizes: Mapping[str, int], item: int) -> Iterator[str]:
+    """What a training step keeps in memory beside its data."""
+    if not function.gradients:
+        return
+    count = item * sum(math.prod(extent(a, sizes) for a in t.axes) for t in (*p.program.parameters, *p.program.states))
+    state = len(dict.fromkeys(s for call in p.program.optimizers for s in call.rule.state))
+    found = memory_of(function, sizes, item)
+    summands = {"parameters": count, "gradients": count, "the optimizer's state": state * count}
+    text = " + ".join(f"{_bytes(size)} {name}" for name, size in summands.items())
+    yield f"memory {_bytes((2 + state) * count + found.workspace)} = {text} + {_bytes(found.workspace)} workspace"
+
+
+def _both_ways(p: Prepared, batch: int, item: int) -> Iterator[str]:
+    """Operations and workspace with results kept and found again, where that makes a difference."""
+    found = []
+    for way in ("keep", "recompute"):
+        _, function, sizes = main_function(with_residuals(p, way), batch)
+        rows = Explanation(function, sizes, item).rows(function.plan.steps)
+        found.append((sum(r.operations for r in rows), memory_of(function, sizes, item).workspace))
+    if found[0] != found[1]:
+        for name, (operations, size) in zip(("kept", "recomputed"), found, strict=True):
+            yield f"results of rounds {name}: {operations:,} operations, workspace {_bytes(size)}"
 
 
 def main_function(p: Prepared, batch: int) -> tuple[str, Function, dict[str, int]]:
@@ -210,7 +237,11 @@ class Explanation:
             yield "kept in the workspace"
             widths = [max(len(r[k]) for r in rows) for k in range(2)]
             yield from (f"    {a:<{widths[0]}}  {b:>{widths[1]}}  {c}" for a, b, c in rows)
-        yield f"workspace {_bytes(sum(self.size(size) * (self.item if d == 'real' else 8) for d, size in plan.slots))}"
+        found = memory_of(self.function, self.sizes, self.item)
+        full = f"; {_bytes(found.alive)} of it are in use in step {found.fullest}" if found.results else ""
+        strip = f", {_bytes(found.strip)} more for copied strips" if found.strip else ""
+        yield f"workspace {_bytes(found.results)}{full}{strip}"
+        yield f"bound by what is alive at once: {_bytes(found.bound)}"
         again = self.again()
         yield f"recomputed: {', '.join(again)}" if again else "recomputed: nothing"
 

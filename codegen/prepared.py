@@ -6,7 +6,7 @@ In: a model or a program. Out: a `Prepared`; templates print it, and `explain` a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codegen.emit import planned
 from codegen.function import Function
@@ -49,6 +49,12 @@ class Prepared:
         """The functions of the module by their roles, scheduled and planned."""
         programs = (shown and shown[0] for shown in (self.inference, self.product))
         return planned(self.program, self.target, sizes or self.sizes, *programs)
+
+
+def with_residuals(p: Prepared, way: str) -> Prepared:
+    """The same, in which recurrences ``keep`` or ``recompute`` what their rounds found."""
+    options = tuple(o for o in p.program.options if o[0] != "residuals")
+    return replace(p, program=replace(p.program, options=(*options, ("residuals", way))))
 
 
 def prepared(

@@ -9,7 +9,7 @@ from codegen.commands.common import Sizes, dtype_option, load_model, model_argum
 from codegen.compiler import text_of
 from codegen.explain import explained
 from codegen.files import write_text
-from codegen.prepared import prepared
+from codegen.prepared import prepared, with_residuals
 
 
 @click.command("build")
@@ -20,6 +20,9 @@ from codegen.prepared import prepared
     "--batch", type=click.IntRange(1), default=128, show_default=True, help="The batch that --explain counts."
 )
 @click.option("--target", type=click.Choice(["numba", "numpy"]), default="numba", show_default=True)
+@click.option(
+    "--recompute", is_flag=True, help="Recurrences find again what their rounds found: less memory, more work."
+)
 @click.option("--precompile", is_flag=True, help="Compile OUT.py as well: no first call has to, on such a processor.")
 @click.option("--hessian", is_flag=True, help="Add hvp and hvp_flat, the Hessian times a direction.")
 @size_option
@@ -31,6 +34,7 @@ def command(
     explain: bool,
     batch: int,
     target: str,
+    recompute: bool,
     precompile: bool,
     hessian: bool,
     sizes: Sizes,
@@ -42,6 +46,7 @@ def command(
     if precompile and (output in (None, "-") or target != "numba"):
         raise click.UsageError("--precompile needs a file to write, and the target numba")
     plan = prepared(load_model(model), dtype=dtype, target=target, sizes=sizes, products=hessian)
+    plan = with_residuals(plan, "recompute") if recompute else plan
     if explain:
         click.echo(explained(plan, batch))
     if output is None:

@@ -64,7 +64,7 @@ def test_the_workspace_has_the_size_that_the_module_takes():
     text, module = explained(MODEL, batch=16), load_source(source(derive.parse(MODEL)))
     module.loss_and_grad(module.init_params(0), X=np.ones((16, 11)), Y=np.eye(3)[np.arange(16) % 3])
     strips = module._STRIP * 16  # of the longest sum, over the samples
-    assert f"workspace {explain._bytes((module._WORK[module.DTYPE].size - strips) * 8)}\n" in text
+    assert f"workspace {explain._bytes((module._WORK[module.DTYPE].size - strips) * 8)}; " in text
 
 
 def test_operations_of_products_are_those_of_the_textbook():

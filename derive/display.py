@@ -6,16 +6,29 @@ products go (X w for a hidden S), and the hidden definitions that it still rests
 
 from __future__ import annotations
 
-from derive.expr import Expr, Reduce
+from collections.abc import Mapping
+
+from derive.expr import Add, Call, Expr, Pow, Reduce
+from derive.extract import extract
+from derive.facts import Facts
+from derive.functions import PRIMITIVES
 from derive.hoist import is_product, split_scale
 from derive.matrix_functions import MATRIX_FUNCTIONS
+from derive.normal import Normalizer, TooLargeError
 from derive.norms import Norms
 from derive.program import Equation, Program, Tensor, reads
-from derive.simplify import inline
+from derive.recognize import known_in, recognized
+from derive.rewrite import walk
+from derive.simplify import MAX_NODES, inline
+
+_EXP = PRIMITIVES["exp"]
+_LONG = 100  # nodes above which names read better than what they stand for
 
 
 def readable(equation: Equation, program: Program) -> Equation:
     """The equation with hidden matrix products written out."""
+    if equation.out.kind != "value" or equation.span is None:
+        equation = _in_functions(equation, program)
     defined = program.defined
     for _ in range(len(defined)):
         products = [t for t in reads(equation.body) if t.hidden and t in defined and is_written_out(defined[t].body)]
@@ -23,6 +36,36 @@ def readable(equation: Equation, program: Program) -> Equation:
             break
         equation = equation.with_body(inline(equation.body, defined[products[0]]))
     return equation
+
+
+def _in_functions(equation: Equation, program: Program) -> Equation:
+    """The equation with σ(z) for E/(E + 1), E = exp(z), where such names of gradc's are gone then."""
+    body, defined = equation.body, program.defined
+    while (kernel := _kernel(body, defined)) is not None and sum(1 for _ in walk(body)) <= MAX_NODES:
+        body = inline(body, kernel)
+    if body is equation.body or not any(isinstance(n, Pow) and isinstance(n.base, Add) for n in walk(body)):
+        return equation
+    functions = known_in(program)
+    try:
+        found = recognized(extract(Normalizer(Facts(program.with_equations(())))(body)), functions)
+    except TooLargeError:
+        return equation
+    calls = {n.function for n in walk(found) if isinstance(n, Call)}
+    long = sum(1 for _ in walk(found)) > _LONG
+    return equation if long or _EXP in calls or calls.isdisjoint(functions) else equation.with_body(found)
+
+
+def _kernel(e: Expr, defined: Mapping[Tensor, Equation]) -> Equation | None:
+    """The definition of a name of gradc's that an exponential stands in, under further such names too."""
+    return next((defined[t] for t in reads(e) if _is_kernel(t, defined)), None)
+
+
+def _is_kernel(t: Tensor, defined: Mapping[Tensor, Equation]) -> bool:
+    hidden = t.hidden or (t.primal is not None and t.primal.hidden and t.kind == "cotangent")
+    if not hidden or t not in defined or defined[t].body.reduces:
+        return False
+    own = any(isinstance(n, Call) and n.function == _EXP for n in walk(defined[t].body))
+    return own or any(_is_kernel(u, defined) for u in reads(defined[t].body))
 
 
 def definitions(equation: Equation, program: Program) -> list[Equation]:

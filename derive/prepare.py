@@ -17,6 +17,7 @@ from derive.matrix_functions import MATRIX_FUNCTIONS, At
 from derive.normal import Normalizer, TooLargeError
 from derive.order import ordered
 from derive.program import Equation, Program, Tensor
+from derive.recognize import known_in, recognized
 from derive.rewrite import accesses, map_children, substitute, terms, walk
 from derive.square_products import by_factors
 
@@ -25,7 +26,9 @@ _STEMS = {"exp": "E", "tanh": "T", "erf": "R", "sigmoid": "S", "softplus": "S"}
 
 def prepare(program: Program) -> Program:
     """The program with its hidden intermediates named, and equal ones shared."""
-    expanded = hoist(program.with_equations(e.with_body(by_factors(unfold(e.body))) for e in program.equations))
+    known = known_in(program)
+    own = (e.with_body(by_factors(unfold(recognized(e.body, known)))) for e in program.equations)
+    expanded = hoist(program.with_equations(own))
     wanted = _worth_a_name(expanded)
     namer = Namer(expanded)
     out: list[Equation] = []

@@ -16,6 +16,7 @@ from derive.hoist import split_scale
 from derive.lift import lift
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
+from derive.recognize import known_in, recognized
 from derive.rewrite import walk
 from derive.simplify import MAX_NODES, inline
 
@@ -55,6 +56,7 @@ def textbook(equation: Equation, program: Program) -> Equation:
     candidates += [whole.body, *_shortened(whole.body, normal)]
     found = [equation.with_body(c) for c in candidates if _named(c, program) is None]
     best = min([c for c in found if lift(c) is not None] or found, key=lambda c: _length(c.body))
+    best = best.with_body(recognized(best.body, known_in(program), upright=True))
     short = readable(equation, program)
     dearer = cost(best.body).degree > _chain(equation, program).degree
     spoken = lift(short) is not None and _named(short.body, program) is None

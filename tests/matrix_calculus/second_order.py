@@ -101,7 +101,7 @@ PROBLEMS = (
         "A : [m, n], y : [m] signs, x : [n]",
         "sum(log(1 + exp(-y * (A @ x))))",
         "x",
-        "Aᵀ diag((E ⊙ (dS ⊙ y + 1)) ⊘ D) A",
+        "Aᵀ diag(sigmoid(y ⊙ (A x)) ⊙ (1 − sigmoid(y ⊙ (A x)))) A",
         lambda A, y, x: A.T @ np.diag(np.exp(y * (A @ x)) / (1 + np.exp(y * (A @ x))) ** 2) @ A,
         "Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2nd ed.), sec. 4.4.1",
         kind=HESSIAN,

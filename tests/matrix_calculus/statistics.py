@@ -133,7 +133,7 @@ PROBLEMS = (
         "X : [m, n], y : [m] binary, w : [n]",
         "sum(log(1 + exp(X @ w))) - y' @ X @ w",
         "w",
-        "Xᵀ (1 ⊘ (exp(−X w) + 1) − y)",
+        "Xᵀ (sigmoid(X w) − y)",
         lambda X, y, w: X.T @ (1 / (1 + np.exp(-X @ w)) - y),
         "Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2nd ed.), eq. 4.21",
         "Xᵀ (1 ⊘ (1 + exp(−X w)) − y)",

@@ -27,6 +27,7 @@ from derive.expr import (
     Select,
     extremum,
 )
+from derive.functions import ABS, SIGN
 from derive.rewrite import factors
 from derive.scalar import operations
 from derive.scatter import landed, landings
@@ -123,7 +124,7 @@ def _own_operations(e: Expr) -> int:
         case Pow():
             return operations(Pow(Dim("x"), e.exponent))
         case Call():
-            return 10
+            return 1 if e.function in (ABS, SIGN) else 10
         case Mask() | Select():
             return 1
     return 0

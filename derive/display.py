@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from derive.expr import Add, Call, Expr, Pow, Reduce
 from derive.extract import extract
 from derive.facts import Facts
-from derive.functions import PRIMITIVES
+from derive.functions import ABS, PRIMITIVES
 from derive.hoist import is_product, split_scale
 from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.normal import Normalizer, TooLargeError
@@ -21,7 +21,7 @@ from derive.recognize import known_in, recognized
 from derive.rewrite import walk
 from derive.simplify import MAX_NODES, inline
 
-_EXP = PRIMITIVES["exp"]
+_KERNELS = (PRIMITIVES["exp"], ABS)
 _LONG = 100  # nodes above which names read better than what they stand for
 
 
@@ -39,7 +39,7 @@ def readable(equation: Equation, program: Program) -> Equation:
 
 
 def _in_functions(equation: Equation, program: Program) -> Equation:
-    """The equation with σ(z) for E/(E + 1), E = exp(z), where such names of gradc's are gone then."""
+    """The equation without gradc's names of exponentials and absolute values, where that is shorter or ends in σ."""
     body, defined = equation.body, program.defined
     while (kernel := _kernel(body, defined)) is not None and sum(1 for _ in walk(body)) <= MAX_NODES:
         body = inline(body, kernel)
@@ -51,12 +51,13 @@ def _in_functions(equation: Equation, program: Program) -> Equation:
     except TooLargeError:
         return equation
     calls = {n.function for n in walk(found) if isinstance(n, Call)}
-    long = sum(1 for _ in walk(found)) > _LONG
-    return equation if long or _EXP in calls or calls.isdisjoint(functions) else equation.with_body(found)
+    was, now = (sum(1 for _ in walk(e)) for e in (equation.body, found))
+    better = now < was or (now <= _LONG and PRIMITIVES["exp"] not in calls and not calls.isdisjoint(functions))
+    return equation.with_body(found) if better else equation
 
 
 def _kernel(e: Expr, defined: Mapping[Tensor, Equation]) -> Equation | None:
-    """The definition of a name of gradc's that an exponential stands in, under further such names too."""
+    """The definition of a name of gradc's that such a function stands in, under further such names too."""
     return next((defined[t] for t in reads(e) if _is_kernel(t, defined)), None)
 
 
@@ -64,7 +65,7 @@ def _is_kernel(t: Tensor, defined: Mapping[Tensor, Equation]) -> bool:
     hidden = t.hidden or (t.primal is not None and t.primal.hidden and t.kind == "cotangent")
     if not hidden or t not in defined or defined[t].body.reduces:
         return False
-    own = any(isinstance(n, Call) and n.function == _EXP for n in walk(defined[t].body))
+    own = any(isinstance(n, Call) and n.function in _KERNELS for n in walk(defined[t].body))
     return own or any(_is_kernel(u, defined) for u in reads(defined[t].body))
 
 

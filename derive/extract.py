@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import gcd, isqrt, lcm
 
+from derive.absolutes import absolutes
 from derive.cost import cost
 from derive.expr import (
     ONE,
@@ -48,8 +49,8 @@ def extract(e: Expr) -> Expr:
     >>> extract(a * b + a * c)
     a·(c + b)
     """
-    divided = _divided(e)
-    forms = (extrema(_negative_exponents(_extract(form))) for form in dict.fromkeys((e, divided)))
+    choices = dict.fromkeys((e, _divided(e), absolutes(e)))
+    forms = (extrema(absolutes(_negative_exponents(_extract(form)))) for form in choices)
     return min(forms, key=cost)
 
 
@@ -108,15 +109,22 @@ def _over_one_line(e: Expr) -> Expr:
 
 
 def _square(e: Expr) -> Expr:
-    """a² ± 2ab + b² as (a ± b)²."""
-    parts = terms(e)
+    """a² ± 2ab + b² as (a ± b)², and the negative of it."""
+    for sign in (1, -1):
+        found = _square_of(terms(mul(sign, e)))
+        if found is not None:
+            return mul(sign, power(found, 2))
+    return e
+
+
+def _square_of(parts: tuple[Expr, ...]) -> Expr | None:
     if len(parts) == 3:
         for k, cross in enumerate(parts):
             a, b = (_root(t) for t in parts[:k] + parts[k + 1 :])
             for sign in (1, -1):
                 if a is not None and b is not None and cross == mul(2 * sign, a, b):
-                    return power(add(a, mul(sign, b)), 2)
-    return e
+                    return add(a, mul(sign, b))
+    return None
 
 
 def _root(t: Expr) -> Expr | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from derive.expr import Call, Expr, compare
+from derive.expr import Call, Expr, compare, select
 from derive.rewrite import map_children, substitute
 
 
@@ -79,5 +79,14 @@ PRIMITIVES: dict[str, ScalarFunction] = {
 LOG1P = ScalarFunction("log1p", ("x",), Call(PRIMITIVES["log"], 1 + Parameter("x")), r"\operatorname{log1p}")
 SIGN = ScalarFunction(
     "sign", ("x",), compare("<", 0, Parameter("x")) - compare("<", Parameter("x"), 0), r"\operatorname{sign}"
+)
+ABS = ScalarFunction(
+    "abs",
+    ("x",),
+    select(
+        compare("<", 0, Parameter("x")),
+        Parameter("x"),
+        select(compare("==", 0, Parameter("x")), 0, -Parameter("x")),
+    ),
 )
 EXPM1 = ScalarFunction("expm1", ("x",), Call(PRIMITIVES["exp"], Parameter("x")) - 1, r"\operatorname{expm1}")

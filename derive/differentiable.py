@@ -37,6 +37,7 @@ from derive.results import named_results
 from derive.samples import per_sample_gradient
 from derive.simplify import closed_form
 from derive.steps import Steps, steps_of
+from derive.textbook import spelled_out
 
 _READABLE = 100
 
@@ -320,7 +321,7 @@ class DerivedModel(Differentiable):
         if self._of is None:
             raise GradcError("only a Jacobian or a Hessian is written out")
         notation = self.formula.notation
-        return Partial(notation.shown(self.formula.equation), *self._of, notation)
+        return Partial(notation.shown(spelled_out(self.formula.equation, self._program)), *self._of, notation)
 
     @property
     def element(self) -> str:

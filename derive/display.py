@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from derive.expr import Add, Call, Expr, Pow, Reduce
+from derive.expr import Add, Call, Expr, Pow, Reduce, Select
 from derive.extract import extract
 from derive.facts import Facts
 from derive.functions import ABS, PRIMITIVES
@@ -30,12 +30,20 @@ def readable(equation: Equation, program: Program) -> Equation:
     if equation.out.kind != "value" or equation.span is None:
         equation = _in_functions(equation, program)
     defined = program.defined
+    norms = Norms(defined)
     for _ in range(len(defined)):
-        products = [t for t in reads(equation.body) if t.hidden and t in defined and is_written_out(defined[t].body)]
+        hidden = [t for t in reads(equation.body) if t.hidden and t in defined]
+        products = [t for t in hidden if is_written_out(defined[t].body) or _is_norm(t, norms)]
         if not products:
             break
         equation = equation.with_body(inline(equation.body, defined[products[0]]))
     return equation
+
+
+def _is_norm(t: Tensor, norms: Norms) -> bool:
+    """Whether it is ‖x‖² or ‖x‖, which says itself what it is."""
+    body = norms.defined[t].body
+    return not t.axes and (norms.root(body) is not None) and not isinstance(body, Select)
 
 
 def _in_functions(equation: Equation, program: Program) -> Equation:

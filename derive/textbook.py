@@ -20,6 +20,8 @@ from derive.recognize import known_in, recognized
 from derive.rewrite import walk
 from derive.simplify import MAX_NODES, inline
 
+READABLE = 60  # nodes of a formula without names
+
 
 def is_plain(program: Program) -> bool:
     """Whether nothing between the variables and the objective has a name of the user's: no network."""
@@ -61,6 +63,24 @@ def textbook(equation: Equation, program: Program) -> Equation:
     dearer = cost(best.body).degree > _chain(equation, program).degree
     spoken = lift(short) is not None and _named(short.body, program) is None
     return short if dearer and (lift(best) is None or spoken) else best
+
+
+def spelled_out(equation: Equation, program: Program) -> Equation:
+    """The equation without names that nobody gave, where it stays readable and keeps its matrix form.
+
+    For what is shown by itself, with no list of names beside it.
+    """
+    body, defined = equation.body, program.defined
+    while hidden := [t for t in reads(body) if t in defined and (t.hidden or _is_of_hidden(t))]:
+        body = inline(body, defined[max(hidden, key=lambda t: t.number)])
+        if sum(1 for _ in walk(body)) > READABLE:
+            return equation
+    whole = equation.with_body(body)
+    return equation if lift(whole, diagonals=True) is None else whole
+
+
+def _is_of_hidden(t: Tensor) -> bool:
+    return t.kind == "cotangent" and t.primal is not None and t.primal.hidden
 
 
 def _length(e: Expr) -> tuple[Cost, int]:

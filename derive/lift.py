@@ -171,8 +171,8 @@ class Lifter:
                 whole = joined(e, upper) if any(order_of(n) for n in walk(e)) else e
                 if not isinstance(whole, Add):
                     return self.fit(whole, row, col)
-                ordered = _ordered_terms(whole)
-                return forms.Sum(row, col, tuple(self.fit(t, row, col) for t in ordered))
+                parts = [self.fit(t, row, col) for t in _ordered_terms(whole)]
+                return forms.Sum(row, col, tuple(sorted(parts, key=lambda f: isinstance(f, forms.Negative))))
             case Call():
                 return forms.Apply(row, col, tuple(self.operand(a, row, col) for a in e.arguments), e.function)
             case Compare():

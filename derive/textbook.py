@@ -11,6 +11,7 @@ from derive.cost import Cost, cost
 from derive.display import readable
 from derive.expr import Expr, MatrixCall
 from derive.extract import extract
+from derive.factored import factored
 from derive.facts import Facts
 from derive.hoist import split_scale
 from derive.lift import lift
@@ -58,7 +59,7 @@ def textbook(equation: Equation, program: Program) -> Equation:
     candidates += [whole.body, *_shortened(whole.body, normal)]
     found = [equation.with_body(c) for c in candidates if _named(c, program) is None]
     best = min([c for c in found if lift(c) is not None] or found, key=lambda c: _length(c.body))
-    best = best.with_body(recognized(best.body, known_in(program), upright=True))
+    best = best.with_body(factored(recognized(best.body, known_in(program), upright=True)))
     short = readable(equation, program)
     dearer = cost(best.body).degree > _chain(equation, program).degree
     spoken = lift(short) is not None and _named(short.body, program) is None

@@ -50,3 +50,10 @@ def test_what_the_user_named_stays() -> None:
     model = derive.parse(f"{HEAD}r = C @ x - b\nminimize r' @ r\n")
     assert not is_plain(model.program)
     assert str(model.gradient("x")) == "dx = 2 Cᵀ r"
+
+
+def test_polynomials_are_products() -> None:
+    """What SymPy factors is printed so, where it takes fewer operations."""
+    head = "dims n, d\ninput X : [n, d]\ninput y : [n]\nparam w : [d]\n"
+    squares = derive.parse(f"{head}minimize sum((y - sigmoid(X @ w))^2)\n").gradient("w")
+    assert str(squares["w"]) == "dw = 2 Xᵀ (sigmoid(X w) ⊙ (1 − sigmoid(X w)) ⊙ (sigmoid(X w) − y))"

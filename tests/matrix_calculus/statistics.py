@@ -194,7 +194,7 @@ PROBLEMS = (
         "X : [m, n], W : [n, k]",
         "sum((X - X @ W @ W')^2)",
         "W",
-        "2 (−(2 Xᵀ − W Wᵀ Xᵀ) X + Xᵀ X W Wᵀ) W",
+        "2 (Xᵀ X W Wᵀ − (2 Xᵀ − W Wᵀ Xᵀ) X) W",
         lambda X, W: 2 * (X.T @ (X @ W @ W.T - X) + (X @ W @ W.T - X).T @ X) @ W,
         "Goodfellow, Bengio & Courville, Deep Learning (2016), ch. 14 (linear autoencoder)",
         "2 (Xᵀ (X W Wᵀ − X) + (X W Wᵀ − X)ᵀ X) W",

@@ -7,6 +7,7 @@ code keeps its intermediates.
 
 from __future__ import annotations
 
+from derive.contract import is_delta
 from derive.cost import Cost, cost
 from derive.display import readable
 from derive.expr import Expr, MatrixCall
@@ -18,7 +19,7 @@ from derive.lift import lift
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
 from derive.recognize import known_in, recognized
-from derive.rewrite import walk
+from derive.rewrite import factors, walk
 from derive.simplify import MAX_NODES, inline
 
 READABLE = 60  # nodes of a formula without names
@@ -72,16 +73,19 @@ def spelled_out(equation: Equation, program: Program) -> Equation:
     For what is shown by itself, with no list of names beside it.
     """
     body, defined = equation.body, program.defined
-    while hidden := [t for t in reads(body) if t in defined and (t.hidden or _is_of_hidden(t))]:
+    while hidden := [t for t in reads(body) if t in defined and (t.hidden or _is_nobodys(t, defined[t]))]:
         body = inline(body, defined[max(hidden, key=lambda t: t.number)])
         if sum(1 for _ in walk(body)) > READABLE:
             return equation
     whole = equation.with_body(body)
-    return equation if lift(whole, diagonals=True) is None else whole
+    kept = lift(equation, diagonals=True) is None or lift(whole, diagonals=True) is not None
+    return whole if kept else equation
 
 
-def _is_of_hidden(t: Tensor) -> bool:
-    return t.kind == "cotangent" and t.primal is not None and t.primal.hidden
+def _is_nobodys(t: Tensor, definition: Equation) -> bool:
+    """Whether it is the derivative by what gradc named, or the seed of a Jacobian, ∂Y/∂Y."""
+    seed = all(is_delta(f) for f in factors(definition.body))
+    return t.kind == "cotangent" and (seed or (t.primal is not None and t.primal.hidden))
 
 
 def _length(e: Expr) -> tuple[Cost, int]:

@@ -28,9 +28,9 @@ def contraction(part: Part) -> tuple[list[Part], Gemm] | None:
     columns = tuple(s for s in part.letters if s in right.letters)
     inner = body.binders
     for side in (left, right):  # the order in which memory holds the summed axes
-        spread = _spread(side)
-        if spread is not None:
-            inner = tuple(p for p in spread if p in body.binders)
+        order = spread(side)
+        if order is not None:
+            inner = tuple(p for p in order if p in body.binders)
             break
     before: list[Part] = []
 
@@ -44,7 +44,7 @@ def contraction(part: Part) -> tuple[list[Part], Gemm] | None:
             before.append(Part(made, letters, side, part.origin))
             side = Access(made, letters)
         assert isinstance(side, Access)
-        return _grouped(side.tensor, _spread(side) or (), outer, inner)
+        return _grouped(side.tensor, spread(side) or (), outer, inner)
 
     if not rows and not columns:
         return None
@@ -99,10 +99,10 @@ def _sides(body: Reduce, free: tuple[Letter, ...]) -> tuple[Expr, Expr] | None:
 
 def _whole(e: Expr) -> bool:
     """Whether ``e`` reads every element of a tensor once."""
-    return _spread(e) is not None
+    return spread(e) is not None
 
 
-def _spread(e: Expr) -> tuple[Letter, ...] | None:
+def spread(e: Expr) -> tuple[Letter, ...] | None:
     """The letters of an access that reads every element once, in the order of memory.
 
     They are distinct and run over whole axes; several of them may count through one, as in W[i·b + j, h].

@@ -20,7 +20,7 @@ from codegen.naming import names_of
 from codegen.noise import drawn
 from codegen.plan import plan
 from codegen.schedule import copies, schedule
-from codegen.steps import Gemm, Part, RoundParts, Routine, Step, item_reads, parts_of
+from codegen.steps import Fold, Gemm, Part, RoundParts, Routine, Step, every, item_reads, parts_of
 from codegen.targets import Target
 from codegen.targets.numba.elementary import elementary
 from codegen.targets.shapes import Shapes
@@ -78,6 +78,7 @@ def context(
     update = update_of(program, slices, extents) if _trains(program, functions) else None
     epoch = target.epoch(kernels["step"], functions["step"], update, setting) if update else None
     shapes = Shapes(extents)
+    steps = [s for f in functions.values() for s in every(f.plan.steps)]
     inputs = program.data
     shown = {t: shapes.call(t, setting.batch) for t in inputs}
     return {
@@ -108,9 +109,9 @@ def context(
         "elementary": elementary(
             (line for k in [*kernels.values(), *([epoch] if epoch else [])] for line in k.lines), dtype
         ),
-        "uses_factors": any(isinstance(s, Routine) for f in functions.values() for s in f.plan.steps),
-        "uses_tiles": any("_STRIP" in x for k in kernels.values() for x in k.leading)
-        or any("_matvec(" in line for k in kernels.values() for line in k.lines),
+        "uses_factors": any(isinstance(s, Routine) for s in steps),
+        "uses_tiles": any(isinstance(s, (Gemm, Fold)) for s in steps),
+        "uses_folds": any(isinstance(s, Fold) for s in steps),
         "uses_added": any("_added(" in line for k in kernels.values() for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
         "update": update,

@@ -16,6 +16,7 @@ from codegen.function import Function
 from codegen.memory import memory_of
 from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
+    Fold,
     Gemm,
     Nest,
     Node,
@@ -152,10 +153,14 @@ class Explanation:
             formulas = tuple(t.removeprefix("# ") for t in self.comments(step) if t) if self.comments else ()
             yield Row(number, formulas, kernel, why, times * operations, times * size)
 
-    def of(self, step: Gemm | Nest | Routine) -> tuple[str, str, int, int]:
+    def of(self, step: Gemm | Fold | Nest | Routine) -> tuple[str, str, int, int]:
         """Kernel, reason, operations, bytes."""
         if isinstance(step, Gemm):
             return self.product(step)
+        if isinstance(step, Fold):
+            numbers, size = self.count(step.matrix.tensor), sum(map(self.bytes, (step.matrix.tensor, step.out.tensor)))
+            what = "largest numbers" if step.op == "max" else "sums"
+            return f"{what} of {'columns' if step.down else 'rows'}", "many at once in registers", numbers, size
         moved = [t for t in (*reads_of(step), *written_by(step)) if t not in scalars_of(step)]
         size = sum(self.bytes(t) for t in moved)
         if isinstance(step, Routine):
@@ -177,7 +182,7 @@ class Explanation:
     def product(self, g: Gemm) -> tuple[str, str, int, int]:
         """A matrix product: tiles, or dot products along rows."""
         (m, k), (_, n) = self.extents(g.left, row=True), self.extents(g.right, row=False)
-        size = sum(self.bytes(o.tensor) for o in (g.left, g.right, g.out))
+        size = sum(self.bytes(t) for t in (*g.reads, g.out.tensor))
         shape = f"product {m} × {k} by {k} × {n}"
         vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
         matrix = g.left if vector is g.right else g.right
@@ -192,7 +197,9 @@ class Explanation:
             why = "both operands are read in place"
         if g.symmetric:
             why += "; it is symmetric: of several strips one triangle is computed and mirrored"
-        return shape, f"tiles of registers; {why}", 2 * m * k * n, size
+        if g.start:
+            why += f"; sums start from {g.start.tensor.name}"
+        return shape, f"tiles of registers; {why}", 2 * m * k * n + (m * n if g.start else 0), size
 
     def extents(self, o: Operand, row: bool) -> tuple[int, int]:
         """Rows and columns as the product sees them."""

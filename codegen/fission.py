@@ -88,9 +88,10 @@ def _flat(
 ) -> list[Node] | None:
     """One long loop, after one that computes what is not element by element; None where that cannot be."""
     found = _map(node)
-    if found is None or len(found[0]) < 2 or not any(elementary(w.value) for w in found[1]):
+    if found is None or len(found[0]) < 2:
         return None
     path, writes = found
+    called = any(elementary(w.value) for w in writes)
     rounds = size(path[-1].letter.extent, sizes)
     where = next((w.target.places for w in writes if w.target.tensor not in nest.scalars), ())
     letters = tuple(x for x in where if isinstance(x, Letter))
@@ -104,8 +105,8 @@ def _flat(
     values = [w.value for w in writes if w.value is not None]
     made = {w.target.tensor for w in writes}
     others = list(dict.fromkeys(u for v in values for u in _others(v, fits, made)))
-    if not all(fits(w.target) and w.target.places for w in writes) or len(others) > 1 or made & _read(others):
-        return None
+    if not all(fits(w.target) and w.target.places for w in writes) or len(others) > called or made & _read(others):
+        return None  # without elementary functions a second loop costs more than short rounds
     before: list[Node] = []
     if others:
         kept = _buffer(others[0], writes, nest.scalars, places)

@@ -15,6 +15,8 @@ from codegen.contract import contraction
 from codegen.coupled import in_slices
 from codegen.factors import inverses, solved, without_inverses
 from codegen.fission import apart, flattened, unordered
+from codegen.invariant import hoisted
+from codegen.kernels import fold_of, narrowed, started, without_units
 from codegen.lower import lower, merge
 from codegen.steps import (
     Loop,
@@ -27,6 +29,7 @@ from codegen.steps import (
     Step,
     Touch,
     Write,
+    item_reads,
     reads_of,
     scalars_of,
     touches,
@@ -59,10 +62,11 @@ def plan(
     kept = frozenset(results)
     if sizes is not None:
         parts = in_slices(tuple(parts), kept, sizes)
-    steps = fuse(parts, sizes=sizes)
+    parts = tuple(parts)
+    steps = fuse(parts, sizes=sizes, kept=kept)
     steps = without_inverses(steps, kept, reads_of)
     made = allocate(_localized(steps, kept), kept)
-    return replace(made, steps=flattened(made.steps, made.places, sizes))
+    return replace(made, steps=hoisted(flattened(made.steps, made.places, sizes), made.places))
 
 
 def _localized(steps: Sequence[Step], kept: frozenset[Tensor]) -> list[Step]:
@@ -86,12 +90,17 @@ def fuse(
     parts: Iterable[Part | RoundParts | Routine],
     strided: frozenset[Tensor] = frozenset(),
     sizes: Mapping[str, int] | None = None,
+    kept: frozenset[Tensor] = frozenset(),
 ) -> list[Step]:
     """Parts in steps; a nest joins an earlier one where everything it reads is there by then.
 
-    Into ``strided`` memory, a slice across another axis than the first, no product writes.
+    Into ``strided`` memory, a slice across another axis than the first, no product writes. What is ``kept`` is needed
+    elsewhere.
     """
     steps: list[Step] = []
+    parts = [without_units(p, sizes or {}) if isinstance(p, Part) else p for p in parts]
+    read = Counter(t for p in parts for t in item_reads(p))
+    alone = {t for t, count in read.items() if count == 1 and t not in kept}
 
     def place(part: Part) -> None:
         nodes = lower(part)
@@ -113,20 +122,30 @@ def fuse(
     for part in _with_batches(parts, strided, sizes):
         if isinstance(part, RoundParts):
             across = frozenset(v.tensor for b in part.blocks for v in b.views if v.axis)
-            fused = part.each(lambda items, across=across: fuse(items, across, sizes))  # type: ignore[misc]
+            seen = kept.union(*((v.tensor, v.source) for b in part.blocks for v in b.views))
+            fused = part.each(lambda items, across=across, seen=seen: fuse(items, across, sizes, seen))  # type: ignore[misc]
             steps.append(_as_steps(fused))
             continue
         if isinstance(part, Routine):
             steps.append(part)
             continue
         product = contraction(part) if part.out not in strided else None
-        if product is None:
-            for piece in apart(part):
-                place(piece)
-        else:
+        if product is not None:
             for made in product[0]:
                 place(made)
-            steps.append(solved(product[1], inverses(steps)))
+            steps.append(solved(narrowed(product[1], sizes or {}), inverses(steps)))
+            continue
+        taken = None if part.out in strided else started(part, steps, alone)
+        if taken is not None:
+            steps = [taken.get(k, step) for k, step in enumerate(steps)]
+            continue
+        local = alone & {t for s in steps if isinstance(s, Nest) for t in written_by(s)}  # one element at a time
+        for piece in apart(part):
+            fold = None if (strided | local) & {piece.out, *item_reads(piece)} else fold_of(piece)
+            if fold is None:
+                place(piece)
+            else:
+                steps.append(fold)
     return steps
 
 

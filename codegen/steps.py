@@ -42,13 +42,33 @@ class Operand:
 
 @dataclass(frozen=True, eq=False)
 class Gemm:
-    """``out = left @ right``; where that is known to be ``symmetric``, one triangle of it is enough to compute."""
+    """``out = left @ right``; where that is known to be ``symmetric``, one triangle of it is enough to compute.
+
+    A product that has a ``start`` is added to it: a matrix, or a vector that is the same for every row.
+    """
 
     out: Operand
     left: Operand
     right: Operand
     part: Part
     symmetric: bool = False
+    start: Operand | None = None
+
+    @property
+    def reads(self) -> list[Tensor]:
+        """The tensors that are read."""
+        return [o.tensor for o in (self.left, self.right, self.start) if o is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """``out`` is the sum or the largest number (``op``) of every row of ``matrix``, of every column if ``down``."""
+
+    out: Operand
+    matrix: Operand
+    op: str
+    down: bool
+    part: Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +197,7 @@ class Rounds(RoundParts):
     """`RoundParts` whose items are steps."""
 
 
-Step = Gemm | Nest | Rounds | Routine
+Step = Gemm | Fold | Nest | Rounds | Routine
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,9 +244,9 @@ def writes_in(nodes: Iterable[Node]) -> Iterator[Write]:
 
 def reads_of(step: Step) -> list[Tensor]:
     """The tensors that a step reads from memory."""
-    if isinstance(step, Gemm):
-        return [step.left.tensor, step.right.tensor]
-    if isinstance(step, Routine):
+    if isinstance(step, Fold):
+        return [step.matrix.tensor]
+    if isinstance(step, (Gemm, Routine)):
         return step.reads
     if isinstance(step, Rounds):
         return _from_memory(step, reads_of)
@@ -238,14 +258,12 @@ def item_reads(item: Part | RoundParts | Gemm | Routine) -> list[Tensor]:
     """The tensors that a part, or what was made of it, reads; of a loop, from memory."""
     if isinstance(item, RoundParts):
         return [item.sources.get(t, t) for b in item.blocks for inner in b.items for t in item_reads(inner)]
-    if isinstance(item, Gemm):
-        return [item.left.tensor, item.right.tensor]
-    return item.reads if isinstance(item, Routine) else reads(item.body)
+    return item.reads if isinstance(item, (Gemm, Routine)) else reads(item.body)
 
 
 def written_by(step: Step) -> list[Tensor]:
     """The tensors that a step writes."""
-    if isinstance(step, Gemm):
+    if isinstance(step, (Gemm, Fold)):
         return [step.out.tensor]
     if isinstance(step, Routine):
         return step.writes
@@ -265,9 +283,17 @@ def scalars_of(step: Step) -> frozenset[Tensor]:
     return step.scalars if isinstance(step, Nest) else frozenset()
 
 
+def every(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps, those of loops too."""
+    for step in steps:
+        yield step
+        if isinstance(step, Rounds):
+            yield from every(inner for block in step.blocks for inner in block.items)
+
+
 def parts_of(step: Step) -> list[Part]:
     """The parts that a step computes."""
-    if isinstance(step, (Gemm, Routine)):
+    if isinstance(step, (Gemm, Fold, Routine)):
         return [step.part]
     if isinstance(step, Rounds):
         return [p for b in step.blocks for inner in b.items for p in parts_of(inner)]

@@ -72,7 +72,12 @@ def plain(source):
     def matmul(a, b, out, strip=None):
         out[...] = a @ b
 
+    def folded(fold, axis):
+        return lambda a, y: fold(a, axis=axis, out=y)
+
     module._matmul = module._matmul_symmetric = module._matvec = matmul
+    module._matmul_plus = lambda a, b, start, out, strip: np.add(a @ b, start, out=out)
+    module._row_sums, module._row_maxima, module._column_sums = folded(np.sum, 1), folded(np.max, 1), folded(np.sum, 0)
     module._view = lambda a, start, shape: a.reshape(-1)[start : start + prod(shape)].reshape(shape)
     return module
 

@@ -54,7 +54,7 @@ def test_steps_are_those_of_the_code(name):
     code = source(net, dtype="float32")
     kernel = code[code.index("\ndef _loss_and_grad(") :].split("\n@_compiled", 1)[0]
     assert len(re.findall(r"(?m)^ +product ", text)) == len(
-        re.findall(r"(?m)^ +_mat(?:mul|vec)(?:_symmetric)?\(", kernel)
+        re.findall(r"(?m)^ +_mat(?:mul|vec)(?:_symmetric|_plus)?\(", kernel)
     )
     for formula in re.findall(r"(?m)^ +# (?! )(.*)$", kernel):  # long ones go on in lines that are indented further
         assert formula in " ".join(text.split()) or formula in text

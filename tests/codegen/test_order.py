@@ -13,7 +13,7 @@ import derive
 from codegen.compiler import build, load_source
 from codegen.plan import plan
 from codegen.schedule import schedule
-from codegen.steps import Gemm, Loop
+from codegen.steps import Fold, Gemm, Loop
 from derive import pipeline, prepare
 from derive.evaluate import extent
 from derive.expr import Access, Add, Mul, Select
@@ -53,6 +53,9 @@ def flops(made, sizes):
         if isinstance(step, Gemm):
             letters = {x for o in (step.left, step.right) for g in o.groups for x in g}
             total += 2 * prod(extent(x.extent, sizes) for x in dict.fromkeys(letters))
+            total += prod(extent(x, sizes) for x in step.out.tensor.axes) if step.start else 0
+        elif isinstance(step, Fold):
+            total += prod(extent(x, sizes) for x in step.matrix.tensor.axes)
         else:
             total += nodes(step.body, 1)
     return total
@@ -119,7 +122,12 @@ def plain(source):
     def matmul(a, b, out, strip=None):
         out[...] = a @ b
 
+    def folded(fold, axis):
+        return lambda a, y: fold(a, axis=axis, out=y)
+
     module._matmul = module._matmul_symmetric = module._matvec = matmul
+    module._matmul_plus = lambda a, b, start, out, strip: np.add(a @ b, start, out=out)
+    module._row_sums, module._row_maxima, module._column_sums = folded(np.sum, 1), folded(np.max, 1), folded(np.sum, 0)
     module._view = lambda a, start, shape: a.reshape(-1)[start : start + prod(shape)].reshape(shape)
     return module
 

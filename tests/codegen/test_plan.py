@@ -9,7 +9,7 @@ from codegen.contract import contraction
 from codegen.lower import branches
 from codegen.plan import plan
 from codegen.schedule import schedule
-from codegen.steps import Gemm, Loop, writes_in
+from codegen.steps import Fold, Gemm, Loop, Nest, writes_in
 from derive import pipeline
 from derive.expr import Dim, Select, compare, fresh, negate, num, sum_over
 from derive.program import Equation, Tensor
@@ -23,7 +23,7 @@ def plan_of(program):
 
 
 def names(step):
-    if isinstance(step, Gemm):
+    if isinstance(step, (Gemm, Fold)):
         return step.out.tensor.name
     return {w.target.tensor.name for w in writes_in(step.body)}
 
@@ -31,29 +31,31 @@ def names(step):
 def test_two_layers_take_five_products_and_nests_between_them(two_layers):
     made = plan_of(two_layers)
     products = [k for k, s in enumerate(made.steps) if isinstance(s, Gemm)]
-    assert [made.steps[k].out.tensor.name for k in products] == ["Z1_sum", "Z2_sum", "dW2", "dA1", "dW1"]
+    assert [made.steps[k].out.tensor.name for k in products] == ["Z1", "Z2", "dW2", "dA1", "dW1"]
+    assert [made.steps[k].start.tensor.name for k in products[:2]] == ["b1", "b2"]
     # exponentials and logarithms stand by themselves; what is between them is one pass over the samples each
     between = made.steps[products[1] + 1 : products[2]]
     assert [names(s) for s in between] == [
-        {"Z2", "M"},
-        {"E"},
-        {"S", "P"},
-        {"L_sum_terms"},
-        {"L_sum", "L", "db2", "dZ2"},
+        "M",
+        {"M_at", "E"},
+        "S",
+        {"u", "P", "L_sum_terms"},
+        {"L_sum", "L", "dZ2", "u"},
     ]
     assert len([x for x in between[-1].body if isinstance(x, Loop) and x.letter.extent == n]) == 1
-    assert [{t.name for t in s.scalars} for s in between] == [{"M"}, set(), {"S"}, set(), {"L", "L_sum"}]
+    named = [{t.name for t in s.scalars} for s in between if isinstance(s, Nest)]
+    assert named == [{"M_at"}, {"u"}, {"L", "L_sum", "u"}]
 
 
 def test_workspace_holds_three_activations(two_layers):
     """Z1 and A1 are needed backward; Z2, E and dZ2 share one piece, and so do A1 and dA1, Z1 and dZ1.
 
-    Maxima and the terms of the loss lie in memory because exponentials and logarithms have loops of their own.
+    Maxima, sums and the terms of the loss lie in memory because exponentials and logarithms have loops of their own.
     """
     made = plan_of(two_layers)
     place = {t.name: k for t, k in made.places.items()}
     assert len(made.slots) == 5
-    assert {t for t, k in place.items() if k >= 3} == {"M", "L_sum_terms"}
+    assert {t for t, k in place.items() if k >= 3} == {"M", "S", "L_sum_terms"}
     assert place["Z2"] == place["E"] == place["dZ2"]
     assert place["A1"] == place["dA1"]
     assert place["Z1"] == place["dZ1"]
@@ -135,7 +137,7 @@ def test_complementary_masks_become_one_branch():
 def test_loops_follow_memory():
     a, out = Tensor("a", (n, d)), Tensor("out", (d,))
     i, k = fresh(n), fresh(d, "k")
-    made = plan([part_of(Equation(out, (k,), sum_over([i], a[i, k])))], [out])
+    made = plan([part_of(Equation(out, (k,), sum_over([i], a[i, k] * a[i, k])))], [out])
     (nest,) = made.steps
     rows = nest.body[-1]
     assert isinstance(rows, Loop)

@@ -14,7 +14,7 @@ from fractions import Fraction
 from codegen.common import ELEMENTARY, repeated
 from codegen.naming import Names
 from codegen.plan import Plan
-from codegen.steps import Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
+from codegen.steps import Fold, Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
 from codegen.targets.scalar import SUM, ScalarPrinter
 from derive.expr import ONE, Access, Expr, Letter, mul, split_coefficient
 from derive.program import Tensor
@@ -66,6 +66,9 @@ class NumbaPrinter(ScalarPrinter):
         yield from comment(step)
         if isinstance(step, Gemm):
             yield self.product(step)
+        elif isinstance(step, Fold):
+            name = "_column_sums" if step.down else "_row_sums" if step.op == "sum" else "_row_maxima"
+            yield f"{name}({self.operand(step.matrix)}, {self.operand(step.out)})"
         elif isinstance(step, Routine):
             yield from self.routine(step)
         else:
@@ -203,8 +206,9 @@ class NumbaPrinter(ScalarPrinter):
         vectors = [o for o in (g.left, g.right) if len(o.groups) == 1]
         if not vectors:
             self.inner.append(mul(*(s.extent for s in g.left.groups[not g.left.transposed])))
-            name = "_matmul_symmetric" if g.symmetric else "_matmul"
-            return f"{name}({self.operand(g.left)}, {self.operand(g.right)}, {self.operand(g.out)}, {self.strip})"
+            name = "_matmul_symmetric" if g.symmetric else "_matmul_plus" if g.start else "_matmul"
+            given = [self.operand(o) for o in (g.left, g.right, g.start, g.out) if o is not None]
+            return f"{name}({', '.join(given)}, {self.strip})"
         (vector,) = vectors
         matrix = g.left if vector is g.right else g.right
         lying = replace(matrix, transposed=False)

@@ -1,0 +1,107 @@
+"""What of a function runs in kernels: products, from what they start, and sums along rows and columns.
+
+In: parts and the products among them. Out: the same without axes of extent 1; products that take up the bias or the
+matrix that is added to them; the parts that are folds of a matrix. Kernels take what lies in memory as it is, so
+nothing here makes a new operand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from codegen.contract import spread
+from codegen.steps import Fold, Gemm, Operand, Part, Step, written_by
+from derive.expr import ZERO, Access, Add, Expr, Letter, Reduce
+from derive.program import Tensor
+from derive.rewrite import substitute
+from derive.scatter import landings
+from derive.shapes import size
+
+
+def without_units(part: Part, sizes: Mapping[str, int]) -> Part:
+    """A part that sums over no axis that is known to have one place."""
+    body = part.body
+    if not isinstance(body, Reduce) or body.op.startswith("arg"):
+        return part
+    unit: dict[Expr, Expr] = {b: ZERO for b in body.binders if _one((b,), sizes)}
+    if not unit:
+        return part
+    left, inside = tuple(b for b in body.binders if b not in unit), substitute(body.body, unit)
+    return replace(part, body=body.over(left, inside) if left else inside)
+
+
+def narrowed(g: Gemm, sizes: Mapping[str, int]) -> Gemm:
+    """A product of a matrix that is known to have one row or column as that of a vector."""
+    if len(g.left.groups) == len(g.right.groups) == 2:
+        if _one(g.right.groups[not g.right.transposed], sizes):
+            return replace(g, right=_vector(g.right, g.right.transposed), out=_vector(g.out, False))
+        if _one(g.left.groups[g.left.transposed], sizes):
+            return replace(g, left=_vector(g.left, not g.left.transposed), out=_vector(g.out, True))
+    return g
+
+
+def _one(letters: Sequence[Letter], sizes: Mapping[str, int]) -> bool:
+    return all(size(x.extent, sizes) == 1 for x in letters)
+
+
+def _vector(o: Operand, second: bool) -> Operand:
+    """One of the two groups of axes; the other one has one place."""
+    return Operand(o.tensor, (o.groups[second],))
+
+
+def started(part: Part, steps: Sequence[Step], alone: Collection[Tensor]) -> dict[int, Gemm] | None:
+    """Steps that take the place of earlier ones so that ``part``, a sum of products and something else, is done.
+
+    ``alone`` are the tensors that nothing but one part reads.
+    """
+    if not isinstance(part.body, Add) or not all(isinstance(t, Access) for t in part.body.args):
+        return None
+    terms = [t for t in part.body.args if isinstance(t, Access)]
+    found = {
+        k: step
+        for k, step in enumerate(steps)
+        if isinstance(step, Gemm) and step.out.tensor in alone and len(step.out.groups) == 2
+        if step.start is None and not step.symmetric and not step.out.transposed
+        if any(t.tensor == step.out.tensor and t.places == part.letters for t in terms)
+        if len(step.left.groups) == len(step.right.groups) == 2
+    }
+    made = {g.out.tensor for g in found.values()}
+    others = [t for t in terms if t.tensor not in made]
+    if not found or len(others) > 1 or len(terms) != len(found) + len(others):
+        return None
+    start: Operand | None = None
+    first = min(found)
+    if others:
+        (other,) = others
+        later = {t for step in steps[first:] for t in written_by(step)}
+        rows, columns = found[first].out.groups
+        inner = part.letters[len(rows) :]
+        if other.tensor in later or spread(other) is None or other.places not in (part.letters, inner):
+            return None
+        start = Operand(other.tensor, (rows, columns) if other.places == part.letters else (columns,))
+    done: dict[int, Gemm] = {}
+    for k in sorted(found):
+        done[k] = replace(found[k], start=start)
+        start = found[k].out
+    last = found[max(found)]
+    done[max(found)] = replace(done[max(found)], out=replace(last.out, tensor=part.out), part=part)
+    return done
+
+
+def fold_of(part: Part) -> Fold | None:
+    """A sum or largest number along all rows, or a sum along all columns, of a matrix that lies in memory."""
+    body = part.body
+    if not isinstance(body, Reduce) or body.op not in ("sum", "max") or not part.letters:
+        return None
+    order = spread(body.body)
+    if order is None or landings(body, part.letters):
+        return None
+    assert isinstance(body.body, Access)
+    out, tensor = Operand(part.out, (part.letters,)), body.body.tensor
+    inner = tuple(x for x in order if x in body.binders)
+    if order == part.letters + inner:
+        return Fold(out, Operand(tensor, (part.letters, inner)), body.op, False, part)
+    if order == inner + part.letters and body.op == "sum":
+        return Fold(out, Operand(tensor, (inner, part.letters)), body.op, True, part)
+    return None

@@ -17,6 +17,7 @@ from derive.rewrite import accesses, map_children, substitute, walk
 from derive.scatter import landings
 from derive.shapes import size
 
+PAIRS = 8  # of vectors that LLVM compares before it runs vector code
 LONG = 256  # rounds from which on a loop is long enough as it is
 
 
@@ -26,15 +27,22 @@ def elementary(e: Expr | None) -> bool:
     return any(isinstance(x, Call) and x.function.name in ELEMENTARY and accesses(x) for x in nodes)
 
 
-def apart(part: Part) -> list[Part]:
-    """A sum of elementary functions as its terms and their sum, where something as large lies in memory anyway."""
+def apart(part: Part, sizes: Mapping[str, int] | None = None) -> list[Part]:
+    """A sum as its terms and their sum, where something as large lies in memory anyway.
+
+    It is one of elementary functions, or along short columns: what runs from row to row is no vector code.
+    """
     body = part.body
-    if not isinstance(body, Reduce) or body.op not in ("sum", "prod", "max", "min") or not elementary(body.body):
+    if not isinstance(body, Reduce) or body.op not in ("sum", "prod", "max", "min") or isinstance(body.body, Access):
         return [part]
     letters = {*part.letters, *body.binders}
     wide = (a.places for a in accesses(body.body) if len(a.places) == len(letters) and set(a.places) == letters)
     order = tuple(x for x in next(wide, ()) if isinstance(x, Letter))
     if not order or landings(body, part.letters):
+        return [part]
+    rounds = size(order[-1].extent, sizes or {})
+    down = body.op == "sum" and order == body.binders + part.letters and rounds is not None and rounds < LONG
+    if not down and not elementary(body.body):
         return [part]
     terms = Tensor(f"{part.out.name}_terms", tuple(x.extent for x in order))
     added = reduce_(body.op, body.binders, Access(terms, order))
@@ -59,6 +67,32 @@ def _map(node: Node) -> tuple[tuple[Loop, ...], tuple[Write, ...]] | None:
         body = body[0].body
     writes = tuple(w for w in body if isinstance(w, Write) and w.op is None and w.where == ONE)
     return (tuple(path), writes) if len(writes) == len(body) else None
+
+
+def alike(first: Iterable[Node], second: Iterable[Node], sizes: Mapping[str, int] | None) -> bool:
+    """Whether loops may be joined: short ones that could be one long loop not with others that could not.
+
+    Nor do elementary functions that take a loop before theirs go together with anything else.
+    """
+    loops = [[node for node in nodes if isinstance(node, Loop)] for nodes in (first, second)]
+    kinds = [{_even(node, sizes or {}) for node in nodes} - {None} for nodes in loops]
+    return len(kinds[0] | kinds[1]) < 2
+
+
+def _even(node: Node, sizes: Mapping[str, int]) -> str | None:
+    """Whether a map touches each array element by element, in the order of memory; None if its rounds are many."""
+    found = _map(node)
+    if found is None:
+        return "uneven"
+    path, writes = found
+    rounds = size(path[-1].letter.extent, sizes)
+    if len(path) < 2 or rounds is None or rounds >= LONG:
+        return None
+    letters = tuple(loop.letter for loop in path)
+    touched = [w.target for w in writes] + [a for w in writes if w.value is not None for a in accesses(w.value)]
+    if all(not a.places or a.places == letters for a in touched):
+        return "even"
+    return "elementary" if any(elementary(w.value) for w in writes) else "uneven"
 
 
 def flattened(steps: Sequence[Step], places: Mapping[Tensor, int], sizes: Mapping[str, int] | None) -> tuple[Step, ...]:
@@ -132,7 +166,30 @@ def _flat(
         assert isinstance(target, Access)
         assert w.value is not None
         done.append(replace(w, target=target, value=along(w.value)))
-    return [*before, Loop(q, tuple(done))]
+    return [*before, *(Loop(q, tuple(group)) for group in _few_arrays(done, nest.scalars))]
+
+
+def _few_arrays(writes: Sequence[Write], scalars: frozenset[Tensor]) -> list[list[Write]]:
+    """The statements of a map in as many loops as it takes for a compiler to keep their arrays apart.
+
+    Vector code needs a check that no two vectors overlap of which one is written, and few enough pairs of them.
+    """
+    groups: list[list[Write]] = []
+    for k, w in enumerate(writes):
+        local = {x.target.tensor for g in groups[-1:] for x in g} & scalars
+        needed = local & _read(x.value for x in writes[k:] if x.value is not None)
+        if groups and (needed or _pairs([*groups[-1], w], scalars) <= PAIRS):
+            groups[-1].append(w)
+        else:
+            groups.append([w])
+    return groups
+
+
+def _pairs(writes: Sequence[Write], scalars: frozenset[Tensor]) -> int:
+    """How many pairs of vectors there are of which at least one is written."""
+    made = {w.target.tensor for w in writes} - scalars
+    read = {a.tensor for w in writes if w.value is not None for a in accesses(w.value) if a.places} - scalars - made
+    return len(made) * (len(made) - 1) // 2 + len(made) * len(read)
 
 
 def _read(found: Iterable[Expr]) -> set[Tensor]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import permutations
 
 from codegen.contract import spread
-from codegen.steps import Fold, Gemm, Operand, Part, Step, written_by
+from codegen.steps import Fold, Gemm, Operand, Part, RoundParts, Routine, Step, written_by
 from derive.expr import ZERO, Access, Add, Expr, Letter, Reduce
-from derive.program import Tensor
-from derive.rewrite import substitute
+from derive.program import Tensor, reads
+from derive.rewrite import substitute, walk
 from derive.scatter import landings
 from derive.shapes import size
+
+Item = Part | RoundParts | Routine
 
 
 def without_units(part: Part, sizes: Mapping[str, int]) -> Part:
@@ -29,6 +32,45 @@ def without_units(part: Part, sizes: Mapping[str, int]) -> Part:
         return part
     left, inside = tuple(b for b in body.binders if b not in unit), substitute(body.body, unit)
     return replace(part, body=body.over(left, inside) if left else inside)
+
+
+def read_again(items: Sequence[Item]) -> list[Item]:
+    """The items, each sum of what another part computes element by element as a sum of what that one left."""
+    made = [p for p in items if isinstance(p, Part) and not p.body.reduces and len(p.letters) > 1]
+    done: list[Item] = []
+    early: set[Part] = set()
+    for item in items:
+        found = _source(item, made) if isinstance(item, Part) else None
+        if found is None:
+            done += [] if item in early else [item]
+            continue
+        source, places = found
+        if source not in done:  # all that it reads is there: the sum reads the same
+            done.append(source)
+            early.add(source)
+        assert isinstance(item, Part)
+        assert isinstance(item.body, Reduce)
+        done.append(replace(item, body=item.body.over(item.body.binders, Access(source.out, places))))
+    return done
+
+
+def _source(part: Part, made: Sequence[Part]) -> tuple[Part, tuple[Letter, ...]] | None:
+    """The part whose elements are what this one sums, and the places that they are read at."""
+    body = part.body
+    if not isinstance(body, Reduce) or body.op != "sum" or isinstance(body.body, Access):
+        return None
+    letters = (*part.letters, *body.binders)
+    tensors = set(reads(body.body))
+    for source in made:
+        if len(source.letters) != len(letters) or set(reads(source.body)) != tensors:
+            continue
+        for order in permutations(letters):
+            table: dict[Expr, Expr] = dict(zip(source.letters, order, strict=True))
+            if all(a.extent == b.extent for a, b in zip(source.letters, order, strict=True)) and (
+                substitute(source.body, table) == body.body
+            ):
+                return source, order
+    return None
 
 
 def narrowed(g: Gemm, sizes: Mapping[str, int]) -> Gemm:
@@ -87,6 +129,23 @@ def started(part: Part, steps: Sequence[Step], alone: Collection[Tensor]) -> dic
     last = found[max(found)]
     done[max(found)] = replace(done[max(found)], out=replace(last.out, tensor=part.out), part=part)
     return done
+
+
+def started_inside(part: Part, steps: Sequence[Step], alone: Collection[Tensor]) -> tuple[Part, dict[int, Gemm]]:
+    """``part`` with what it adds to products inside of something else left to them, and the steps that do so."""
+    for e in walk(part.body):
+        if not isinstance(e, Add) or e is part.body or part.body.reduces:
+            continue
+        read = {t.tensor for t in e.args if isinstance(t, Access)}
+        last = next((s for s in reversed(steps) if isinstance(s, Gemm) and s.out.tensor in read), None)
+        taken = (
+            None if last is None else started(Part(last.out.tensor, part.letters, e, last.part.origin), steps, alone)
+        )
+        if last is not None and taken is not None:
+            whole = Access(last.out.tensor, part.letters)
+            same = {k: replace(g, part=s.part) for k, g in taken.items() if isinstance(s := steps[k], Gemm)}
+            return replace(part, body=substitute(part.body, {e: whole})), same
+    return part, {}
 
 
 def fold_of(part: Part) -> Fold | None:

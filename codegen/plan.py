@@ -14,9 +14,9 @@ from codegen.batch import batched
 from codegen.contract import contraction
 from codegen.coupled import in_slices
 from codegen.factors import inverses, solved, without_inverses
-from codegen.fission import apart, flattened, unordered
+from codegen.fission import alike, apart, flattened, unordered
 from codegen.invariant import hoisted
-from codegen.kernels import fold_of, narrowed, started, without_units
+from codegen.kernels import fold_of, narrowed, read_again, started, started_inside, without_units
 from codegen.lower import lower, merge
 from codegen.steps import (
     Loop,
@@ -98,7 +98,7 @@ def fuse(
     elsewhere.
     """
     steps: list[Step] = []
-    parts = [without_units(p, sizes or {}) if isinstance(p, Part) else p for p in parts]
+    parts = read_again([without_units(p, sizes or {}) if isinstance(p, Part) else p for p in parts])
     read = Counter(t for p in parts for t in item_reads(p))
     alone = {t for t, count in read.items() if count == 1 and t not in kept}
 
@@ -112,7 +112,7 @@ def fuse(
                 joined = merge(step.body, nodes)
                 if joined is None and depends and isinstance(nodes[-1], Write):
                     joined = step.body + nodes
-                if joined is not None and unordered(joined):
+                if joined is not None and unordered(joined) and alike(step.body, nodes, sizes):
                     steps[k] = Nest(joined)
                     return
             if depends:
@@ -136,11 +136,12 @@ def fuse(
             steps.append(solved(narrowed(product[1], sizes or {}), inverses(steps)))
             continue
         taken = None if part.out in strided else started(part, steps, alone)
+        part, inside = (part, taken) if taken is not None else started_inside(part, steps, alone)
+        steps = [inside.get(k, step) for k, step in enumerate(steps)]
         if taken is not None:
-            steps = [taken.get(k, step) for k, step in enumerate(steps)]
             continue
         local = alone & {t for s in steps if isinstance(s, Nest) for t in written_by(s)}  # one element at a time
-        for piece in apart(part):
+        for piece in apart(part, sizes):
             fold = None if (strided | local) & {piece.out, *item_reads(piece)} else fold_of(piece)
             if fold is None:
                 place(piece)

@@ -184,7 +184,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1240 + 427 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 840 + 427 * n + _STRIP * max(20, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -193,7 +193,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1240 + 427 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 840 + 427 * n + _STRIP * max(20, n)), *arrays)
     return float(value), grad
 
 
@@ -231,7 +231,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 1240 + 427 * size + _STRIP * max(20, size)), order,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 840 + 427 * size + _STRIP * max(20, size)), order,
             random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -427,30 +427,26 @@ def _forward(n, theta, work, x, t, u):
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
+        x_at = x[i]
+        t_at = t[i]
         for j in range(h):
-            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+            A1[i, j] = b1[j] + w[j] * x_at + v[j] * t_at
     for q in range(h * n):
         A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
-    _matmul(A1, W2, S, strip)
+    _matmul_plus(A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
     A2_flat = _view(A2, 0, (h * n,))
-    for i in range(n):
-        for j in range(h):
-            A2[i, j] = S[i, j] + b2[j]
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
 
     # S_2 = A2 W3
-    _matmul(A2, W3, S_2, strip)
+    _matmul_plus(A2, W3, b3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
     A3_flat = _view(A3, 0, (h * n,))
-    for i in range(n):
-        for j in range(h):
-            A3[i, j] = S_2[i, j] + b3[j]
     for q in range(h * n):
         A3_flat[q] = _tanh(A3_flat[q])
 
@@ -479,11 +475,11 @@ def _loss(n, theta, work, x, t):
     A2 = S  # written over it
     S_2 = _view(work, 40 * n, (n, h))
     A3 = S_2  # written over it
-    S_3 = _view(work, 60 * n, (n,))
-    D = _view(work, 61 * n, (n,))
-    u = _view(work, 62 * n, (n,))
-    A1_x = _view(work, 63 * n, (n, h))
-    D_2 = _view(work, 83 * n, (n, h))
+    D_2 = _view(work, 60 * n, (n, h))
+    S_3 = _view(work, 80 * n, (n,))
+    D = _view(work, 81 * n, (n,))
+    u = _view(work, 82 * n, (n,))
+    A1_x = _view(work, 83 * n, (n, h))
     S_x = _view(work, 103 * n, (n, h))
     A2_x = _view(work, 123 * n, (n, h))
     D_3 = _view(work, 143 * n, (n, h))
@@ -494,7 +490,7 @@ def _loss(n, theta, work, x, t):
     u_x = K  # written over it
     K_x = _view(work, 205 * n, (n,))
     A1_r = A1  # written over it
-    S_r = _view(work, 63 * n, (n, h))
+    S_r = _view(work, 83 * n, (n, h))
     A2_r = A2  # written over it
     S_2_r = _view(work, 0, (n, h))
     A3_r = A3  # written over it
@@ -504,32 +500,32 @@ def _loss(n, theta, work, x, t):
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
+        x_at = x[i]
+        t_at = t[i]
         for j in range(h):
-            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+            A1[i, j] = b1[j] + w[j] * x_at + v[j] * t_at
     for q in range(h * n):
         A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
-    _matmul(A1, W2, S, strip)
+    _matmul_plus(A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
     A2_flat = _view(A2, 0, (h * n,))
-    for i in range(n):
-        for j in range(h):
-            A2[i, j] = S[i, j] + b2[j]
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
 
     # S_2 = A2 W3
-    _matmul(A2, W3, S_2, strip)
+    _matmul_plus(A2, W3, b3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
+    # D_2 = 1 − A2∘²
     A3_flat = _view(A3, 0, (h * n,))
-    for i in range(n):
-        for j in range(h):
-            A3[i, j] = S_2[i, j] + b3[j]
+    D_2_flat = _view(D_2, 0, (h * n,))
+    A2_flat_2 = _view(A2, 0, (h * n,))
     for q in range(h * n):
         A3_flat[q] = _tanh(A3_flat[q])
+        D_2_flat[q] = 1.0 - A2_flat_2[q] ** 2
 
     # S_3 = A3 w4
     _matvec(A3, w4, S_3)
@@ -537,23 +533,25 @@ def _loss(n, theta, work, x, t):
     # D = 1 − x∘²
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
     # A1_x = w − w ⊙ A1∘²
-    # D_2 = 1 − A2∘²
     for i in range(n):
         D[i] = 1.0 - x[i] ** 2
         u[i] = t[i] * S_3[i] * D[i] - math.sin(3.141592653589793 * x[i])
         for j in range(h):
             A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2
-            D_2[i, j] = 1.0 - A2[i, j] ** 2
 
     # S_x = A1_x W2
     _matmul(A1_x, W2, S_x, strip)
 
     # A2_x = S_x ⊙ D_2
     # D_3 = 1 − A3∘²
-    for i in range(n):
-        for j in range(h):
-            A2_x[i, j] = S_x[i, j] * D_2[i, j]
-            D_3[i, j] = 1.0 - A3[i, j] ** 2
+    A2_x_flat = _view(A2_x, 0, (h * n,))
+    S_x_flat = _view(S_x, 0, (h * n,))
+    D_2_flat_2 = _view(D_2, 0, (h * n,))
+    D_3_flat = _view(D_3, 0, (h * n,))
+    A3_flat_2 = _view(A3, 0, (h * n,))
+    for q in range(h * n):
+        A2_x_flat[q] = S_x_flat[q] * D_2_flat_2[q]
+        D_3_flat[q] = 1.0 - A3_flat_2[q] ** 2
 
     # S_2_x = A2_x W3
     _matmul(A2_x, W3, S_2_x, strip)
@@ -572,28 +570,39 @@ def _loss(n, theta, work, x, t):
     # K_2 = sin(π x)
     # K_x = −π K_2
     # A1_r = (A1 ⊙ A1_x ⊙ w)/(5 π) + v − v ⊙ A1∘²
+    u_2 = 0.06366197723675814
     for i in range(n):
         u_x[i] = t[i] * S_3_x[i] * D[i] - 3.141592653589793 * K[i] - 2.0 * x[i] * t[i] * S_3[i]
         K_2 = math.sin(3.141592653589793 * x[i])
         K_x[i] = -3.141592653589793 * K_2
         for k in range(h):
-            A1_r[i, k] = 0.06366197723675814 * w[k] * A1[i, k] * A1_x[i, k] + v[k] - v[k] * A1[i, k] ** 2
+            A1_r[i, k] = w[k] * A1[i, k] * A1_x[i, k] * u_2 + v[k] - v[k] * A1[i, k] ** 2
 
     # S_r = A1_r W2
     _matmul(A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
-    for i in range(n):
-        for k in range(h):
-            A2_r[i, k] = S_r[i, k] * D_2[i, k] + 0.06366197723675814 * A2[i, k] * A2_x[i, k] * S_x[i, k]
+    A2_r_flat = _view(A2_r, 0, (h * n,))
+    S_r_flat = _view(S_r, 0, (h * n,))
+    D_2_flat_3 = _view(D_2, 0, (h * n,))
+    A2_x_flat_2 = _view(A2_x, 0, (h * n,))
+    S_x_flat_2 = _view(S_x, 0, (h * n,))
+    u_3 = 0.06366197723675814
+    for q in range(h * n):
+        A2_r_flat[q] = S_r_flat[q] * D_2_flat_3[q] + A2_r_flat[q] * A2_x_flat_2[q] * S_x_flat_2[q] * u_3
 
     # S_2_r = A2_r W3
     _matmul(A2_r, W3, S_2_r, strip)
 
     # A3_r = S_2_r ⊙ D_3 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
-    for i in range(n):
-        for j in range(h):
-            A3_r[i, j] = S_2_r[i, j] * D_3[i, j] + 0.06366197723675814 * A3[i, j] * A3_x[i, j] * S_2_x[i, j]
+    A3_r_flat = _view(A3_r, 0, (h * n,))
+    S_2_r_flat = _view(S_2_r, 0, (h * n,))
+    D_3_flat_2 = _view(D_3, 0, (h * n,))
+    A3_x_flat = _view(A3_x, 0, (h * n,))
+    S_2_x_flat = _view(S_2_x, 0, (h * n,))
+    u_4 = 0.06366197723675814
+    for q in range(h * n):
+        A3_r_flat[q] = S_2_r_flat[q] * D_3_flat_2[q] + A3_r_flat[q] * A3_x_flat[q] * S_2_x_flat[q] * u_4
 
     # S_3_r = A3_r w4
     _matvec(A3_r, w4, S_3_r)
@@ -602,10 +611,12 @@ def _loss(n, theta, work, x, t):
     #   t) + u * u_x - nu * d(u_x, x))
     # loss = (1/n) ‖r‖²    (line 25: minimize mean(r^2))
     loss_sum = 0.0
+    u_5 = 0.06366197723675814
+    u_6 = 0.12732395447351627
     for i in range(n):
         r = (
-            K_x[i] / 10.0 + u[i] * u_x[i] + S_3[i] * D[i] + t[i] * S_3_r[i] * D[i] + 0.06366197723675814 * t[i] * S_3[i]
-            + 0.12732395447351627 * x[i] * t[i] * S_3_x[i]
+            K_x[i] / 10.0 + u[i] * u_x[i] + S_3[i] * D[i] + t[i] * S_3[i] * u_5 + t[i] * S_3_r[i] * D[i] + x[i] * t[i] *
+            S_3_x[i] * u_6
         )
         loss_sum += r ** 2
     loss = loss_sum / n
@@ -635,11 +646,11 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     A2 = S  # written over it
     S_2 = _view(work, 40 * n, (n, h))
     A3 = S_2  # written over it
-    S_3 = _view(work, 60 * n, (n,))
-    D = _view(work, 61 * n, (n,))
-    u = _view(work, 62 * n, (n,))
-    A1_x = _view(work, 63 * n, (n, h))
-    D_2 = _view(work, 83 * n, (n, h))
+    D_2 = _view(work, 60 * n, (n, h))
+    S_3 = _view(work, 80 * n, (n,))
+    D = _view(work, 81 * n, (n,))
+    u = _view(work, 82 * n, (n,))
+    A1_x = _view(work, 83 * n, (n, h))
     S_x = _view(work, 103 * n, (n, h))
     A2_x = _view(work, 123 * n, (n, h))
     D_3 = _view(work, 143 * n, (n, h))
@@ -662,56 +673,62 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     dA2_r = _view(work, 347 * n, (n, h))
     dS_r = _view(work, 367 * n, (n, h))
     dS_3_x = _view(work, 205 * n, (n,))
+    dA3_x = _view(work, 387 * n, (n, h))
+    dA1_r = _view(work, 407 * n, (n, h))
     dD_3 = S_2_r  # written over it
     dS_2_x = D_3  # written over it
-    dA1_r = _view(work, 387 * n, (n, h))
-    dA2_x_sum = _view(work, 407 * n, (n, h))
+    dA2_x_sum = _view(work, 387 * n, (n, h))
     dD_2 = S_r  # written over it
     dS_x = D_2  # written over it
-    dA1_x = _view(work, 407 * n, (n, h))
+    dA1_x = _view(work, 387 * n, (n, h))
+    dw4_terms = A3_r  # written over it
+    dA3 = S_2_x  # written over it
     dS_2 = A3  # written over it
     dW3_sum = _view(work, 427 * n, (h, h))
     dW3_sum_2 = _view(work, 400 + 427 * n, (h, h))
-    dW3_sum_3 = _view(work, 800 + 427 * n, (h, h))
     dA2_sum = _view(work, 143 * n, (n, h))
     dS = A2  # written over it
+    S_4_terms = S_x  # written over it
     dW2_sum = _view(work, 427 * n, (h, h))
     dW2_sum_2 = _view(work, 400 + 427 * n, (h, h))
-    dW2_sum_3 = _view(work, 800 + 427 * n, (h, h))
     dA1_sum = _view(work, 40 * n, (n, h))
-    S_4 = _view(work, 1200 + 427 * n, (h,))
-    S_5 = _view(work, 1220 + 427 * n, (h,))
-    strip = work[1240 + 427 * n:]
+    dA1 = A1_x  # written over it
+    S_5_terms = dA1_x  # written over it
+    dv_terms = dA1_r  # written over it
+    S_4 = _view(work, 800 + 427 * n, (h,))
+    S_5 = _view(work, 820 + 427 * n, (h,))
+    db1_terms = A1  # written over it
+    strip = work[840 + 427 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
+        x_at = x[i]
+        t_at = t[i]
         for j in range(h):
-            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+            A1[i, j] = b1[j] + w[j] * x_at + v[j] * t_at
     for q in range(h * n):
         A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
-    _matmul(A1, W2, S, strip)
+    _matmul_plus(A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
     A2_flat = _view(A2, 0, (h * n,))
-    for i in range(n):
-        for j in range(h):
-            A2[i, j] = S[i, j] + b2[j]
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
 
     # S_2 = A2 W3
-    _matmul(A2, W3, S_2, strip)
+    _matmul_plus(A2, W3, b3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
+    # D_2 = 1 − A2∘²
     A3_flat = _view(A3, 0, (h * n,))
-    for i in range(n):
-        for j in range(h):
-            A3[i, j] = S_2[i, j] + b3[j]
+    D_2_flat = _view(D_2, 0, (h * n,))
+    A2_flat_2 = _view(A2, 0, (h * n,))
     for q in range(h * n):
         A3_flat[q] = _tanh(A3_flat[q])
+        D_2_flat[q] = 1.0 - A2_flat_2[q] ** 2
 
     # S_3 = A3 w4
     _matvec(A3, w4, S_3)
@@ -719,23 +736,25 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # D = 1 − x∘²
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
     # A1_x = w − w ⊙ A1∘²
-    # D_2 = 1 − A2∘²
     for i in range(n):
         D[i] = 1.0 - x[i] ** 2
         u[i] = t[i] * S_3[i] * D[i] - math.sin(3.141592653589793 * x[i])
         for j in range(h):
             A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2
-            D_2[i, j] = 1.0 - A2[i, j] ** 2
 
     # S_x = A1_x W2
     _matmul(A1_x, W2, S_x, strip)
 
     # A2_x = S_x ⊙ D_2
     # D_3 = 1 − A3∘²
-    for i in range(n):
-        for j in range(h):
-            A2_x[i, j] = S_x[i, j] * D_2[i, j]
-            D_3[i, j] = 1.0 - A3[i, j] ** 2
+    A2_x_flat = _view(A2_x, 0, (h * n,))
+    S_x_flat = _view(S_x, 0, (h * n,))
+    D_2_flat_2 = _view(D_2, 0, (h * n,))
+    D_3_flat = _view(D_3, 0, (h * n,))
+    A3_flat_2 = _view(A3, 0, (h * n,))
+    for q in range(h * n):
+        A2_x_flat[q] = S_x_flat[q] * D_2_flat_2[q]
+        D_3_flat[q] = 1.0 - A3_flat_2[q] ** 2
 
     # S_2_x = A2_x W3
     _matmul(A2_x, W3, S_2_x, strip)
@@ -754,28 +773,41 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # K_2 = sin(π x)
     # K_x = −π K_2
     # A1_r = (A1 ⊙ A1_x ⊙ w)/(5 π) + v − v ⊙ A1∘²
+    u_2 = 0.06366197723675814
     for i in range(n):
         u_x[i] = t[i] * S_3_x[i] * D[i] - 3.141592653589793 * K[i] - 2.0 * x[i] * t[i] * S_3[i]
         K_2 = math.sin(3.141592653589793 * x[i])
         K_x[i] = -3.141592653589793 * K_2
         for k in range(h):
-            A1_r[i, k] = 0.06366197723675814 * w[k] * A1[i, k] * A1_x[i, k] + v[k] - v[k] * A1[i, k] ** 2
+            A1_r[i, k] = w[k] * A1[i, k] * A1_x[i, k] * u_2 + v[k] - v[k] * A1[i, k] ** 2
 
     # S_r = A1_r W2
     _matmul(A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
-    for i in range(n):
-        for k in range(h):
-            A2_r[i, k] = S_r[i, k] * D_2[i, k] + 0.06366197723675814 * A2[i, k] * A2_x[i, k] * S_x[i, k]
+    A2_r_flat = _view(A2_r, 0, (h * n,))
+    S_r_flat = _view(S_r, 0, (h * n,))
+    D_2_flat_3 = _view(D_2, 0, (h * n,))
+    A2_flat_3 = _view(A2, 0, (h * n,))
+    A2_x_flat_2 = _view(A2_x, 0, (h * n,))
+    S_x_flat_2 = _view(S_x, 0, (h * n,))
+    u_3 = 0.06366197723675814
+    for q in range(h * n):
+        A2_r_flat[q] = S_r_flat[q] * D_2_flat_3[q] + A2_flat_3[q] * A2_x_flat_2[q] * S_x_flat_2[q] * u_3
 
     # S_2_r = A2_r W3
     _matmul(A2_r, W3, S_2_r, strip)
 
     # A3_r = S_2_r ⊙ D_3 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
-    for i in range(n):
-        for j in range(h):
-            A3_r[i, j] = S_2_r[i, j] * D_3[i, j] + 0.06366197723675814 * A3[i, j] * A3_x[i, j] * S_2_x[i, j]
+    A3_r_flat = _view(A3_r, 0, (h * n,))
+    S_2_r_flat = _view(S_2_r, 0, (h * n,))
+    D_3_flat_2 = _view(D_3, 0, (h * n,))
+    A3_flat_3 = _view(A3, 0, (h * n,))
+    A3_x_flat = _view(A3_x, 0, (h * n,))
+    S_2_x_flat = _view(S_2_x, 0, (h * n,))
+    u_4 = 0.06366197723675814
+    for q in range(h * n):
+        A3_r_flat[q] = S_2_r_flat[q] * D_3_flat_2[q] + A3_flat_3[q] * A3_x_flat[q] * S_2_x_flat[q] * u_4
 
     # S_3_r = A3_r w4
     _matvec(A3_r, w4, S_3_r)
@@ -786,7 +818,6 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dr = (2/n) r
     # dS_3_r = dr ⊙ t ⊙ D
     # dA3_r = dS_3_r w4ᵀ
-    # dS_2_r = dA3_r ⊙ D_3
     loss_sum = 0.0
     for i in range(n):
         r = (
@@ -796,10 +827,17 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         loss_sum += r ** 2
         dr[i] = 2.0 * r / n
         dS_3_r[i] = t[i] * D[i] * dr[i]
+        dS_3_r_at = dS_3_r[i]
         for j in range(h):
-            dA3_r[i, j] = w4[j] * dS_3_r[i]
-            dS_2_r[i, j] = D_3[i, j] * dA3_r[i, j]
+            dA3_r[i, j] = w4[j] * dS_3_r_at
     loss = loss_sum / n
+
+    # dS_2_r = dA3_r ⊙ D_3
+    dS_2_r_flat = _view(dS_2_r, 0, (h * n,))
+    D_3_flat_3 = _view(D_3, 0, (h * n,))
+    dA3_r_flat = _view(dA3_r, 0, (h * n,))
+    for q in range(h * n):
+        dS_2_r_flat[q] = D_3_flat_3[q] * dA3_r_flat[q]
 
     # dA2_r = dS_2_r W3ᵀ
     _matmul(dS_2_r, W3.T, dA2_r, strip)
@@ -807,30 +845,50 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dS_r = dA2_r ⊙ D_2
     # dS_3_x = dr ⊙ t ⊙ (u ⊙ D + (2/(5 π)) x)
     # dA3_x = dS_3_x w4ᵀ + (dA3_r ⊙ A3 ⊙ S_2_x)/(5 π)
-    # dD_3 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
-    # dS_2_x = dA3_x ⊙ D_3 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
+    u_5 = 0.06366197723675814
     for i in range(n):
         for k in range(h):
             dS_r[i, k] = D_2[i, k] * dA2_r[i, k]
         dS_3_x[i] = t[i] * dr[i] * (u[i] * D[i] + 0.12732395447351627 * x[i])
+        dS_3_x_at = dS_3_x[i]
         for j in range(h):
-            dA3_x = w4[j] * dS_3_x[i] + 0.06366197723675814 * A3[i, j] * S_2_x[i, j] * dA3_r[i, j]
-            dD_3[i, j] = S_2_x[i, j] * dA3_x + S_2_r[i, j] * dA3_r[i, j]
-            dS_2_x[i, j] = D_3[i, j] * dA3_x + 0.06366197723675814 * A3[i, j] * A3_x[i, j] * dA3_r[i, j]
+            dA3_x[i, j] = A3[i, j] * S_2_x[i, j] * dA3_r[i, j] * u_5 + w4[j] * dS_3_x_at
 
     # dA1_r = dS_r W2ᵀ
     _matmul(dS_r, W2.T, dA1_r, strip)
+
+    # dD_3 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
+    # dS_2_x = dA3_x ⊙ D_3 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
+    dD_3_flat = _view(dD_3, 0, (h * n,))
+    S_2_x_flat_2 = _view(S_2_x, 0, (h * n,))
+    dA3_x_flat = _view(dA3_x, 0, (h * n,))
+    dA3_r_flat_2 = _view(dA3_r, 0, (h * n,))
+    dS_2_x_flat = _view(dS_2_x, 0, (h * n,))
+    A3_flat_4 = _view(A3, 0, (h * n,))
+    A3_x_flat_2 = _view(A3_x, 0, (h * n,))
+    for q in range(h * n):
+        dD_3_flat[q] = dD_3_flat[q] * dA3_r_flat_2[q] + S_2_x_flat_2[q] * dA3_x_flat[q]
+    u_6 = 0.06366197723675814
+    for q in range(h * n):
+        dS_2_x_flat[q] = dA3_x_flat[q] * dS_2_x_flat[q] + dA3_r_flat_2[q] * A3_flat_4[q] * A3_x_flat_2[q] * u_6
 
     # dA2_x = dS_2_x W3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/(5 π)
     _matmul(dS_2_x, W3.T, dA2_x_sum, strip)
 
     # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     # dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
-    for i in range(n):
-        for k in range(h):
-            dA2_x = dA2_x_sum[i, k] + 0.06366197723675814 * A2[i, k] * S_x[i, k] * dA2_r[i, k]
-            dD_2[i, k] = S_x[i, k] * dA2_x + S_r[i, k] * dA2_r[i, k]
-            dS_x[i, k] = D_2[i, k] * dA2_x + 0.06366197723675814 * A2[i, k] * A2_x[i, k] * dA2_r[i, k]
+    dA2_x_sum_flat = _view(dA2_x_sum, 0, (h * n,))
+    A2_flat_4 = _view(A2, 0, (h * n,))
+    S_x_flat_3 = _view(S_x, 0, (h * n,))
+    dA2_r_flat = _view(dA2_r, 0, (h * n,))
+    dD_2_flat = _view(dD_2, 0, (h * n,))
+    dS_x_flat = _view(dS_x, 0, (h * n,))
+    A2_x_flat_3 = _view(A2_x, 0, (h * n,))
+    u_7 = 0.06366197723675814
+    for q in range(h * n):
+        dA2_x = dA2_x_sum_flat[q] + A2_flat_4[q] * S_x_flat_3[q] * dA2_r_flat[q] * u_7
+        dD_2_flat[q] = dA2_x * S_x_flat_3[q] + dA2_r_flat[q] * dD_2_flat[q]
+        dS_x_flat[q] = dA2_x * dS_x_flat[q] + A2_flat_4[q] * dA2_r_flat[q] * A2_x_flat_3[q] * u_7
 
     # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/(5 π)
     _matmul(dS_x, W2.T, dA1_x, strip)
@@ -838,97 +896,114 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 1/(5 π) − 2 (x ⊙ u)))
     # dw4 = 1ᵀ ((dS_3 1ᵀ) ⊙ A3 + (dS_3_x 1ᵀ) ⊙ A3_x + (dS_3_r 1ᵀ) ⊙ A3_r)
     # dA3 = dS_3 w4ᵀ + (dA3_r ⊙ A3_x ⊙ S_2_x)/(5 π) − 2 (dD_3 ⊙ A3)
-    # db3 = 1ᵀ (dA3 ⊙ (1 − A3∘²))
-    # dS_2 = dA3 ⊙ (1 − A3∘²)
-    for i in range(h):
-        dw4[i] = 0.0
-    for i in range(h):
-        db3[i] = 0.0
+    u_8 = 0.06366197723675814
+    u_9 = 0.06366197723675814
     for i in range(n):
         for k in range(h):
-            dA1_x[i, k] = dA1_x[i, k] + 0.06366197723675814 * w[k] * A1[i, k] * dA1_r[i, k]
+            dA1_x[i, k] = dA1_x[i, k] + w[k] * A1[i, k] * dA1_r[i, k] * u_8
         dS_3 = dr[i] * (D[i] + t[i] * (u_x[i] * D[i] + 0.06366197723675814 - 2.0 * x[i] * u[i]))
+        dS_3_x_at_2 = dS_3_x[i]
+        dS_3_r_at_2 = dS_3_r[i]
         for j in range(h):
-            dw4[j] += A3[i, j] * dS_3 + A3_x[i, j] * dS_3_x[i] + A3_r[i, j] * dS_3_r[i]
-            dA3 = (
-                w4[j] * dS_3 + 0.06366197723675814 * A3_x[i, j] * S_2_x[i, j] * dA3_r[i, j] - 2.0 * A3[i, j] * dD_3[i,
-                j]
-            )
-            db3[j] += dA3 * (1.0 - A3[i, j] ** 2)
-            dS_2[i, j] = dA3 * (1.0 - A3[i, j] ** 2)
+            dw4_terms[i, j] = A3[i, j] * dS_3 + A3_x[i, j] * dS_3_x_at_2 + A3_r[i, j] * dS_3_r_at_2
+            dA3[i, j] = w4[j] * dS_3 + A3_x[i, j] * S_2_x[i, j] * dA3_r[i, j] * u_9 - 2.0 * A3[i, j] * dD_3[i, j]
+
+    # dw4, from the parts above
+    _column_sums(dw4_terms, dw4)
+
+    # dS_2 = dA3 ⊙ (1 − A3∘²)
+    dS_2_flat = _view(dS_2, 0, (h * n,))
+    dA3_flat = _view(dA3, 0, (h * n,))
+    for q in range(h * n):
+        dS_2_flat[q] = dA3_flat[q] * (1.0 - dS_2_flat[q] ** 2)
+
+    # db3 = 1ᵀ (dA3 ⊙ (1 − A3∘²))
+    _column_sums(dS_2, db3)
 
     # dW3 = A2ᵀ dS_2 + A2_xᵀ dS_2_x + A2_rᵀ dS_2_r
     _matmul(A2.T, dS_2, dW3_sum, strip)
 
     # dW3, from the parts above
-    _matmul(A2_x.T, dS_2_x, dW3_sum_2, strip)
+    _matmul_plus(A2_x.T, dS_2_x, dW3_sum, dW3_sum_2, strip)
 
     # dW3, from the parts above
-    _matmul(A2_r.T, dS_2_r, dW3_sum_3, strip)
-
-    # dW3, from the parts above
-    for k in range(h):
-        for i in range(h):
-            dW3[k, i] = dW3_sum[k, i] + dW3_sum_2[k, i] + dW3_sum_3[k, i]
+    _matmul_plus(A2_r.T, dS_2_r, dW3_sum_2, dW3, strip)
 
     # dA2 = dS_2 W3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/(5 π) − 2 (dD_2 ⊙ A2)
     _matmul(dS_2, W3.T, dA2_sum, strip)
 
-    # db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
     # dS = dA2 ⊙ (1 − A2∘²)
-    for i in range(h):
-        db2[i] = 0.0
-    for i in range(n):
-        for k in range(h):
-            dA2 = (
-                dA2_sum[i, k] + 0.06366197723675814 * A2_x[i, k] * S_x[i, k] * dA2_r[i, k] - 2.0 * A2[i, k] * dD_2[i, k]
-            )
-            db2[k] += dA2 * (1.0 - A2[i, k] ** 2)
-            dS[i, k] = dA2 * (1.0 - A2[i, k] ** 2)
+    # S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
+    dA2_sum_flat = _view(dA2_sum, 0, (h * n,))
+    A2_flat_5 = _view(A2, 0, (h * n,))
+    dD_2_flat_2 = _view(dD_2, 0, (h * n,))
+    A2_x_flat_4 = _view(A2_x, 0, (h * n,))
+    S_x_flat_4 = _view(S_x, 0, (h * n,))
+    dA2_r_flat_2 = _view(dA2_r, 0, (h * n,))
+    A1_flat_2 = _view(A1, 0, (h * n,))
+    A1_x_flat = _view(A1_x, 0, (h * n,))
+    dA1_r_flat = _view(dA1_r, 0, (h * n,))
+    u_10 = 0.06366197723675814
+    for q in range(h * n):
+        dA2 = (
+            dA2_sum_flat[q] + A2_x_flat_4[q] * S_x_flat_4[q] * dA2_r_flat_2[q] * u_10 - 2.0 * A2_flat_5[q] *
+            dD_2_flat_2[q]
+        )
+        A2_flat_5[q] = dA2 * (1.0 - A2_flat_5[q] ** 2)
+    for q in range(h * n):
+        S_x_flat_4[q] = A1_flat_2[q] * A1_x_flat[q] * dA1_r_flat[q]
+
+    # db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
+    _column_sums(dS, db2)
 
     # dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
     _matmul(A1.T, dS, dW2_sum, strip)
 
     # dW2, from the parts above
-    _matmul(A1_x.T, dS_x, dW2_sum_2, strip)
+    _matmul_plus(A1_x.T, dS_x, dW2_sum, dW2_sum_2, strip)
 
     # dW2, from the parts above
-    _matmul(A1_r.T, dS_r, dW2_sum_3, strip)
-
-    # dW2, from the parts above
-    for k in range(h):
-        for i in range(h):
-            dW2[k, i] = dW2_sum[k, i] + dW2_sum_2[k, i] + dW2_sum_3[k, i]
+    _matmul_plus(A1_r.T, dS_r, dW2_sum_2, dW2, strip)
 
     # dA1 = dS W2ᵀ + dA1_r ⊙ ((A1_x ⊙ w)/(5 π) − 2 (A1 ⊙ v)) − 2 (dA1_x ⊙ A1 ⊙ w)
     _matmul(dS, W2.T, dA1_sum, strip)
 
-    # S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
     # S_5 = 1ᵀ ((1 − A1∘²) ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
     # dv = 1ᵀ (dA1_r + dA1 ⊙ (t 1ᵀ) − A1∘² ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
-    # db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
-    for k in range(h):
-        S_4[k] = 0.0
-    for k in range(h):
-        S_5[k] = 0.0
-    for k in range(h):
-        dv[k] = 0.0
-    for i in range(h):
-        db1[i] = 0.0
+    u_11 = 0.06366197723675814
     for i in range(n):
+        x_at_2 = x[i]
+        t_at_2 = t[i]
         for k in range(h):
-            dA1 = (
-                dA1_sum[i, k] + dA1_r[i, k] * (0.06366197723675814 * w[k] * A1_x[i, k] - 2.0 * v[k] * A1[i, k]) - 2.0 *
-                w[k] * A1[i, k] * dA1_x[i, k]
+            dA1[i, k] = (
+                dA1_sum[i, k] + dA1_r[i, k] * (w[k] * A1_x[i, k] * u_11 - 2.0 * v[k] * A1[i, k]) - 2.0 * w[k] * A1[i, k]
+                * dA1_x[i, k]
             )
-            S_4[k] += A1[i, k] * A1_x[i, k] * dA1_r[i, k]
-            S_5[k] += (1.0 - A1[i, k] ** 2) * (dA1_x[i, k] + x[i] * dA1)
-            dv[k] += dA1_r[i, k] + t[i] * dA1 - A1[i, k] ** 2 * (dA1_r[i, k] + t[i] * dA1)
-            db1[k] += dA1 * (1.0 - A1[i, k] ** 2)
+            S_5_terms[i, k] = (1.0 - A1[i, k] ** 2) * (dA1_x[i, k] + dA1[i, k] * x_at_2)
+            dv_terms[i, k] = dA1_r[i, k] + dA1[i, k] * t_at_2 - A1[i, k] ** 2 * (dA1_r[i, k] + dA1[i, k] * t_at_2)
+
+    # S_4, from the parts above
+    _column_sums(S_4_terms, S_4)
+
+    # S_5, from the parts above
+    _column_sums(S_5_terms, S_5)
 
     # dw = (S_4/5 + π S_5)/π
+    u_12 = 0.3183098861837907
     for k in range(h):
-        dw[k] = 0.3183098861837907 * (S_4[k] / 5.0 + 3.141592653589793 * S_5[k])
+        dw[k] = u_12 * (S_4[k] / 5.0 + 3.141592653589793 * S_5[k])
+
+    # dv, from the parts above
+    _column_sums(dv_terms, dv)
+
+    # db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
+    db1_terms_flat = _view(db1_terms, 0, (h * n,))
+    dA1_flat = _view(dA1, 0, (h * n,))
+    for q in range(h * n):
+        db1_terms_flat[q] = dA1_flat[q] * (1.0 - db1_terms_flat[q] ** 2)
+
+    # db1, from the parts above
+    _column_sums(db1_terms, db1)
     return loss
 
 @_compiled
@@ -1110,6 +1185,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -1197,10 +1295,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -1221,52 +1320,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -1315,12 +1414,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1338,7 +1438,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -1346,7 +1446,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -1355,7 +1455,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic
@@ -1367,6 +1482,142 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.
+
+
+@intrinsic
+def _lowest(context, rows):
+    """A tile of -inf, one vector in a row."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, 1)
+    return t(rows), lambda context, *_: ir.Constant(
+        context.get_value_type(t), [ir.Constant(_VECTOR, [-math.inf] * _LANES)] * t.rows
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+
+
+def _joined(start, join):
+    @intrinsic
+    def joined(context, t, a, row, count):
+        """t joined with numbers of every row of a, `row` numbers apart: the next ones, `count` at most."""
+        def make(context, builder, signature, args):
+            tile, a, row, count = args
+            for r in range(t.rows):
+                ((place, mask),) = _lanes(builder, builder.gep(a, [builder.mul(row, _int(r))]), 1, count)
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, [start] * _LANES)]
+                value = join(builder, builder.extract_value(tile, r), _masked(builder, "load", _VECTOR, given))
+                tile = builder.insert_value(tile, value, r)
+            return tile
+
+        return t(t, _ADDRESS, types.int64, types.int64), make
+
+    return joined
+
+
+_summed, _compared = _joined(0.0, lambda builder, a, b: builder.fadd(a, b)), _joined(-math.inf, _larger)
+
+
+@intrinsic
+def _maxima(context, t, y):
+    """y = the largest lane of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        for r in range(t.rows):
+            x, width = builder.extract_value(tile, r), _LANES
+            while width > 1:
+                width //= 2
+                lanes = [(k + width) % _LANES for k in range(_LANES)]
+                other = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                x = _larger(builder, x, builder.shuffle_vector(x, x, other))
+            builder.store(builder.extract_element(x, _int(0, 32)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+@intrinsic
+def _down(context, t, u, y, count):
+    """y = the sums of the columns of t and u, `count` numbers."""
+    def make(context, builder, signature, args):
+        total = builder.extract_value(args[1], 0)
+        for r in range(t.rows):
+            total = builder.fadd(total, builder.extract_value(args[0], r))
+        ((place, mask),) = _lanes(builder, args[2], 1, args[3])
+        _masked(builder, "store", ir.VoidType(), [total, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, u, _ADDRESS, types.int64), make
+
+
+def _fold_kernel(M, K, a, a_row, y, what):
+    """y = the sums of the rows of an M x K matrix (`what` is 0), their largest numbers (1), or the sums of columns (2).
+
+    Rows lie `a_row` numbers apart.
+    """
+    if what == 2:
+        for k in range(0, K, _LANES):
+            p, t, u = _ahead(a, k), _zeros(_FEWER, 1), _zeros(1, 1)
+            whole = M // _FEWER * _FEWER
+            for i in range(0, whole, _FEWER):
+                t = _summed(t, _ahead(p, i * a_row), a_row, K - k)
+            for i in range(whole, M):
+                u = _summed(u, _ahead(p, i * a_row), a_row, K - k)
+            _down(t, u, _ahead(y, k), K - k)
+        return
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if what == 1 and rows == _FEWER:
+            t1l = _lowest(_FEWER)
+            for k in range(0, K, _LANES):
+                t1l = _compared(t1l, _ahead(p, k), a_row, K - k)
+            _maxima(t1l, q)
+        elif what == 1 and rows == 1:
+            t2l = _lowest(1)
+            for k in range(0, K, _LANES):
+                t2l = _compared(t2l, _ahead(p, k), a_row, K - k)
+            _maxima(t2l, q)
+        elif what == 0 and rows == _FEWER:
+            t1z = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
+            _sums(t1z, q)
+        elif what == 0 and rows == 1:
+            t2z = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
+            _sums(t2z, q)
+        i += rows
+
+
+_FOLD = _called(
+    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+)
+
+
+def _folded(what):
+    @intrinsic
+    def fold(context, A, y):
+        """y = the sums or the largest numbers of the rows of A, or the sums of its columns."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+            _call(builder, _FOLD, [M, K, a, a_apart[0], y, _int(what)])
+            return context.get_dummy_value()
+
+        return types.none(A, y), make
+
+    return fold
+
+
+_row_sums, _row_maxima, _column_sums = _folded(0), _folded(1), _folded(2)
 
 
 # The types of what this module gives to each function.

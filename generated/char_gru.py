@@ -160,21 +160,21 @@ def forward(params, /, **inputs):
     """P, from t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t"])
     results = [np.empty((s, n, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 7968 * n + _STRIP * 128), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 8224 * n + _STRIP * 128), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 11072 * n + _STRIP * 128), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 11328 * n + _STRIP * 128), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56384 * n + _STRIP * max(128, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56256 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -183,7 +183,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56384 * n + _STRIP * max(128, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56256 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), grad
 
 
@@ -220,7 +220,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 56384 * size + _STRIP * max(128, 32 * size)), order,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 56256 * size + _STRIP * max(128, 32 * size)), order,
             random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
             int(epochs) * -(-count // size)))
         )
@@ -409,12 +409,15 @@ def _forward(n, theta, work, t, P):
     S_2_2 = _view(work, 4224 * n, (n, h))
     Z_2 = _view(work, 4352 * n, (n, h))
     S_3_2 = _view(work, 4480 * n, (n, h))
-    S_4_left = _view(work, 4608 * n, (n, h))
-    S_4_2 = _view(work, 4736 * n, (n, h))
-    S = _view(work, 4864 * n, (s, n, c))
-    M = _view(work, 7936 * n, (s, n))
+    R_2 = _view(work, 4608 * n, (n, h))
+    S_4_left = _view(work, 4736 * n, (n, h))
+    S_4_2 = _view(work, 4864 * n, (n, h))
+    G_2 = _view(work, 4992 * n, (n, h))
+    S = _view(work, 5120 * n, (s, n, c))
+    M = _view(work, 8192 * n, (s, n))
     E = S  # written over it
-    strip = work[7968 * n:]
+    S_5 = _view(work, 8192 * n, (s, n))
+    strip = work[8224 * n:]
     H_start = H[0]
 
     # H[0,x,j] = 0    (line 18: H[0, x:n, j:h] = 0)
@@ -441,55 +444,56 @@ def _forward(n, theta, work, t, P):
 
         # R[i,x,j] = sigmoid(Wr[t[i,x],j] + S_3[i,x,j])    (line 20: R[i, x, j] = sigmoid(Wr[t[i, x], j] + sum[k] H[i,
         #   x, k] * Ur[k, j]))
-        # S_4[i,x,j] = Σ_k H[i,x,k] R[i,x,k] Ug[k,j]
         for x in range(n):
             for j in range(h):
-                R_2 = 1.0 / (_exp(-Wr[t_i[x], j] - S_3_2[x, j]) + 1.0)
-                S_4_left[x, j] = H_i[x, j] * R_2
+                R_2[x, j] = 1.0 / (_exp(-Wr[t_i[x], j] - S_3_2[x, j]) + 1.0)
+
+        # S_4[i,x,j] = Σ_k H[i,x,k] R[i,x,k] Ug[k,j]
+        for x in range(n):
+            for k in range(h):
+                S_4_left[x, k] = H_i[x, k] * R_2[x, k]
 
         # S_4, from the parts above
         _matmul(S_4_left, Ug, S_4_2, strip)
 
         # G[i,x,j] = tanh(Wg[t[i,x],j] + S_4[i,x,j])    (line 21: G[i, x, j] = tanh(Wg[t[i, x], j] + sum[k] R[i, x, k] *
         #   H[i, x, k] * Ug[k, j]))
+        for x in range(n):
+            for j in range(h):
+                G_2[x, j] = _tanh(Wg[t_i[x], j] + S_4_2[x, j])
+
         # H[i + 1,x,j] = H[i,x,j] Z[i,x,j] + G[i,x,j] (1 − Z[i,x,j])    (line 22: H[i+1, x, j] = Z[i, x, j] * H[i, x, j]
         #   + (1 - Z[i, x, j]) * G[i, x, j])
         for x in range(n):
             for j in range(h):
-                G_2 = _tanh(Wg[t_i[x], j] + S_4_2[x, j])
-                H_i1[x, j] = H_i[x, j] * Z_2[x, j] + G_2 * (1.0 - Z_2[x, j])
+                H_i1[x, j] = H_i[x, j] * Z_2[x, j] + G_2[x, j] * (1.0 - Z_2[x, j])
     H_next = H[1:]
 
     # S[i,x,a] = Σ_k H[i + 1,x,k] V[k,a] + b[a]    (line 24: S[i, x, a] = b[a] + sum[k] H[i+1, x, k] * V[k, a])
-    _matmul(_view(H_next, 0, (n * s, h)), V, _view(S, 0, (n * s, c)), strip)
+    _matmul_plus(_view(H_next, 0, (n * s, h)), V, b, _view(S, 0, (n * s, c)), strip)
 
     # M[s,n] = max_k S[s,n,k]
-    for i in range(s):
-        for x in range(n):
-            M_2 = -math.inf
-            for a in range(c):
-                S[i, x, a] = S[i, x, a] + b[a]
-                M_2 = max(M_2, S[i, x, a])
-            M[i, x] = M_2
+    _row_maxima(_view(S, 0, (n * s, c)), _view(M, 0, (n * s,)))
 
     # E[s,n,k] = exp(S[s,n,k] − M[s,n])
     E_flat = _view(E, 0, (c * n * s,))
     for i in range(s):
         for j in range(n):
+            M_at = M[i, j]
             for k in range(c):
-                E[i, j, k] = S[i, j, k] - M[i, j]
+                E[i, j, k] = S[i, j, k] - M_at
     for q in range(c * n * s):
         E_flat[q] = _exp(E_flat[q])
 
     # S_5[s,n] = Σ_k E[s,n,k]
+    _row_sums(_view(E, 0, (n * s, c)), _view(S_5, 0, (n * s,)))
+
     # P[s,n,c] = E[s,n,c]/S_5[s,n]    (line 25: P = softmax(S, axis=2))
     for i in range(s):
         for j in range(n):
-            S_5 = 0.0
+            u = 1.0 / S_5[i, j]
             for k in range(c):
-                S_5 += E[i, j, k]
-            for k in range(c):
-                P[i, j, k] = E[i, j, k] / S_5
+                P[i, j, k] = E[i, j, k] * u
 
 
 @_compiled
@@ -506,14 +510,16 @@ def _loss(n, theta, work, t, y):
     S_2_2 = _view(work, 4224 * n, (n, h))
     Z_2 = _view(work, 4352 * n, (n, h))
     S_3_2 = _view(work, 4480 * n, (n, h))
-    S_4_left = _view(work, 4608 * n, (n, h))
-    S_4_2 = _view(work, 4736 * n, (n, h))
-    S = _view(work, 4864 * n, (s, n, c))
-    M = _view(work, 7936 * n, (s, n))
-    E = _view(work, 7968 * n, (s, n, c))
-    S_5 = _view(work, 11040 * n, (s, n))
+    R_2 = _view(work, 4608 * n, (n, h))
+    S_4_left = _view(work, 4736 * n, (n, h))
+    S_4_2 = _view(work, 4864 * n, (n, h))
+    G_2 = _view(work, 4992 * n, (n, h))
+    S = _view(work, 5120 * n, (s, n, c))
+    M = _view(work, 8192 * n, (s, n))
+    E = _view(work, 8224 * n, (s, n, c))
+    S_5 = _view(work, 11296 * n, (s, n))
     lse = M  # written over it
-    strip = work[11072 * n:]
+    strip = work[11328 * n:]
     H_start = H[0]
 
     # H[0,x,j] = 0    (line 18: H[0, x:n, j:h] = 0)
@@ -540,43 +546,44 @@ def _loss(n, theta, work, t, y):
 
         # R[i,x,j] = sigmoid(Wr[t[i,x],j] + S_3[i,x,j])    (line 20: R[i, x, j] = sigmoid(Wr[t[i, x], j] + sum[k] H[i,
         #   x, k] * Ur[k, j]))
-        # S_4[i,x,j] = Σ_k H[i,x,k] R[i,x,k] Ug[k,j]
         for x in range(n):
             for j in range(h):
-                R_2 = 1.0 / (_exp(-Wr[t_i[x], j] - S_3_2[x, j]) + 1.0)
-                S_4_left[x, j] = H_i[x, j] * R_2
+                R_2[x, j] = 1.0 / (_exp(-Wr[t_i[x], j] - S_3_2[x, j]) + 1.0)
+
+        # S_4[i,x,j] = Σ_k H[i,x,k] R[i,x,k] Ug[k,j]
+        for x in range(n):
+            for k in range(h):
+                S_4_left[x, k] = H_i[x, k] * R_2[x, k]
 
         # S_4, from the parts above
         _matmul(S_4_left, Ug, S_4_2, strip)
 
         # G[i,x,j] = tanh(Wg[t[i,x],j] + S_4[i,x,j])    (line 21: G[i, x, j] = tanh(Wg[t[i, x], j] + sum[k] R[i, x, k] *
         #   H[i, x, k] * Ug[k, j]))
+        for x in range(n):
+            for j in range(h):
+                G_2[x, j] = _tanh(Wg[t_i[x], j] + S_4_2[x, j])
+
         # H[i + 1,x,j] = H[i,x,j] Z[i,x,j] + G[i,x,j] (1 − Z[i,x,j])    (line 22: H[i+1, x, j] = Z[i, x, j] * H[i, x, j]
         #   + (1 - Z[i, x, j]) * G[i, x, j])
         for x in range(n):
             for j in range(h):
-                G_2 = _tanh(Wg[t_i[x], j] + S_4_2[x, j])
-                H_i1[x, j] = H_i[x, j] * Z_2[x, j] + G_2 * (1.0 - Z_2[x, j])
+                H_i1[x, j] = H_i[x, j] * Z_2[x, j] + G_2[x, j] * (1.0 - Z_2[x, j])
     H_next = H[1:]
 
     # S[i,x,a] = Σ_k H[i + 1,x,k] V[k,a] + b[a]    (line 24: S[i, x, a] = b[a] + sum[k] H[i+1, x, k] * V[k, a])
-    _matmul(_view(H_next, 0, (n * s, h)), V, _view(S, 0, (n * s, c)), strip)
+    _matmul_plus(_view(H_next, 0, (n * s, h)), V, b, _view(S, 0, (n * s, c)), strip)
 
     # M[s,n] = max_k S[s,n,k]
-    for i in range(s):
-        for x in range(n):
-            M_2 = -math.inf
-            for a in range(c):
-                S[i, x, a] = S[i, x, a] + b[a]
-                M_2 = max(M_2, S[i, x, a])
-            M[i, x] = M_2
+    _row_maxima(_view(S, 0, (n * s, c)), _view(M, 0, (n * s,)))
 
     # E[s,n,k] = exp(S[s,n,k] − M[s,n])
     E_flat = _view(E, 0, (c * n * s,))
     for i in range(s):
         for j in range(n):
+            M_at = M[i, j]
             for k in range(c):
-                E[i, j, k] = S[i, j, k] - M[i, j]
+                E[i, j, k] = S[i, j, k] - M_at
     for q in range(c * n * s):
         E_flat[q] = _exp(E_flat[q])
 
@@ -598,7 +605,8 @@ def _loss(n, theta, work, t, y):
     for i in range(s):
         for j in range(n):
             for k in range(c):
-                loss_sum += S[i, j, k] - lse[i, j] if k == y[i, j] else 0.0
+                loss_sum_terms = S[i, j, k] - lse[i, j] if k == y[i, j] else 0.0
+                loss_sum += loss_sum_terms
     loss = -loss_sum / (n * s)
     return loss
 
@@ -633,24 +641,22 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     M = _view(work, 20096 * n, (s, n))
     E = _view(work, 20128 * n, (s, n, c))
     S_5 = _view(work, 23200 * n, (s, n))
-    P = E  # written over it
     lse = M  # written over it
     dS = S  # written over it
     dH = _view(work, 23232 * n, (1 + s, n, h))
-    dH_next_sum = _view(work, 4224 * n, (n, h))
-    dH_next_2 = _view(work, 8448 * n, (n, h))
+    dH_next_2 = _view(work, 4224 * n, (n, h))
     dG = _view(work, 27456 * n, (s, n, h))
     dS_4 = _view(work, 31552 * n, (s, n, h))
-    S_6_2 = _view(work, 12672 * n, (n, h))
+    S_6_2 = _view(work, 8448 * n, (n, h))
     dR = _view(work, 35648 * n, (s, n, h))
     dS_3 = _view(work, 39744 * n, (s, n, h))
     dZ = _view(work, 43840 * n, (s, n, h))
     dS_2 = _view(work, 47936 * n, (s, n, h))
-    S_7_2 = _view(work, 12800 * n, (n, h))
-    S_8_sum = _view(work, 52032 * n, (n, h))
-    S_8_sum_2 = _view(work, 52160 * n, (n, h))
-    dUg_left = _view(work, 52288 * n, (h, s, n))
-    strip = work[56384 * n:]
+    S_7_2 = _view(work, 12672 * n, (n, h))
+    S_8_sum = _view(work, 12800 * n, (n, h))
+    S_8_2 = _view(work, 52032 * n, (n, h))
+    dUg_left = _view(work, 52160 * n, (h, s, n))
+    strip = work[56256 * n:]
     H_start = H[0]
 
     # H[0,x,j] = 0    (line 18: H[0, x:n, j:h] = 0)
@@ -680,83 +686,76 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
         # R[i,x,j] = sigmoid(Wr[t[i,x],j] + S_3[i,x,j])    (line 20: R[i, x, j] = sigmoid(Wr[t[i, x], j] + sum[k] H[i,
         #   x, k] * Ur[k, j]))
-        # S_4[i,x,j] = Σ_k H[i,x,k] R[i,x,k] Ug[k,j]
         for x in range(n):
             for j in range(h):
                 R_i[x, j] = 1.0 / (_exp(-Wr[t_i[x], j] - S_3_2[x, j]) + 1.0)
-                S_4_left[x, j] = H_i[x, j] * R_i[x, j]
+
+        # S_4[i,x,j] = Σ_k H[i,x,k] R[i,x,k] Ug[k,j]
+        for x in range(n):
+            for k in range(h):
+                S_4_left[x, k] = H_i[x, k] * R_i[x, k]
 
         # S_4, from the parts above
         _matmul(S_4_left, Ug, S_4_2, strip)
 
         # G[i,x,j] = tanh(Wg[t[i,x],j] + S_4[i,x,j])    (line 21: G[i, x, j] = tanh(Wg[t[i, x], j] + sum[k] R[i, x, k] *
         #   H[i, x, k] * Ug[k, j]))
+        for x in range(n):
+            for j in range(h):
+                G_i[x, j] = _tanh(Wg[t_i[x], j] + S_4_2[x, j])
+
         # H[i + 1,x,j] = H[i,x,j] Z[i,x,j] + G[i,x,j] (1 − Z[i,x,j])    (line 22: H[i+1, x, j] = Z[i, x, j] * H[i, x, j]
         #   + (1 - Z[i, x, j]) * G[i, x, j])
         for x in range(n):
             for j in range(h):
-                G_i[x, j] = _tanh(Wg[t_i[x], j] + S_4_2[x, j])
                 H_i1[x, j] = H_i[x, j] * Z_i[x, j] + G_i[x, j] * (1.0 - Z_i[x, j])
     H_next = H[1:]
     H_before = H[:s]
 
     # S[i,x,a] = Σ_k H[i + 1,x,k] V[k,a] + b[a]    (line 24: S[i, x, a] = b[a] + sum[k] H[i+1, x, k] * V[k, a])
-    _matmul(_view(H_next, 0, (n * s, h)), V, _view(S, 0, (n * s, c)), strip)
+    _matmul_plus(_view(H_next, 0, (n * s, h)), V, b, _view(S, 0, (n * s, c)), strip)
 
     # M[s,n] = max_k S[s,n,k]
-    for i in range(s):
-        for x in range(n):
-            M_2 = -math.inf
-            for a in range(c):
-                S[i, x, a] = S[i, x, a] + b[a]
-                M_2 = max(M_2, S[i, x, a])
-            M[i, x] = M_2
+    _row_maxima(_view(S, 0, (n * s, c)), _view(M, 0, (n * s,)))
 
     # E[s,n,k] = exp(S[s,n,k] − M[s,n])
     E_flat = _view(E, 0, (c * n * s,))
     for i in range(s):
         for j in range(n):
+            M_at = M[i, j]
             for k in range(c):
-                E[i, j, k] = S[i, j, k] - M[i, j]
+                E[i, j, k] = S[i, j, k] - M_at
     for q in range(c * n * s):
         E_flat[q] = _exp(E_flat[q])
 
     # S_5[s,n] = Σ_k E[s,n,k]
-    # P[s,n,c] = E[s,n,c]/S_5[s,n]    (line 25: P = softmax(S, axis=2))
-    for i in range(s):
-        for j in range(n):
-            S_5_2 = 0.0
-            for k in range(c):
-                S_5_2 += E[i, j, k]
-            S_5[i, j] = S_5_2
-            for k in range(c):
-                P[i, j, k] = E[i, j, k] / S_5[i, j]
+    _row_sums(_view(E, 0, (n * s, c)), _view(S_5, 0, (n * s,)))
 
     # lse = M + log(S_5)
     for i in range(s):
         for j in range(n):
             lse[i, j] = M[i, j] + _log(S_5[i, j])
 
+    # P[s,n,c] = E[s,n,c]/S_5[s,n]    (line 25: P = softmax(S, axis=2))
     # loss = −(1/(n s)) Σ_{s,n,c′} 1[c′ = y[s,n]] (S[s,n,c′] − lse[s,n])    (line 26: minimize cross_entropy(y, P))
     # dS[s,n,k] = (P[s,n,k] − 1[k = y[s,n]])/(n s)
     loss_sum = 0.0
+    u = 1.0 / (n * s)
     for i in range(s):
         for j in range(n):
+            u_2 = 1.0 / S_5[i, j]
             for k in range(c):
-                loss_sum += S[i, j, k] - lse[i, j] if k == y[i, j] else 0.0
-                dS[i, j, k] = (P[i, j, k] + (-1.0 if k == y[i, j] else 0.0)) / (n * s)
+                P = E[i, j, k] * u_2
+                loss_sum_terms = S[i, j, k] - lse[i, j] if k == y[i, j] else 0.0
+                loss_sum += loss_sum_terms
+                dS[i, j, k] = u * (P + (-1.0 if k == y[i, j] else 0.0))
     loss = -loss_sum / (n * s)
 
     # dV[k,a] = Σ_{x,i} H[i + 1,x,k] dS[i,x,a]
     _matmul(_view(H_next, 0, (n * s, h)).T, _view(dS, 0, (n * s, c)), dV, strip)
 
     # db[a] = Σ_{x,i} dS[i,x,a]
-    for a in range(c):
-        db[a] = 0.0
-    for x in range(n):
-        for i in range(s):
-            for a in range(c):
-                db[a] += dS[i, x, a]
+    _column_sums(_view(dS, 0, (n * s, c)), db)
     dH_start = dH[s]
 
     # dH[i,x,j] = 1[i < s] (S_8[i,x,j] + dH_next[i,x,j] Z[i,x,j] + R[i,x,j] S_7[i,x,j])
@@ -780,15 +779,14 @@ def _loss_and_grad(n, theta, grad, work, t, y):
         dH_i = dH[i]
 
         # dH_next[i,x,k] = Σ_a dS[i,x,a] V[k,a] + dH[i + 1,x,k]
-        _matmul(dS_i, V.T, dH_next_sum, strip)
+        _matmul_plus(dS_i, V.T, dH_i1, dH_next_2, strip)
 
         # dG[i,x,j] = dH_next[i,x,j] (1 − Z[i,x,j])
         # dS_4[i,x,j] = dG[i,x,j] (1 − G[i,x,j]²)
         for x in range(n):
-            for k in range(h):
-                dH_next_2[x, k] = dH_i1[x, k] + dH_next_sum[x, k]
-                dG_i[x, k] = dH_next_2[x, k] * (1.0 - Z_i_2[x, k])
-                dS_4_i[x, k] = dG_i[x, k] * (1.0 - G_i_2[x, k] ** 2)
+            for j in range(h):
+                dG_i[x, j] = dH_next_2[x, j] * (1.0 - Z_i_2[x, j])
+                dS_4_i[x, j] = dG_i[x, j] * (1.0 - G_i_2[x, j] ** 2)
 
         # S_6[i,x,k] = Σ_j dS_4[i,x,j] Ug[k,j]
         _matmul(dS_4_i, Ug.T, S_6_2, strip)
@@ -811,13 +809,12 @@ def _loss_and_grad(n, theta, grad, work, t, y):
         _matmul(dS_2_i, Uz.T, S_8_sum, strip)
 
         # S_8, from the parts above
-        _matmul(dS_3_i, Ur.T, S_8_sum_2, strip)
+        _matmul_plus(dS_3_i, Ur.T, S_8_sum, S_8_2, strip)
 
-        # S_8, dH, from the parts above
+        # dH, from the parts above
         for x in range(n):
             for j in range(h):
-                S_8_2 = S_8_sum[x, j] + S_8_sum_2[x, j]
-                dH_i[x, j] = S_8_2 + dH_next_2[x, j] * Z_i_2[x, j] + R_i_2[x, j] * S_7_2[x, j]
+                dH_i[x, j] = S_8_2[x, j] + dH_next_2[x, j] * Z_i_2[x, j] + R_i_2[x, j] * S_7_2[x, j]
 
     # dWz[k,j] = Σ_{i,x} 1[k = t[i,x]] dZ[i,x,j] (Z[i,x,j] − Z[i,x,j]²)
     # dWr[k,j] = Σ_{i,x} 1[k = t[i,x]] dR[i,x,j] (R[i,x,j] − R[i,x,j]²)
@@ -1077,6 +1074,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -1164,10 +1184,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -1188,52 +1209,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -1282,12 +1303,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1305,7 +1327,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -1313,7 +1335,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -1322,7 +1344,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic
@@ -1334,6 +1371,142 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.
+
+
+@intrinsic
+def _lowest(context, rows):
+    """A tile of -inf, one vector in a row."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, 1)
+    return t(rows), lambda context, *_: ir.Constant(
+        context.get_value_type(t), [ir.Constant(_VECTOR, [-math.inf] * _LANES)] * t.rows
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+
+
+def _joined(start, join):
+    @intrinsic
+    def joined(context, t, a, row, count):
+        """t joined with numbers of every row of a, `row` numbers apart: the next ones, `count` at most."""
+        def make(context, builder, signature, args):
+            tile, a, row, count = args
+            for r in range(t.rows):
+                ((place, mask),) = _lanes(builder, builder.gep(a, [builder.mul(row, _int(r))]), 1, count)
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, [start] * _LANES)]
+                value = join(builder, builder.extract_value(tile, r), _masked(builder, "load", _VECTOR, given))
+                tile = builder.insert_value(tile, value, r)
+            return tile
+
+        return t(t, _ADDRESS, types.int64, types.int64), make
+
+    return joined
+
+
+_summed, _compared = _joined(0.0, lambda builder, a, b: builder.fadd(a, b)), _joined(-math.inf, _larger)
+
+
+@intrinsic
+def _maxima(context, t, y):
+    """y = the largest lane of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        for r in range(t.rows):
+            x, width = builder.extract_value(tile, r), _LANES
+            while width > 1:
+                width //= 2
+                lanes = [(k + width) % _LANES for k in range(_LANES)]
+                other = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                x = _larger(builder, x, builder.shuffle_vector(x, x, other))
+            builder.store(builder.extract_element(x, _int(0, 32)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+@intrinsic
+def _down(context, t, u, y, count):
+    """y = the sums of the columns of t and u, `count` numbers."""
+    def make(context, builder, signature, args):
+        total = builder.extract_value(args[1], 0)
+        for r in range(t.rows):
+            total = builder.fadd(total, builder.extract_value(args[0], r))
+        ((place, mask),) = _lanes(builder, args[2], 1, args[3])
+        _masked(builder, "store", ir.VoidType(), [total, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, u, _ADDRESS, types.int64), make
+
+
+def _fold_kernel(M, K, a, a_row, y, what):
+    """y = the sums of the rows of an M x K matrix (`what` is 0), their largest numbers (1), or the sums of columns (2).
+
+    Rows lie `a_row` numbers apart.
+    """
+    if what == 2:
+        for k in range(0, K, _LANES):
+            p, t, u = _ahead(a, k), _zeros(_FEWER, 1), _zeros(1, 1)
+            whole = M // _FEWER * _FEWER
+            for i in range(0, whole, _FEWER):
+                t = _summed(t, _ahead(p, i * a_row), a_row, K - k)
+            for i in range(whole, M):
+                u = _summed(u, _ahead(p, i * a_row), a_row, K - k)
+            _down(t, u, _ahead(y, k), K - k)
+        return
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if what == 1 and rows == _FEWER:
+            t1l = _lowest(_FEWER)
+            for k in range(0, K, _LANES):
+                t1l = _compared(t1l, _ahead(p, k), a_row, K - k)
+            _maxima(t1l, q)
+        elif what == 1 and rows == 1:
+            t2l = _lowest(1)
+            for k in range(0, K, _LANES):
+                t2l = _compared(t2l, _ahead(p, k), a_row, K - k)
+            _maxima(t2l, q)
+        elif what == 0 and rows == _FEWER:
+            t1z = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
+            _sums(t1z, q)
+        elif what == 0 and rows == 1:
+            t2z = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
+            _sums(t2z, q)
+        i += rows
+
+
+_FOLD = _called(
+    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+)
+
+
+def _folded(what):
+    @intrinsic
+    def fold(context, A, y):
+        """y = the sums or the largest numbers of the rows of A, or the sums of its columns."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+            _call(builder, _FOLD, [M, K, a, a_apart[0], y, _int(what)])
+            return context.get_dummy_value()
+
+        return types.none(A, y), make
+
+    return fold
+
+
+_row_sums, _row_maxima, _column_sums = _folded(0), _folded(1), _folded(2)
 
 
 # The types of what this module gives to each function.

@@ -320,7 +320,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92992 * n + _STRIP * max(128, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 79168 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -329,7 +329,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 92992 * n + _STRIP * max(128, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 79168 * n + _STRIP * max(128, 32 * n)), *arrays)
     return float(value), grad
 
 
@@ -366,7 +366,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 92992 * size + _STRIP * max(128, 32 * size)), order,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 79168 * size + _STRIP * max(128, 32 * size)), order,
             random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
             int(epochs) * -(-count // size)))
         )
@@ -566,45 +566,52 @@ def _forward(n, theta, work, t, G):
     W = _view(theta, 49600, (d, c))
     o = _view(theta, 54208, (c,))
     X0 = _view(work, 0, (n, s, d))
-    N1 = _view(work, 1536 * n, (n, s, d))
-    Q1 = _view(work, 3072 * n, (n, s, h, e))
-    K1 = _view(work, 4608 * n, (n, s, h, e))
-    V1 = _view(work, 6144 * n, (n, s, h, e))
-    S_2_1 = _view(work, 7680 * n, (n, h, s, s))
+    S_1 = _view(work, 1536 * n, (n, s))
+    s_2_1 = S_1  # written over it
+    N1 = _view(work, 1568 * n, (n, s, d))
+    Q1 = _view(work, 3104 * n, (n, s, h, e))
+    K1 = _view(work, 4640 * n, (n, s, h, e))
+    V1 = _view(work, 6176 * n, (n, s, h, e))
+    S_2_1 = _view(work, 7712 * n, (n, h, s, s))
     S1 = S_2_1  # written over it
-    M = _view(work, 11776 * n, (n, h, s))
+    M = _view(work, 11808 * n, (n, h, s))
     E_2_1 = S1  # written over it
+    S_3_1 = _view(work, 11808 * n, (n, h, s))
     P1 = E_2_1  # written over it
-    C1_rounds = _view(work, 3072 * n, (n, h, s, e))
-    C1 = _view(work, 4608 * n, (n, s, h, e))
-    Y1_sum = _view(work, 1536 * n, (n, s, d))
-    Y1 = X0  # written over it
-    M1 = Y1_sum  # written over it
-    S_5_1 = _view(work, 11904 * n, (n, s, f))
+    C1_rounds = _view(work, 3104 * n, (n, h, s, e))
+    C1 = _view(work, 4640 * n, (n, s, h, e))
+    Y1 = _view(work, 1568 * n, (n, s, d))
+    S_4_1 = _view(work, 1536 * n, (n, s))
+    s_3_1 = S_4_1  # written over it
+    M1 = _view(work, 0, (n, s, d))
+    S_5_1 = _view(work, 11936 * n, (n, s, f))
     F1 = S_5_1  # written over it
-    X1_sum = _view(work, 1536 * n, (n, s, d))
-    X1 = Y1  # written over it
-    N2 = X1_sum  # written over it
-    Q2 = _view(work, 3072 * n, (n, s, h, e))
-    K2 = _view(work, 4608 * n, (n, s, h, e))
-    V2 = _view(work, 6144 * n, (n, s, h, e))
-    S_2_2 = _view(work, 7680 * n, (n, h, s, s))
+    X1 = _view(work, 0, (n, s, d))
+    S_2 = _view(work, 1536 * n, (n, s))
+    s_2_2 = S_2  # written over it
+    N2 = _view(work, 1568 * n, (n, s, d))
+    Q2 = _view(work, 3104 * n, (n, s, h, e))
+    K2 = _view(work, 4640 * n, (n, s, h, e))
+    V2 = _view(work, 6176 * n, (n, s, h, e))
+    S_2_2 = _view(work, 7712 * n, (n, h, s, s))
     S2 = S_2_2  # written over it
-    M_2 = _view(work, 11776 * n, (n, h, s))
+    M_2 = _view(work, 11808 * n, (n, h, s))
     E_2_2 = S2  # written over it
+    S_3_2 = _view(work, 11808 * n, (n, h, s))
     P2 = E_2_2  # written over it
-    C2_rounds = _view(work, 3072 * n, (n, h, s, e))
-    C2 = _view(work, 4608 * n, (n, s, h, e))
-    Y2_sum = _view(work, 1536 * n, (n, s, d))
-    Y2 = X1  # written over it
-    M2 = Y2_sum  # written over it
-    S_5_2 = _view(work, 11904 * n, (n, s, f))
+    C2_rounds = _view(work, 3104 * n, (n, h, s, e))
+    C2 = _view(work, 4640 * n, (n, s, h, e))
+    Y2 = _view(work, 1568 * n, (n, s, d))
+    S_4_2 = _view(work, 1536 * n, (n, s))
+    s_3_2 = S_4_2  # written over it
+    M2 = _view(work, 0, (n, s, d))
+    S_5_2 = _view(work, 11936 * n, (n, s, f))
     F2 = S_5_2  # written over it
-    X2_sum = _view(work, 1536 * n, (n, s, d))
-    X2 = Y2  # written over it
-    Z = _view(work, 16000 * n, (n, s, c))
-    M_3 = _view(work, 19072 * n, (n, s))
+    X2 = _view(work, 0, (n, s, d))
+    Z = _view(work, 16032 * n, (n, s, c))
+    M_3 = _view(work, 1536 * n, (n, s))
     E_3 = Z  # written over it
+    S_6 = _view(work, 1536 * n, (n, s))
     strip = work[19104 * n:]
 
     # X0[x,i,k] = E[t[x,i],k] + R[i,k]    (line 11: X{0}[x, i, k] = E[t[x, i], k] + R[i, k])
@@ -614,17 +621,26 @@ def _forward(n, theta, work, t, G):
                 X0[x, i, k] = E[t[x, i], k] + R[i, k]
 
     # S_1[x,i] = Σ_m X0[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_1_2 = 0.0
+            for m in range(d):
+                S_1_2 += X0[x, i, m] ** 2
+            S_1[x, i] = S_1_2
+
     # s_2_1 = √(S_1/d + 1/100000)
+    s_2_1_flat = _view(s_2_1, 0, (n * s,))
+    u = 1.0 / d
+    for q in range(n * s):
+        s_2_1_flat[q] = math.sqrt(s_2_1_flat[q] * u + 1e-05)
+
     # N1[x,i,k] = (X0[x,i,k] g1[k])/s_2_1[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_1 = 0.0
-            for m in range(d):
-                S_1 += X0[x, i, m] ** 2
-            s_2_1 = math.sqrt(S_1 / d + 1e-05)
+            u_2 = 1.0 / s_2_1[x, i]
             for k in range(d):
-                N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1
+                N1[x, i, k] = X0[x, i, k] * g1[k] * u_2
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     _matmul(_view(N1, 0, (n * s, d)), _view(Wq1, 0, (d, e * h)), _view(Q1, 0, (n * s, e * h)), strip)
@@ -650,36 +666,36 @@ def _forward(n, theta, work, t, G):
 
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
-    # M[n,h,s] = max_j S1[n,h,s,j]
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M_4 = -math.inf
                 for j in range(s):
                     S1[x, a, i, j] = S_2_1[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M_4 = max(M_4, S1[x, a, i, j])
-                M[x, a, i] = M_4
+
+    # M[n,h,s] = max_j S1[n,h,s,j]
+    _row_maxima(_view(S1, 0, (h * n * s, s)), _view(M, 0, (h * n * s,)))
 
     # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
     E_2_1_flat = _view(E_2_1, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
+                M_at = M[i, j, k]
                 for l in range(s):
-                    E_2_1[i, j, k, l] = S1[i, j, k, l] - M[i, j, k]
+                    E_2_1[i, j, k, l] = S1[i, j, k, l] - M_at
     for q in range(h * n * s ** 2):
         E_2_1_flat[q] = _exp(E_2_1_flat[q])
 
     # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
+    _row_sums(_view(E_2_1, 0, (h * n * s, s)), _view(S_3_1, 0, (h * n * s,)))
+
     # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for i in range(n):
         for j in range(h):
             for k in range(s):
-                S_3_1 = 0.0
+                u_3 = 1.0 / S_3_1[i, j, k]
                 for l in range(s):
-                    S_3_1 += E_2_1[i, j, k, l]
-                for l in range(s):
-                    P1[i, j, k, l] = E_2_1[i, j, k, l] / S_3_1
+                    P1[i, j, k, l] = E_2_1[i, j, k, l] * u_3
 
     for x in range(n):
         V1_x = V1[x]
@@ -704,50 +720,67 @@ def _forward(n, theta, work, t, G):
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(_view(C1, 0, (n * s, e * h)), _view(Wo1, 0, (e * h, d)), _view(Y1_sum, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(C1, 0, (n * s, e * h)), _view(Wo1, 0, (e * h, d)), _view(X0, 0, (n * s, d)), _view(Y1, 0, (n * s, d)),
+        strip
+    )
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_4_1_2 = 0.0
+            for m in range(d):
+                S_4_1_2 += Y1[x, i, m] ** 2
+            S_4_1[x, i] = S_4_1_2
+
     # s_3_1 = √(S_4_1/d + 1/100000)
+    s_3_1_flat = _view(s_3_1, 0, (n * s,))
+    u_4 = 1.0 / d
+    for q in range(n * s):
+        s_3_1_flat[q] = math.sqrt(s_3_1_flat[q] * u_4 + 1e-05)
+
     # M1[x,i,k] = (Y1[x,i,k] r1[k])/s_3_1[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_4_1 = 0.0
+            u_5 = 1.0 / s_3_1[x, i]
             for k in range(d):
-                Y1[x, i, k] = X0[x, i, k] + Y1_sum[x, i, k]
-                S_4_1 += Y1[x, i, k] ** 2
-            s_3_1 = math.sqrt(S_4_1 / d + 1e-05)
-            for k in range(d):
-                M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1
+                M1[x, i, k] = Y1[x, i, k] * r1[k] * u_5
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
-    _matmul(_view(M1, 0, (n * s, d)), U1, _view(S_5_1, 0, (n * s, f)), strip)
+    _matmul_plus(_view(M1, 0, (n * s, d)), U1, b1, _view(S_5_1, 0, (n * s, f)), strip)
 
     # F1[x,i,k] = relu(S_5_1[x,i,k] + b1[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
-    for x in range(n):
-        for i in range(s):
-            for k in range(f):
-                u = S_5_1[x, i, k] + b1[k]
-                F1[x, i, k] = 0.0 if u <= 0.0 else u
+    F1_flat = _view(F1, 0, (f * n * s,))
+    for q in range(f * n * s):
+        F1_flat[q] = 0.0 if F1_flat[q] <= 0.0 else F1_flat[q]
 
     # X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(_view(F1, 0, (n * s, f)), D1, _view(X1_sum, 0, (n * s, d)), strip)
+    _matmul_plus(_view(F1, 0, (n * s, f)), D1, _view(Y1, 0, (n * s, d)), _view(X1, 0, (n * s, d)), strip)
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_2_3 = 0.0
+            for m in range(d):
+                S_2_3 += X1[x, i, m] ** 2
+            S_2[x, i] = S_2_3
+
     # s_2_2 = √(S_2/d + 1/100000)
+    s_2_2_flat = _view(s_2_2, 0, (n * s,))
+    u_6 = 1.0 / d
+    for q in range(n * s):
+        s_2_2_flat[q] = math.sqrt(s_2_2_flat[q] * u_6 + 1e-05)
+
     # N2[x,i,k] = (X1[x,i,k] g2[k])/s_2_2[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_2 = 0.0
+            u_7 = 1.0 / s_2_2[x, i]
             for k in range(d):
-                X1[x, i, k] = Y1[x, i, k] + X1_sum[x, i, k]
-                S_2 += X1[x, i, k] ** 2
-            s_2_2 = math.sqrt(S_2 / d + 1e-05)
-            for k in range(d):
-                N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2
+                N2[x, i, k] = X1[x, i, k] * g2[k] * u_7
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     _matmul(_view(N2, 0, (n * s, d)), _view(Wq2, 0, (d, e * h)), _view(Q2, 0, (n * s, e * h)), strip)
@@ -773,36 +806,36 @@ def _forward(n, theta, work, t, G):
 
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
-    # M_2[n,h,s] = max_j S2[n,h,s,j]
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M_2_2 = -math.inf
                 for j in range(s):
                     S2[x, a, i, j] = S_2_2[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M_2_2 = max(M_2_2, S2[x, a, i, j])
-                M_2[x, a, i] = M_2_2
+
+    # M_2[n,h,s] = max_j S2[n,h,s,j]
+    _row_maxima(_view(S2, 0, (h * n * s, s)), _view(M_2, 0, (h * n * s,)))
 
     # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
     E_2_2_flat = _view(E_2_2, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
+                M_2_at = M_2[i, j, k]
                 for l in range(s):
-                    E_2_2[i, j, k, l] = S2[i, j, k, l] - M_2[i, j, k]
+                    E_2_2[i, j, k, l] = S2[i, j, k, l] - M_2_at
     for q in range(h * n * s ** 2):
         E_2_2_flat[q] = _exp(E_2_2_flat[q])
 
     # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
+    _row_sums(_view(E_2_2, 0, (h * n * s, s)), _view(S_3_2, 0, (h * n * s,)))
+
     # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for i in range(n):
         for j in range(h):
             for k in range(s):
-                S_3_2 = 0.0
+                u_8 = 1.0 / S_3_2[i, j, k]
                 for l in range(s):
-                    S_3_2 += E_2_2[i, j, k, l]
-                for l in range(s):
-                    P2[i, j, k, l] = E_2_2[i, j, k, l] / S_3_2
+                    P2[i, j, k, l] = E_2_2[i, j, k, l] * u_8
 
     for x in range(n):
         V2_x = V2[x]
@@ -827,73 +860,71 @@ def _forward(n, theta, work, t, G):
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(_view(C2, 0, (n * s, e * h)), _view(Wo2, 0, (e * h, d)), _view(Y2_sum, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(C2, 0, (n * s, e * h)), _view(Wo2, 0, (e * h, d)), _view(X1, 0, (n * s, d)), _view(Y2, 0, (n * s, d)),
+        strip
+    )
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_4_2_2 = 0.0
+            for m in range(d):
+                S_4_2_2 += Y2[x, i, m] ** 2
+            S_4_2[x, i] = S_4_2_2
+
     # s_3_2 = √(S_4_2/d + 1/100000)
+    s_3_2_flat = _view(s_3_2, 0, (n * s,))
+    u_9 = 1.0 / d
+    for q in range(n * s):
+        s_3_2_flat[q] = math.sqrt(s_3_2_flat[q] * u_9 + 1e-05)
+
     # M2[x,i,k] = (Y2[x,i,k] r2[k])/s_3_2[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_4_2 = 0.0
+            u_10 = 1.0 / s_3_2[x, i]
             for k in range(d):
-                Y2[x, i, k] = X1[x, i, k] + Y2_sum[x, i, k]
-                S_4_2 += Y2[x, i, k] ** 2
-            s_3_2 = math.sqrt(S_4_2 / d + 1e-05)
-            for k in range(d):
-                M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2
+                M2[x, i, k] = Y2[x, i, k] * r2[k] * u_10
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
-    _matmul(_view(M2, 0, (n * s, d)), U2, _view(S_5_2, 0, (n * s, f)), strip)
+    _matmul_plus(_view(M2, 0, (n * s, d)), U2, b2, _view(S_5_2, 0, (n * s, f)), strip)
 
     # F2[x,i,k] = relu(S_5_2[x,i,k] + b2[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
-    for x in range(n):
-        for i in range(s):
-            for k in range(f):
-                u = S_5_2[x, i, k] + b2[k]
-                F2[x, i, k] = 0.0 if u <= 0.0 else u
+    F2_flat = _view(F2, 0, (f * n * s,))
+    for q in range(f * n * s):
+        F2_flat[q] = 0.0 if F2_flat[q] <= 0.0 else F2_flat[q]
 
     # X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(_view(F2, 0, (n * s, f)), D2, _view(X2_sum, 0, (n * s, d)), strip)
-
-    # X2, from the parts above
-    for x in range(n):
-        for i in range(s):
-            for k in range(d):
-                X2[x, i, k] = Y2[x, i, k] + X2_sum[x, i, k]
+    _matmul_plus(_view(F2, 0, (n * s, f)), D2, _view(Y2, 0, (n * s, d)), _view(X2, 0, (n * s, d)), strip)
 
     # Z[x,i,k] = Σ_m X2[x,i,m] W[m,k] + o[k]    (line 37: Z[x, i, k] = o[k] + sum[m] X{L}[x, i, m] * W[m, k])
-    _matmul(_view(X2, 0, (n * s, d)), W, _view(Z, 0, (n * s, c)), strip)
+    _matmul_plus(_view(X2, 0, (n * s, d)), W, o, _view(Z, 0, (n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
-    for x in range(n):
-        for i in range(s):
-            M_3_2 = -math.inf
-            for k in range(c):
-                Z[x, i, k] = Z[x, i, k] + o[k]
-                M_3_2 = max(M_3_2, Z[x, i, k])
-            M_3[x, i] = M_3_2
+    _row_maxima(_view(Z, 0, (n * s, c)), _view(M_3, 0, (n * s,)))
 
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
     E_3_flat = _view(E_3, 0, (c * n * s,))
     for i in range(n):
         for j in range(s):
+            M_3_at = M_3[i, j]
             for k in range(c):
-                E_3[i, j, k] = Z[i, j, k] - M_3[i, j]
+                E_3[i, j, k] = Z[i, j, k] - M_3_at
     for q in range(c * n * s):
         E_3_flat[q] = _exp(E_3_flat[q])
 
     # S_6[n,s] = Σ_k E_3[n,s,k]
+    _row_sums(_view(E_3, 0, (n * s, c)), _view(S_6, 0, (n * s,)))
+
     # G[n,s,c] = E_3[n,s,c]/S_6[n,s]    (line 38: G = softmax(Z, axis=2))
     for i in range(n):
         for j in range(s):
-            S_6 = 0.0
+            u_11 = 1.0 / S_6[i, j]
             for k in range(c):
-                S_6 += E_3[i, j, k]
-            for k in range(c):
-                G[i, j, k] = E_3[i, j, k] / S_6
+                G[i, j, k] = E_3[i, j, k] * u_11
 
 
 @_compiled
@@ -921,44 +952,50 @@ def _loss(n, theta, work, t, y):
     W = _view(theta, 49600, (d, c))
     o = _view(theta, 54208, (c,))
     X0 = _view(work, 0, (n, s, d))
-    N1 = _view(work, 1536 * n, (n, s, d))
-    Q1 = _view(work, 3072 * n, (n, s, h, e))
-    K1 = _view(work, 4608 * n, (n, s, h, e))
-    V1 = _view(work, 6144 * n, (n, s, h, e))
-    S_2_1 = _view(work, 7680 * n, (n, h, s, s))
+    S_1 = _view(work, 1536 * n, (n, s))
+    s_2_1 = S_1  # written over it
+    N1 = _view(work, 1568 * n, (n, s, d))
+    Q1 = _view(work, 3104 * n, (n, s, h, e))
+    K1 = _view(work, 4640 * n, (n, s, h, e))
+    V1 = _view(work, 6176 * n, (n, s, h, e))
+    S_2_1 = _view(work, 7712 * n, (n, h, s, s))
     S1 = S_2_1  # written over it
-    M = _view(work, 11776 * n, (n, h, s))
+    M = _view(work, 11808 * n, (n, h, s))
     E_2_1 = S1  # written over it
+    S_3_1 = _view(work, 11808 * n, (n, h, s))
     P1 = E_2_1  # written over it
-    C1_rounds = _view(work, 3072 * n, (n, h, s, e))
-    C1 = _view(work, 4608 * n, (n, s, h, e))
-    Y1_sum = _view(work, 1536 * n, (n, s, d))
-    Y1 = X0  # written over it
-    M1 = Y1_sum  # written over it
-    S_5_1 = _view(work, 11904 * n, (n, s, f))
+    C1_rounds = _view(work, 3104 * n, (n, h, s, e))
+    C1 = _view(work, 4640 * n, (n, s, h, e))
+    Y1 = _view(work, 1568 * n, (n, s, d))
+    S_4_1 = _view(work, 1536 * n, (n, s))
+    s_3_1 = S_4_1  # written over it
+    M1 = _view(work, 0, (n, s, d))
+    S_5_1 = _view(work, 11936 * n, (n, s, f))
     F1 = S_5_1  # written over it
-    X1_sum = _view(work, 1536 * n, (n, s, d))
-    X1 = Y1  # written over it
-    N2 = X1_sum  # written over it
-    Q2 = _view(work, 3072 * n, (n, s, h, e))
-    K2 = _view(work, 4608 * n, (n, s, h, e))
-    V2 = _view(work, 6144 * n, (n, s, h, e))
-    S_2_2 = _view(work, 7680 * n, (n, h, s, s))
+    X1 = _view(work, 0, (n, s, d))
+    S_2 = _view(work, 1536 * n, (n, s))
+    s_2_2 = S_2  # written over it
+    N2 = _view(work, 1568 * n, (n, s, d))
+    Q2 = _view(work, 3104 * n, (n, s, h, e))
+    K2 = _view(work, 4640 * n, (n, s, h, e))
+    V2 = _view(work, 6176 * n, (n, s, h, e))
+    S_2_2 = _view(work, 7712 * n, (n, h, s, s))
     S2 = S_2_2  # written over it
-    M_2 = _view(work, 11776 * n, (n, h, s))
+    M_2 = _view(work, 11808 * n, (n, h, s))
     E_2_2 = S2  # written over it
+    S_3_2 = _view(work, 11808 * n, (n, h, s))
     P2 = E_2_2  # written over it
-    C2_rounds = _view(work, 3072 * n, (n, h, s, e))
-    C2 = _view(work, 4608 * n, (n, s, h, e))
-    Y2_sum = _view(work, 1536 * n, (n, s, d))
-    Y2 = X1  # written over it
-    M2 = Y2_sum  # written over it
-    S_5_2 = _view(work, 11904 * n, (n, s, f))
+    C2_rounds = _view(work, 3104 * n, (n, h, s, e))
+    C2 = _view(work, 4640 * n, (n, s, h, e))
+    Y2 = _view(work, 1568 * n, (n, s, d))
+    S_4_2 = _view(work, 1536 * n, (n, s))
+    s_3_2 = S_4_2  # written over it
+    M2 = _view(work, 0, (n, s, d))
+    S_5_2 = _view(work, 11936 * n, (n, s, f))
     F2 = S_5_2  # written over it
-    X2_sum = _view(work, 1536 * n, (n, s, d))
-    X2 = Y2  # written over it
-    Z = _view(work, 16000 * n, (n, s, c))
-    M_3 = _view(work, 19072 * n, (n, s))
+    X2 = _view(work, 0, (n, s, d))
+    Z = _view(work, 16032 * n, (n, s, c))
+    M_3 = _view(work, 1536 * n, (n, s))
     E_3 = _view(work, 19104 * n, (n, s, c))
     S_6 = _view(work, 22176 * n, (n, s))
     lse_3 = M_3  # written over it
@@ -971,17 +1008,26 @@ def _loss(n, theta, work, t, y):
                 X0[x, i, k] = E[t[x, i], k] + R[i, k]
 
     # S_1[x,i] = Σ_m X0[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_1_2 = 0.0
+            for m in range(d):
+                S_1_2 += X0[x, i, m] ** 2
+            S_1[x, i] = S_1_2
+
     # s_2_1 = √(S_1/d + 1/100000)
+    s_2_1_flat = _view(s_2_1, 0, (n * s,))
+    u = 1.0 / d
+    for q in range(n * s):
+        s_2_1_flat[q] = math.sqrt(s_2_1_flat[q] * u + 1e-05)
+
     # N1[x,i,k] = (X0[x,i,k] g1[k])/s_2_1[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_1 = 0.0
-            for m in range(d):
-                S_1 += X0[x, i, m] ** 2
-            s_2_1 = math.sqrt(S_1 / d + 1e-05)
+            u_2 = 1.0 / s_2_1[x, i]
             for k in range(d):
-                N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1
+                N1[x, i, k] = X0[x, i, k] * g1[k] * u_2
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     _matmul(_view(N1, 0, (n * s, d)), _view(Wq1, 0, (d, e * h)), _view(Q1, 0, (n * s, e * h)), strip)
@@ -1007,36 +1053,36 @@ def _loss(n, theta, work, t, y):
 
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
-    # M[n,h,s] = max_j S1[n,h,s,j]
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M_4 = -math.inf
                 for j in range(s):
                     S1[x, a, i, j] = S_2_1[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M_4 = max(M_4, S1[x, a, i, j])
-                M[x, a, i] = M_4
+
+    # M[n,h,s] = max_j S1[n,h,s,j]
+    _row_maxima(_view(S1, 0, (h * n * s, s)), _view(M, 0, (h * n * s,)))
 
     # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
     E_2_1_flat = _view(E_2_1, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
+                M_at = M[i, j, k]
                 for l in range(s):
-                    E_2_1[i, j, k, l] = S1[i, j, k, l] - M[i, j, k]
+                    E_2_1[i, j, k, l] = S1[i, j, k, l] - M_at
     for q in range(h * n * s ** 2):
         E_2_1_flat[q] = _exp(E_2_1_flat[q])
 
     # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
+    _row_sums(_view(E_2_1, 0, (h * n * s, s)), _view(S_3_1, 0, (h * n * s,)))
+
     # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for i in range(n):
         for j in range(h):
             for k in range(s):
-                S_3_1 = 0.0
+                u_3 = 1.0 / S_3_1[i, j, k]
                 for l in range(s):
-                    S_3_1 += E_2_1[i, j, k, l]
-                for l in range(s):
-                    P1[i, j, k, l] = E_2_1[i, j, k, l] / S_3_1
+                    P1[i, j, k, l] = E_2_1[i, j, k, l] * u_3
 
     for x in range(n):
         V1_x = V1[x]
@@ -1061,50 +1107,67 @@ def _loss(n, theta, work, t, y):
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(_view(C1, 0, (n * s, e * h)), _view(Wo1, 0, (e * h, d)), _view(Y1_sum, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(C1, 0, (n * s, e * h)), _view(Wo1, 0, (e * h, d)), _view(X0, 0, (n * s, d)), _view(Y1, 0, (n * s, d)),
+        strip
+    )
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_4_1_2 = 0.0
+            for m in range(d):
+                S_4_1_2 += Y1[x, i, m] ** 2
+            S_4_1[x, i] = S_4_1_2
+
     # s_3_1 = √(S_4_1/d + 1/100000)
+    s_3_1_flat = _view(s_3_1, 0, (n * s,))
+    u_4 = 1.0 / d
+    for q in range(n * s):
+        s_3_1_flat[q] = math.sqrt(s_3_1_flat[q] * u_4 + 1e-05)
+
     # M1[x,i,k] = (Y1[x,i,k] r1[k])/s_3_1[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_4_1 = 0.0
+            u_5 = 1.0 / s_3_1[x, i]
             for k in range(d):
-                Y1[x, i, k] = X0[x, i, k] + Y1_sum[x, i, k]
-                S_4_1 += Y1[x, i, k] ** 2
-            s_3_1 = math.sqrt(S_4_1 / d + 1e-05)
-            for k in range(d):
-                M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1
+                M1[x, i, k] = Y1[x, i, k] * r1[k] * u_5
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
-    _matmul(_view(M1, 0, (n * s, d)), U1, _view(S_5_1, 0, (n * s, f)), strip)
+    _matmul_plus(_view(M1, 0, (n * s, d)), U1, b1, _view(S_5_1, 0, (n * s, f)), strip)
 
     # F1[x,i,k] = relu(S_5_1[x,i,k] + b1[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
-    for x in range(n):
-        for i in range(s):
-            for k in range(f):
-                u = S_5_1[x, i, k] + b1[k]
-                F1[x, i, k] = 0.0 if u <= 0.0 else u
+    F1_flat = _view(F1, 0, (f * n * s,))
+    for q in range(f * n * s):
+        F1_flat[q] = 0.0 if F1_flat[q] <= 0.0 else F1_flat[q]
 
     # X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(_view(F1, 0, (n * s, f)), D1, _view(X1_sum, 0, (n * s, d)), strip)
+    _matmul_plus(_view(F1, 0, (n * s, f)), D1, _view(Y1, 0, (n * s, d)), _view(X1, 0, (n * s, d)), strip)
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_2_3 = 0.0
+            for m in range(d):
+                S_2_3 += X1[x, i, m] ** 2
+            S_2[x, i] = S_2_3
+
     # s_2_2 = √(S_2/d + 1/100000)
+    s_2_2_flat = _view(s_2_2, 0, (n * s,))
+    u_6 = 1.0 / d
+    for q in range(n * s):
+        s_2_2_flat[q] = math.sqrt(s_2_2_flat[q] * u_6 + 1e-05)
+
     # N2[x,i,k] = (X1[x,i,k] g2[k])/s_2_2[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_2 = 0.0
+            u_7 = 1.0 / s_2_2[x, i]
             for k in range(d):
-                X1[x, i, k] = Y1[x, i, k] + X1_sum[x, i, k]
-                S_2 += X1[x, i, k] ** 2
-            s_2_2 = math.sqrt(S_2 / d + 1e-05)
-            for k in range(d):
-                N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2
+                N2[x, i, k] = X1[x, i, k] * g2[k] * u_7
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     _matmul(_view(N2, 0, (n * s, d)), _view(Wq2, 0, (d, e * h)), _view(Q2, 0, (n * s, e * h)), strip)
@@ -1130,36 +1193,36 @@ def _loss(n, theta, work, t, y):
 
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
-    # M_2[n,h,s] = max_j S2[n,h,s,j]
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M_2_2 = -math.inf
                 for j in range(s):
                     S2[x, a, i, j] = S_2_2[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M_2_2 = max(M_2_2, S2[x, a, i, j])
-                M_2[x, a, i] = M_2_2
+
+    # M_2[n,h,s] = max_j S2[n,h,s,j]
+    _row_maxima(_view(S2, 0, (h * n * s, s)), _view(M_2, 0, (h * n * s,)))
 
     # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
     E_2_2_flat = _view(E_2_2, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
+                M_2_at = M_2[i, j, k]
                 for l in range(s):
-                    E_2_2[i, j, k, l] = S2[i, j, k, l] - M_2[i, j, k]
+                    E_2_2[i, j, k, l] = S2[i, j, k, l] - M_2_at
     for q in range(h * n * s ** 2):
         E_2_2_flat[q] = _exp(E_2_2_flat[q])
 
     # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
+    _row_sums(_view(E_2_2, 0, (h * n * s, s)), _view(S_3_2, 0, (h * n * s,)))
+
     # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for i in range(n):
         for j in range(h):
             for k in range(s):
-                S_3_2 = 0.0
+                u_8 = 1.0 / S_3_2[i, j, k]
                 for l in range(s):
-                    S_3_2 += E_2_2[i, j, k, l]
-                for l in range(s):
-                    P2[i, j, k, l] = E_2_2[i, j, k, l] / S_3_2
+                    P2[i, j, k, l] = E_2_2[i, j, k, l] * u_8
 
     for x in range(n):
         V2_x = V2[x]
@@ -1184,61 +1247,59 @@ def _loss(n, theta, work, t, y):
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(_view(C2, 0, (n * s, e * h)), _view(Wo2, 0, (e * h, d)), _view(Y2_sum, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(C2, 0, (n * s, e * h)), _view(Wo2, 0, (e * h, d)), _view(X1, 0, (n * s, d)), _view(Y2, 0, (n * s, d)),
+        strip
+    )
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_4_2_2 = 0.0
+            for m in range(d):
+                S_4_2_2 += Y2[x, i, m] ** 2
+            S_4_2[x, i] = S_4_2_2
+
     # s_3_2 = √(S_4_2/d + 1/100000)
+    s_3_2_flat = _view(s_3_2, 0, (n * s,))
+    u_9 = 1.0 / d
+    for q in range(n * s):
+        s_3_2_flat[q] = math.sqrt(s_3_2_flat[q] * u_9 + 1e-05)
+
     # M2[x,i,k] = (Y2[x,i,k] r2[k])/s_3_2[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_4_2 = 0.0
+            u_10 = 1.0 / s_3_2[x, i]
             for k in range(d):
-                Y2[x, i, k] = X1[x, i, k] + Y2_sum[x, i, k]
-                S_4_2 += Y2[x, i, k] ** 2
-            s_3_2 = math.sqrt(S_4_2 / d + 1e-05)
-            for k in range(d):
-                M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2
+                M2[x, i, k] = Y2[x, i, k] * r2[k] * u_10
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
-    _matmul(_view(M2, 0, (n * s, d)), U2, _view(S_5_2, 0, (n * s, f)), strip)
+    _matmul_plus(_view(M2, 0, (n * s, d)), U2, b2, _view(S_5_2, 0, (n * s, f)), strip)
 
     # F2[x,i,k] = relu(S_5_2[x,i,k] + b2[k])    (line 32: F{l}[x, i, k] = relu(b{l}[k] + sum[m] M{l}[x, i, m] * U{l}[m,
     #   k]))
-    for x in range(n):
-        for i in range(s):
-            for k in range(f):
-                u = S_5_2[x, i, k] + b2[k]
-                F2[x, i, k] = 0.0 if u <= 0.0 else u
+    F2_flat = _view(F2, 0, (f * n * s,))
+    for q in range(f * n * s):
+        F2_flat[q] = 0.0 if F2_flat[q] <= 0.0 else F2_flat[q]
 
     # X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(_view(F2, 0, (n * s, f)), D2, _view(X2_sum, 0, (n * s, d)), strip)
-
-    # X2, from the parts above
-    for x in range(n):
-        for i in range(s):
-            for k in range(d):
-                X2[x, i, k] = Y2[x, i, k] + X2_sum[x, i, k]
+    _matmul_plus(_view(F2, 0, (n * s, f)), D2, _view(Y2, 0, (n * s, d)), _view(X2, 0, (n * s, d)), strip)
 
     # Z[x,i,k] = Σ_m X2[x,i,m] W[m,k] + o[k]    (line 37: Z[x, i, k] = o[k] + sum[m] X{L}[x, i, m] * W[m, k])
-    _matmul(_view(X2, 0, (n * s, d)), W, _view(Z, 0, (n * s, c)), strip)
+    _matmul_plus(_view(X2, 0, (n * s, d)), W, o, _view(Z, 0, (n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
-    for x in range(n):
-        for i in range(s):
-            M_3_2 = -math.inf
-            for k in range(c):
-                Z[x, i, k] = Z[x, i, k] + o[k]
-                M_3_2 = max(M_3_2, Z[x, i, k])
-            M_3[x, i] = M_3_2
+    _row_maxima(_view(Z, 0, (n * s, c)), _view(M_3, 0, (n * s,)))
 
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
     E_3_flat = _view(E_3, 0, (c * n * s,))
     for i in range(n):
         for j in range(s):
+            M_3_at = M_3[i, j]
             for k in range(c):
-                E_3[i, j, k] = Z[i, j, k] - M_3[i, j]
+                E_3[i, j, k] = Z[i, j, k] - M_3_at
     for q in range(c * n * s):
         E_3_flat[q] = _exp(E_3_flat[q])
 
@@ -1261,7 +1322,8 @@ def _loss(n, theta, work, t, y):
     for i in range(n):
         for j in range(s):
             for k in range(c):
-                loss_sum += Z[i, j, k] - lse_3[i, j] if k == y[i, j] else 0.0
+                loss_sum_terms = Z[i, j, k] - lse_3[i, j] if k == y[i, j] else 0.0
+                loss_sum += loss_sum_terms
     loss = -loss_sum / (n * s)
     return loss
 
@@ -1313,7 +1375,8 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     dW = _view(grad, 49600, (d, c))
     do = _view(grad, 54208, (c,))
     X0 = _view(work, 0, (n, s, d))
-    s_2_1 = _view(work, 1536 * n, (n, s))
+    S_1 = _view(work, 1536 * n, (n, s))
+    s_2_1 = S_1  # written over it
     N1 = _view(work, 1568 * n, (n, s, d))
     Q1 = _view(work, 3104 * n, (n, s, h, e))
     K1 = _view(work, 4640 * n, (n, s, h, e))
@@ -1322,16 +1385,19 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     S1 = S_2_1  # written over it
     M = _view(work, 11808 * n, (n, h, s))
     E_2_1 = S1  # written over it
+    S_3_1 = _view(work, 11808 * n, (n, h, s))
     P1 = E_2_1  # written over it
     C1_rounds = _view(work, 11936 * n, (n, h, s, e))
     C1 = _view(work, 13472 * n, (n, s, h, e))
     Y1 = _view(work, 15008 * n, (n, s, d))
-    s_3_1 = _view(work, 16544 * n, (n, s))
+    S_4_1 = _view(work, 16544 * n, (n, s))
+    s_3_1 = S_4_1  # written over it
     M1 = _view(work, 16576 * n, (n, s, d))
     S_5_1 = _view(work, 18112 * n, (n, s, f))
     F1 = _view(work, 22208 * n, (n, s, f))
     X1 = _view(work, 26304 * n, (n, s, d))
-    s_2_2 = _view(work, 27840 * n, (n, s))
+    S_2 = _view(work, 27840 * n, (n, s))
+    s_2_2 = S_2  # written over it
     N2 = _view(work, 27872 * n, (n, s, d))
     Q2 = _view(work, 11936 * n, (n, s, h, e))
     K2 = _view(work, 29408 * n, (n, s, h, e))
@@ -1340,11 +1406,13 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     S2 = S_2_2  # written over it
     M_2 = _view(work, 11808 * n, (n, h, s))
     E_2_2 = S2  # written over it
+    S_3_2 = _view(work, 11808 * n, (n, h, s))
     P2 = E_2_2  # written over it
     C2_rounds = _view(work, 36576 * n, (n, h, s, e))
     C2 = _view(work, 38112 * n, (n, s, h, e))
     Y2 = _view(work, 39648 * n, (n, s, d))
-    s_3_2 = _view(work, 41184 * n, (n, s))
+    S_4_2 = _view(work, 41184 * n, (n, s))
+    s_3_2 = S_4_2  # written over it
     M2 = _view(work, 41216 * n, (n, s, d))
     S_5_2 = _view(work, 42752 * n, (n, s, f))
     F2 = _view(work, 46848 * n, (n, s, f))
@@ -1353,45 +1421,58 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     M_3 = _view(work, 55552 * n, (n, s))
     E_3 = _view(work, 55584 * n, (n, s, c))
     S_6 = _view(work, 58656 * n, (n, s))
-    G = E_3  # written over it
     lse_3 = M_3  # written over it
     dZ = Z  # written over it
     dX2 = _view(work, 50944 * n, (n, s, d))
     dF2 = _view(work, 58688 * n, (n, s, f))
-    dS_5_2 = _view(work, 62784 * n, (n, s, f))
-    dM2 = _view(work, 66880 * n, (n, s, d))
-    dY2 = _view(work, 68416 * n, (n, s, d))
+    dS_5_2 = S_5_2  # written over it
+    dM2 = _view(work, 62784 * n, (n, s, d))
+    S = _view(work, 55552 * n, (n, s))
+    dS_4_2 = S  # written over it
+    dY2 = _view(work, 64320 * n, (n, s, d))
     dC2 = _view(work, 36576 * n, (n, s, h, e))
-    dP2 = _view(work, 69952 * n, (n, h, s, s))
-    dS_2_2 = dP2  # written over it
+    dP2 = _view(work, 65856 * n, (n, h, s, s))
+    dS2 = dP2  # written over it
+    dS_2_2 = dS2  # written over it
     dV2_rounds = _view(work, 30944 * n, (n, h, s, e))
     dV2 = _view(work, 36576 * n, (n, s, h, e))
     dK2_rounds = _view(work, 30944 * n, (n, h, s, e))
     dK2 = _view(work, 11936 * n, (n, s, h, e))
     dQ2_rounds = _view(work, 30944 * n, (n, h, s, e))
     dQ2 = _view(work, 29408 * n, (n, s, h, e))
-    dN2 = _view(work, 74048 * n, (n, s, d))
-    dN2_sum = _view(work, 75584 * n, (n, s, d))
-    dN2_sum_2 = _view(work, 77120 * n, (n, s, d))
-    dX1 = dN2_sum  # written over it
-    dF1 = _view(work, 78656 * n, (n, s, f))
-    dS_5_1 = _view(work, 82752 * n, (n, s, f))
-    dM1 = _view(work, 77120 * n, (n, s, d))
-    dY1 = _view(work, 86848 * n, (n, s, d))
+    dN2_sum = _view(work, 69952 * n, (n, s, d))
+    dN2_sum_2 = _view(work, 71488 * n, (n, s, d))
+    dN2 = _view(work, 69952 * n, (n, s, d))
+    S_4 = _view(work, 55552 * n, (n, s))
+    dS_2 = S_4  # written over it
+    dX1 = _view(work, 71488 * n, (n, s, d))
+    dF1 = _view(work, 58688 * n, (n, s, f))
+    dS_5_1 = S_5_1  # written over it
+    dM1 = _view(work, 73024 * n, (n, s, d))
+    S_5 = _view(work, 55552 * n, (n, s))
+    dS_4_1 = S_5  # written over it
+    dY1 = _view(work, 74560 * n, (n, s, d))
     dC1 = _view(work, 30944 * n, (n, s, h, e))
     dP1 = _view(work, 32480 * n, (n, h, s, s))
-    dS_2_1 = dP1  # written over it
+    dS1 = dP1  # written over it
+    dS_2_1 = dS1  # written over it
     dV1_rounds = _view(work, 6176 * n, (n, h, s, e))
     dV1 = _view(work, 30944 * n, (n, s, h, e))
     dK1_rounds = _view(work, 6176 * n, (n, h, s, e))
     dK1 = _view(work, 3104 * n, (n, s, h, e))
     dQ1_rounds = _view(work, 6176 * n, (n, h, s, e))
     dQ1 = _view(work, 4640 * n, (n, s, h, e))
-    dN1 = _view(work, 88384 * n, (n, s, d))
-    dN1_sum = _view(work, 89920 * n, (n, s, d))
-    dN1_sum_2 = _view(work, 91456 * n, (n, s, d))
+    dN1_sum = _view(work, 76096 * n, (n, s, d))
+    dN1_sum_2 = _view(work, 77632 * n, (n, s, d))
+    dN1 = _view(work, 76096 * n, (n, s, d))
+    dr1_terms = Y1  # written over it
+    dg1_terms = dM1  # written over it
+    dr2_terms = Y2  # written over it
+    dg2_terms = X1  # written over it
+    S_8 = s_3_1  # written over it
+    dS_1 = S_8  # written over it
     dX0 = X0  # written over it
-    strip = work[92992 * n:]
+    strip = work[79168 * n:]
 
     # X0[x,i,k] = E[t[x,i],k] + R[i,k]    (line 11: X{0}[x, i, k] = E[t[x, i], k] + R[i, k])
     for i in range(s):
@@ -1400,17 +1481,26 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 X0[x, i, k] = E[t[x, i], k] + R[i, k]
 
     # S_1[x,i] = Σ_m X0[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_1_2 = 0.0
+            for m in range(d):
+                S_1_2 += X0[x, i, m] ** 2
+            S_1[x, i] = S_1_2
+
     # s_2_1 = √(S_1/d + 1/100000)
+    s_2_1_flat = _view(s_2_1, 0, (n * s,))
+    u = 1.0 / d
+    for q in range(n * s):
+        s_2_1_flat[q] = math.sqrt(s_2_1_flat[q] * u + 1e-05)
+
     # N1[x,i,k] = (X0[x,i,k] g1[k])/s_2_1[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_1 = 0.0
-            for m in range(d):
-                S_1 += X0[x, i, m] ** 2
-            s_2_1[x, i] = math.sqrt(S_1 / d + 1e-05)
+            u_2 = 1.0 / s_2_1[x, i]
             for k in range(d):
-                N1[x, i, k] = X0[x, i, k] * g1[k] / s_2_1[x, i]
+                N1[x, i, k] = X0[x, i, k] * g1[k] * u_2
 
     # Q1[x,i,a,b] = Σ_k N1[x,i,k] Wq1[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     _matmul(_view(N1, 0, (n * s, d)), _view(Wq1, 0, (d, e * h)), _view(Q1, 0, (n * s, e * h)), strip)
@@ -1436,36 +1526,36 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # S1[x,a,i,j] = where(j ≤ i, S_2_1[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
-    # M[n,h,s] = max_j S1[n,h,s,j]
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M_4 = -math.inf
                 for j in range(s):
                     S1[x, a, i, j] = S_2_1[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M_4 = max(M_4, S1[x, a, i, j])
-                M[x, a, i] = M_4
+
+    # M[n,h,s] = max_j S1[n,h,s,j]
+    _row_maxima(_view(S1, 0, (h * n * s, s)), _view(M, 0, (h * n * s,)))
 
     # E_2_1[n,h,s,j] = exp(S1[n,h,s,j] − M[n,h,s])
     E_2_1_flat = _view(E_2_1, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
+                M_at = M[i, j, k]
                 for l in range(s):
-                    E_2_1[i, j, k, l] = S1[i, j, k, l] - M[i, j, k]
+                    E_2_1[i, j, k, l] = S1[i, j, k, l] - M_at
     for q in range(h * n * s ** 2):
         E_2_1_flat[q] = _exp(E_2_1_flat[q])
 
     # S_3_1[n,h,s] = Σ_j E_2_1[n,h,s,j]
+    _row_sums(_view(E_2_1, 0, (h * n * s, s)), _view(S_3_1, 0, (h * n * s,)))
+
     # P1[n,h,s,k] = E_2_1[n,h,s,k]/S_3_1[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for i in range(n):
         for j in range(h):
             for k in range(s):
-                S_3_1 = 0.0
+                u_3 = 1.0 / S_3_1[i, j, k]
                 for l in range(s):
-                    S_3_1 += E_2_1[i, j, k, l]
-                for l in range(s):
-                    P1[i, j, k, l] = E_2_1[i, j, k, l] / S_3_1
+                    P1[i, j, k, l] = E_2_1[i, j, k, l] * u_3
 
     for x in range(n):
         V1_x = V1[x]
@@ -1490,21 +1580,32 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # Y1[x,i,k] = Σ_{a,b} C1[x,i,a,b] Wo1[a,b,k] + X0[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(_view(C1, 0, (n * s, e * h)), _view(Wo1, 0, (e * h, d)), _view(Y1, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(C1, 0, (n * s, e * h)), _view(Wo1, 0, (e * h, d)), _view(X0, 0, (n * s, d)), _view(Y1, 0, (n * s, d)),
+        strip
+    )
 
     # S_4_1[x,i] = Σ_m Y1[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_4_1_2 = 0.0
+            for m in range(d):
+                S_4_1_2 += Y1[x, i, m] ** 2
+            S_4_1[x, i] = S_4_1_2
+
     # s_3_1 = √(S_4_1/d + 1/100000)
+    s_3_1_flat = _view(s_3_1, 0, (n * s,))
+    u_4 = 1.0 / d
+    for q in range(n * s):
+        s_3_1_flat[q] = math.sqrt(s_3_1_flat[q] * u_4 + 1e-05)
+
     # M1[x,i,k] = (Y1[x,i,k] r1[k])/s_3_1[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_4_1 = 0.0
+            u_5 = 1.0 / s_3_1[x, i]
             for k in range(d):
-                Y1[x, i, k] = X0[x, i, k] + Y1[x, i, k]
-                S_4_1 += Y1[x, i, k] ** 2
-            s_3_1[x, i] = math.sqrt(S_4_1 / d + 1e-05)
-            for k in range(d):
-                M1[x, i, k] = Y1[x, i, k] * r1[k] / s_3_1[x, i]
+                M1[x, i, k] = Y1[x, i, k] * r1[k] * u_5
 
     # S_5_1[x,i,k] = Σ_m M1[x,i,m] U1[m,k]
     _matmul(_view(M1, 0, (n * s, d)), U1, _view(S_5_1, 0, (n * s, f)), strip)
@@ -1514,26 +1615,34 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     for x in range(n):
         for i in range(s):
             for k in range(f):
-                u = S_5_1[x, i, k] + b1[k]
-                F1[x, i, k] = 0.0 if u <= 0.0 else u
+                u_6 = S_5_1[x, i, k] + b1[k]
+                F1[x, i, k] = 0.0 if u_6 <= 0.0 else u_6
 
     # X1[x,i,k] = Σ_m F1[x,i,m] D1[m,k] + Y1[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(_view(F1, 0, (n * s, f)), D1, _view(X1, 0, (n * s, d)), strip)
+    _matmul_plus(_view(F1, 0, (n * s, f)), D1, _view(Y1, 0, (n * s, d)), _view(X1, 0, (n * s, d)), strip)
 
     # S_2[x,i] = Σ_m X1[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_2_3 = 0.0
+            for m in range(d):
+                S_2_3 += X1[x, i, m] ** 2
+            S_2[x, i] = S_2_3
+
     # s_2_2 = √(S_2/d + 1/100000)
+    s_2_2_flat = _view(s_2_2, 0, (n * s,))
+    u_6 = 1.0 / d
+    for q in range(n * s):
+        s_2_2_flat[q] = math.sqrt(s_2_2_flat[q] * u_6 + 1e-05)
+
     # N2[x,i,k] = (X1[x,i,k] g2[k])/s_2_2[x,i]    (line 18: N{l}[x, i, k] = g{l}[k] * X{l-1}[x, i, k] / sqrt((mean[m]
     #   X{l-1}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_2 = 0.0
+            u_7 = 1.0 / s_2_2[x, i]
             for k in range(d):
-                X1[x, i, k] = Y1[x, i, k] + X1[x, i, k]
-                S_2 += X1[x, i, k] ** 2
-            s_2_2[x, i] = math.sqrt(S_2 / d + 1e-05)
-            for k in range(d):
-                N2[x, i, k] = X1[x, i, k] * g2[k] / s_2_2[x, i]
+                N2[x, i, k] = X1[x, i, k] * g2[k] * u_7
 
     # Q2[x,i,a,b] = Σ_k N2[x,i,k] Wq2[k,a,b]    (line 19: Q{l}[x, i, a, b] = sum[k] N{l}[x, i, k] * Wq{l}[k, a, b])
     _matmul(_view(N2, 0, (n * s, d)), _view(Wq2, 0, (d, e * h)), _view(Q2, 0, (n * s, e * h)), strip)
@@ -1559,36 +1668,36 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # S2[x,a,i,j] = where(j ≤ i, S_2_2[x,a,i,j]/√e, −10000)    (line 22: S{l}[x, a, i, j] = (sum[b] Q{l}[x, i, a, b] *
     #   K{l}[x, j, a, b]) / sqrt(e) if j <= i else -1e4)
-    # M_2[n,h,s] = max_j S2[n,h,s,j]
     for x in range(n):
         for a in range(h):
             for i in range(s):
-                M_2_2 = -math.inf
                 for j in range(s):
                     S2[x, a, i, j] = S_2_2[x, a, i, j] / math.sqrt(e) if j <= i else -10000.0
-                    M_2_2 = max(M_2_2, S2[x, a, i, j])
-                M_2[x, a, i] = M_2_2
+
+    # M_2[n,h,s] = max_j S2[n,h,s,j]
+    _row_maxima(_view(S2, 0, (h * n * s, s)), _view(M_2, 0, (h * n * s,)))
 
     # E_2_2[n,h,s,j] = exp(S2[n,h,s,j] − M_2[n,h,s])
     E_2_2_flat = _view(E_2_2, 0, (h * n * s ** 2,))
     for i in range(n):
         for j in range(h):
             for k in range(s):
+                M_2_at = M_2[i, j, k]
                 for l in range(s):
-                    E_2_2[i, j, k, l] = S2[i, j, k, l] - M_2[i, j, k]
+                    E_2_2[i, j, k, l] = S2[i, j, k, l] - M_2_at
     for q in range(h * n * s ** 2):
         E_2_2_flat[q] = _exp(E_2_2_flat[q])
 
     # S_3_2[n,h,s] = Σ_j E_2_2[n,h,s,j]
+    _row_sums(_view(E_2_2, 0, (h * n * s, s)), _view(S_3_2, 0, (h * n * s,)))
+
     # P2[n,h,s,k] = E_2_2[n,h,s,k]/S_3_2[n,h,s]    (line 23: P{l} = softmax(S{l}, axis=3))
     for i in range(n):
         for j in range(h):
             for k in range(s):
-                S_3_2 = 0.0
+                u_8 = 1.0 / S_3_2[i, j, k]
                 for l in range(s):
-                    S_3_2 += E_2_2[i, j, k, l]
-                for l in range(s):
-                    P2[i, j, k, l] = E_2_2[i, j, k, l] / S_3_2
+                    P2[i, j, k, l] = E_2_2[i, j, k, l] * u_8
 
     for x in range(n):
         V2_x = V2[x]
@@ -1613,21 +1722,32 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # Y2[x,i,k] = Σ_{a,b} C2[x,i,a,b] Wo2[a,b,k] + X1[x,i,k]    (line 25: Y{l}[x, i, k] = X{l-1}[x, i, k] + sum[a, b]
     #   C{l}[x, i, a, b] * Wo{l}[a, b, k])
-    _matmul(_view(C2, 0, (n * s, e * h)), _view(Wo2, 0, (e * h, d)), _view(Y2, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(C2, 0, (n * s, e * h)), _view(Wo2, 0, (e * h, d)), _view(X1, 0, (n * s, d)), _view(Y2, 0, (n * s, d)),
+        strip
+    )
 
     # S_4_2[x,i] = Σ_m Y2[x,i,m]²
+    for x in range(n):
+        for i in range(s):
+            S_4_2_2 = 0.0
+            for m in range(d):
+                S_4_2_2 += Y2[x, i, m] ** 2
+            S_4_2[x, i] = S_4_2_2
+
     # s_3_2 = √(S_4_2/d + 1/100000)
+    s_3_2_flat = _view(s_3_2, 0, (n * s,))
+    u_9 = 1.0 / d
+    for q in range(n * s):
+        s_3_2_flat[q] = math.sqrt(s_3_2_flat[q] * u_9 + 1e-05)
+
     # M2[x,i,k] = (Y2[x,i,k] r2[k])/s_3_2[x,i]    (line 31: M{l}[x, i, k] = r{l}[k] * Y{l}[x, i, k] / sqrt((mean[m]
     #   Y{l}[x, i, m]^2) + 1e-5))
     for x in range(n):
         for i in range(s):
-            S_4_2 = 0.0
+            u_10 = 1.0 / s_3_2[x, i]
             for k in range(d):
-                Y2[x, i, k] = X1[x, i, k] + Y2[x, i, k]
-                S_4_2 += Y2[x, i, k] ** 2
-            s_3_2[x, i] = math.sqrt(S_4_2 / d + 1e-05)
-            for k in range(d):
-                M2[x, i, k] = Y2[x, i, k] * r2[k] / s_3_2[x, i]
+                M2[x, i, k] = Y2[x, i, k] * r2[k] * u_10
 
     # S_5_2[x,i,k] = Σ_m M2[x,i,m] U2[m,k]
     _matmul(_view(M2, 0, (n * s, d)), U2, _view(S_5_2, 0, (n * s, f)), strip)
@@ -1637,50 +1757,31 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     for x in range(n):
         for i in range(s):
             for k in range(f):
-                u = S_5_2[x, i, k] + b2[k]
-                F2[x, i, k] = 0.0 if u <= 0.0 else u
+                u_11 = S_5_2[x, i, k] + b2[k]
+                F2[x, i, k] = 0.0 if u_11 <= 0.0 else u_11
 
     # X2[x,i,k] = Σ_m F2[x,i,m] D2[m,k] + Y2[x,i,k]    (line 33: X{l}[x, i, k] = Y{l}[x, i, k] + sum[m] F{l}[x, i, m] *
     #   D{l}[m, k])
-    _matmul(_view(F2, 0, (n * s, f)), D2, _view(X2, 0, (n * s, d)), strip)
-
-    # X2, from the parts above
-    for x in range(n):
-        for i in range(s):
-            for k in range(d):
-                X2[x, i, k] = Y2[x, i, k] + X2[x, i, k]
+    _matmul_plus(_view(F2, 0, (n * s, f)), D2, _view(Y2, 0, (n * s, d)), _view(X2, 0, (n * s, d)), strip)
 
     # Z[x,i,k] = Σ_m X2[x,i,m] W[m,k] + o[k]    (line 37: Z[x, i, k] = o[k] + sum[m] X{L}[x, i, m] * W[m, k])
-    _matmul(_view(X2, 0, (n * s, d)), W, _view(Z, 0, (n * s, c)), strip)
+    _matmul_plus(_view(X2, 0, (n * s, d)), W, o, _view(Z, 0, (n * s, c)), strip)
 
     # M_3[n,s] = max_k Z[n,s,k]
-    for x in range(n):
-        for i in range(s):
-            M_3_2 = -math.inf
-            for k in range(c):
-                Z[x, i, k] = Z[x, i, k] + o[k]
-                M_3_2 = max(M_3_2, Z[x, i, k])
-            M_3[x, i] = M_3_2
+    _row_maxima(_view(Z, 0, (n * s, c)), _view(M_3, 0, (n * s,)))
 
     # E_3[n,s,k] = exp(Z[n,s,k] − M_3[n,s])
     E_3_flat = _view(E_3, 0, (c * n * s,))
     for i in range(n):
         for j in range(s):
+            M_3_at = M_3[i, j]
             for k in range(c):
-                E_3[i, j, k] = Z[i, j, k] - M_3[i, j]
+                E_3[i, j, k] = Z[i, j, k] - M_3_at
     for q in range(c * n * s):
         E_3_flat[q] = _exp(E_3_flat[q])
 
     # S_6[n,s] = Σ_k E_3[n,s,k]
-    # G[n,s,c] = E_3[n,s,c]/S_6[n,s]    (line 38: G = softmax(Z, axis=2))
-    for i in range(n):
-        for j in range(s):
-            S_6_2 = 0.0
-            for k in range(c):
-                S_6_2 += E_3[i, j, k]
-            S_6[i, j] = S_6_2
-            for k in range(c):
-                G[i, j, k] = E_3[i, j, k] / S_6[i, j]
+    _row_sums(_view(E_3, 0, (n * s, c)), _view(S_6, 0, (n * s,)))
 
     # lse_3 = M_3 + log(S_6)
     lse_3_flat = _view(lse_3, 0, (n * s,))
@@ -1688,22 +1789,26 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     for q in range(n * s):
         lse_3_flat[q] = lse_3_flat[q] + _log(S_6_flat[q])
 
+    # G[n,s,c] = E_3[n,s,c]/S_6[n,s]    (line 38: G = softmax(Z, axis=2))
     # loss = −(1/(n s)) Σ_{n,s,c′} 1[c′ = y[n,s]] (Z[n,s,c′] − lse_3[n,s])    (line 40: minimize cross_entropy(y, G))
     # dZ[n,s,k] = (G[n,s,k] − 1[k = y[n,s]])/(n s)
-    # do[k] = Σ_{x,i} dZ[x,i,k]
     loss_sum = 0.0
-    for k in range(c):
-        do[k] = 0.0
+    u_11 = 1.0 / (n * s)
     for i in range(n):
         for j in range(s):
+            u_12 = 1.0 / S_6[i, j]
             for k in range(c):
-                loss_sum += Z[i, j, k] - lse_3[i, j] if k == y[i, j] else 0.0
-                dZ[i, j, k] = (G[i, j, k] + (-1.0 if k == y[i, j] else 0.0)) / (n * s)
-                do[k] += dZ[i, j, k]
+                G = E_3[i, j, k] * u_12
+                loss_sum_terms = Z[i, j, k] - lse_3[i, j] if k == y[i, j] else 0.0
+                loss_sum += loss_sum_terms
+                dZ[i, j, k] = u_11 * (G + (-1.0 if k == y[i, j] else 0.0))
     loss = -loss_sum / (n * s)
 
     # dW[m,k] = Σ_{x,i} X2[x,i,m] dZ[x,i,k]
     _matmul(_view(X2, 0, (n * s, d)).T, _view(dZ, 0, (n * s, c)), dW, strip)
+
+    # do[k] = Σ_{x,i} dZ[x,i,k]
+    _column_sums(_view(dZ, 0, (n * s, c)), do)
 
     # dX2[x,i,m] = Σ_k dZ[x,i,k] W[m,k]
     _matmul(_view(dZ, 0, (n * s, c)), W.T, _view(dX2, 0, (n * s, d)), strip)
@@ -1721,16 +1826,27 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     _matmul(_view(dS_5_2, 0, (n * s, f)), U2.T, _view(dM2, 0, (n * s, d)), strip)
 
     # S[x,i] = Σ_k dM2[x,i,k] M2[x,i,k]
+    for x in range(n):
+        for i in range(s):
+            S_9 = 0.0
+            for k in range(d):
+                S_9 += M2[x, i, k] * dM2[x, i, k]
+            S[x, i] = S_9
+
     # dS_4_2 = −(S ⊘ s_3_2∘²)/(2 d)
+    dS_4_2_flat = _view(dS_4_2, 0, (n * s,))
+    s_3_2_flat_2 = _view(s_3_2, 0, (n * s,))
+    u_13 = -0.5 / d
+    for q in range(n * s):
+        dS_4_2_flat[q] = dS_4_2_flat[q] * u_13 / s_3_2_flat_2[q] ** 2
+
     # dY2[x,i,k] = dX2[x,i,k] + 2 dS_4_2[x,i] Y2[x,i,k] + (dM2[x,i,k] r2[k])/s_3_2[x,i]
     for x in range(n):
         for i in range(s):
-            S = 0.0
+            dS_4_2_at = dS_4_2[x, i]
+            u_14 = 1.0 / s_3_2[x, i]
             for k in range(d):
-                S += M2[x, i, k] * dM2[x, i, k]
-            dS_4_2 = -S / (2.0 * d * s_3_2[x, i] ** 2)
-            for k in range(d):
-                dY2[x, i, k] = dX2[x, i, k] + 2.0 * Y2[x, i, k] * dS_4_2 + r2[k] * dM2[x, i, k] / s_3_2[x, i]
+                dY2[x, i, k] = dX2[x, i, k] + 2.0 * Y2[x, i, k] * dS_4_2_at + r2[k] * dM2[x, i, k] * u_14
 
     # dC2[x,i,a,b] = Σ_k dY2[x,i,k] Wo2[a,b,k]
     _matmul(_view(dY2, 0, (n * s, d)), _view(Wo2, 0, (e * h, d)).T, _view(dC2, 0, (n * s, e * h)), strip)
@@ -1750,7 +1866,6 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # S_3[n,h,s] = Σ_k dP2[n,h,s,k] P2[n,h,s,k]
     # dS2[n,h,s,j] = P2[n,h,s,j] (dP2[n,h,s,j] − S_3[n,h,s])
-    # dS_2_2[x,a,i,j] = (1/√e) dS2[x,a,i,j] 1[j ≤ i]
     for i in range(n):
         for j in range(h):
             for k in range(s):
@@ -1758,8 +1873,14 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 for l in range(s):
                     S_3 += P2[i, j, k, l] * dP2[i, j, k, l]
                 for l in range(s):
-                    dS2 = P2[i, j, k, l] * (dP2[i, j, k, l] - S_3)
-                    dS_2_2[i, j, k, l] = dS2 / math.sqrt(e) if l <= k else 0.0
+                    dS2[i, j, k, l] = P2[i, j, k, l] * (dP2[i, j, k, l] - S_3)
+
+    # dS_2_2[x,a,i,j] = (1/√e) dS2[x,a,i,j] 1[j ≤ i]
+    for x in range(n):
+        for a in range(h):
+            for i in range(s):
+                for j in range(s):
+                    dS_2_2[x, a, i, j] = dS2[x, a, i, j] / math.sqrt(e) if j <= i else 0.0
 
     for x in range(n):
         P2_x_2 = P2[x]
@@ -1822,26 +1943,42 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                     dQ2[x, i, a, b] = dQ2_rounds[x, a, i, b]
 
     # dN2[x,i,k] = Σ_{b,a} (dQ2[x,i,a,b] Wq2[k,a,b] + dK2[x,i,a,b] Wk2[k,a,b] + dV2[x,i,a,b] Wv2[k,a,b])
-    _matmul(_view(dQ2, 0, (n * s, e * h)), _view(Wq2, 0, (d, e * h)).T, _view(dN2, 0, (n * s, d)), strip)
+    _matmul(_view(dQ2, 0, (n * s, e * h)), _view(Wq2, 0, (d, e * h)).T, _view(dN2_sum, 0, (n * s, d)), strip)
 
     # dN2, from the parts above
-    _matmul(_view(dK2, 0, (n * s, e * h)), _view(Wk2, 0, (d, e * h)).T, _view(dN2_sum, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(dK2, 0, (n * s, e * h)), _view(Wk2, 0, (d, e * h)).T, _view(dN2_sum, 0, (n * s, d)), _view(dN2_sum_2, 0,
+        (n * s, d)), strip
+    )
 
     # dN2, from the parts above
-    _matmul(_view(dV2, 0, (n * s, e * h)), _view(Wv2, 0, (d, e * h)).T, _view(dN2_sum_2, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(dV2, 0, (n * s, e * h)), _view(Wv2, 0, (d, e * h)).T, _view(dN2_sum_2, 0, (n * s, d)), _view(dN2, 0,
+        (n * s, d)), strip
+    )
 
     # S_4[x,i] = Σ_k dN2[x,i,k] N2[x,i,k]
+    for x in range(n):
+        for i in range(s):
+            S_4_3 = 0.0
+            for k in range(d):
+                S_4_3 += N2[x, i, k] * dN2[x, i, k]
+            S_4[x, i] = S_4_3
+
     # dS_2 = −(S_4 ⊘ s_2_2∘²)/(2 d)
+    dS_2_flat = _view(dS_2, 0, (n * s,))
+    s_2_2_flat_2 = _view(s_2_2, 0, (n * s,))
+    u_15 = -0.5 / d
+    for q in range(n * s):
+        dS_2_flat[q] = dS_2_flat[q] * u_15 / s_2_2_flat_2[q] ** 2
+
     # dX1[x,i,k] = dY2[x,i,k] + 2 dS_2[x,i] X1[x,i,k] + (dN2[x,i,k] g2[k])/s_2_2[x,i]
     for x in range(n):
         for i in range(s):
-            S_4 = 0.0
+            dS_2_at = dS_2[x, i]
+            u_16 = 1.0 / s_2_2[x, i]
             for k in range(d):
-                dN2[x, i, k] = dN2[x, i, k] + dN2_sum[x, i, k] + dN2_sum_2[x, i, k]
-                S_4 += N2[x, i, k] * dN2[x, i, k]
-            dS_2 = -S_4 / (2.0 * d * s_2_2[x, i] ** 2)
-            for k in range(d):
-                dX1[x, i, k] = dY2[x, i, k] + 2.0 * X1[x, i, k] * dS_2 + g2[k] * dN2[x, i, k] / s_2_2[x, i]
+                dX1[x, i, k] = dY2[x, i, k] + 2.0 * X1[x, i, k] * dS_2_at + g2[k] * dN2[x, i, k] * u_16
 
     # dF1[x,i,m] = Σ_k dX1[x,i,k] D1[m,k]
     _matmul(_view(dX1, 0, (n * s, d)), D1.T, _view(dF1, 0, (n * s, f)), strip)
@@ -1856,16 +1993,27 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     _matmul(_view(dS_5_1, 0, (n * s, f)), U1.T, _view(dM1, 0, (n * s, d)), strip)
 
     # S_5[x,i] = Σ_k dM1[x,i,k] M1[x,i,k]
+    for x in range(n):
+        for i in range(s):
+            S_5_3 = 0.0
+            for k in range(d):
+                S_5_3 += M1[x, i, k] * dM1[x, i, k]
+            S_5[x, i] = S_5_3
+
     # dS_4_1 = −(S_5 ⊘ s_3_1∘²)/(2 d)
+    dS_4_1_flat = _view(dS_4_1, 0, (n * s,))
+    s_3_1_flat_2 = _view(s_3_1, 0, (n * s,))
+    u_17 = -0.5 / d
+    for q in range(n * s):
+        dS_4_1_flat[q] = dS_4_1_flat[q] * u_17 / s_3_1_flat_2[q] ** 2
+
     # dY1[x,i,k] = dX1[x,i,k] + 2 dS_4_1[x,i] Y1[x,i,k] + (dM1[x,i,k] r1[k])/s_3_1[x,i]
     for x in range(n):
         for i in range(s):
-            S_5 = 0.0
+            dS_4_1_at = dS_4_1[x, i]
+            u_18 = 1.0 / s_3_1[x, i]
             for k in range(d):
-                S_5 += M1[x, i, k] * dM1[x, i, k]
-            dS_4_1 = -S_5 / (2.0 * d * s_3_1[x, i] ** 2)
-            for k in range(d):
-                dY1[x, i, k] = dX1[x, i, k] + 2.0 * Y1[x, i, k] * dS_4_1 + r1[k] * dM1[x, i, k] / s_3_1[x, i]
+                dY1[x, i, k] = dX1[x, i, k] + 2.0 * Y1[x, i, k] * dS_4_1_at + r1[k] * dM1[x, i, k] * u_18
 
     # dC1[x,i,a,b] = Σ_k dY1[x,i,k] Wo1[a,b,k]
     _matmul(_view(dY1, 0, (n * s, d)), _view(Wo1, 0, (e * h, d)).T, _view(dC1, 0, (n * s, e * h)), strip)
@@ -1885,7 +2033,6 @@ def _loss_and_grad(n, theta, grad, work, t, y):
 
     # S_7[n,h,s] = Σ_k dP1[n,h,s,k] P1[n,h,s,k]
     # dS1[n,h,s,j] = P1[n,h,s,j] (dP1[n,h,s,j] − S_7[n,h,s])
-    # dS_2_1[x,a,i,j] = (1/√e) dS1[x,a,i,j] 1[j ≤ i]
     for i in range(n):
         for j in range(h):
             for k in range(s):
@@ -1893,8 +2040,14 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                 for l in range(s):
                     S_7 += P1[i, j, k, l] * dP1[i, j, k, l]
                 for l in range(s):
-                    dS1 = P1[i, j, k, l] * (dP1[i, j, k, l] - S_7)
-                    dS_2_1[i, j, k, l] = dS1 / math.sqrt(e) if l <= k else 0.0
+                    dS1[i, j, k, l] = P1[i, j, k, l] * (dP1[i, j, k, l] - S_7)
+
+    # dS_2_1[x,a,i,j] = (1/√e) dS1[x,a,i,j] 1[j ≤ i]
+    for x in range(n):
+        for a in range(h):
+            for i in range(s):
+                for j in range(s):
+                    dS_2_1[x, a, i, j] = dS1[x, a, i, j] / math.sqrt(e) if j <= i else 0.0
 
     for x in range(n):
         P1_x_2 = P1[x]
@@ -1957,62 +2110,58 @@ def _loss_and_grad(n, theta, grad, work, t, y):
                     dQ1[x, i, a, b] = dQ1_rounds[x, a, i, b]
 
     # dN1[x,i,k] = Σ_{b,a} (dQ1[x,i,a,b] Wq1[k,a,b] + dK1[x,i,a,b] Wk1[k,a,b] + dV1[x,i,a,b] Wv1[k,a,b])
-    _matmul(_view(dQ1, 0, (n * s, e * h)), _view(Wq1, 0, (d, e * h)).T, _view(dN1, 0, (n * s, d)), strip)
+    _matmul(_view(dQ1, 0, (n * s, e * h)), _view(Wq1, 0, (d, e * h)).T, _view(dN1_sum, 0, (n * s, d)), strip)
 
     # dN1, from the parts above
-    _matmul(_view(dK1, 0, (n * s, e * h)), _view(Wk1, 0, (d, e * h)).T, _view(dN1_sum, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(dK1, 0, (n * s, e * h)), _view(Wk1, 0, (d, e * h)).T, _view(dN1_sum, 0, (n * s, d)), _view(dN1_sum_2, 0,
+        (n * s, d)), strip
+    )
 
     # dN1, from the parts above
-    _matmul(_view(dV1, 0, (n * s, e * h)), _view(Wv1, 0, (d, e * h)).T, _view(dN1_sum_2, 0, (n * s, d)), strip)
+    _matmul_plus(
+        _view(dV1, 0, (n * s, e * h)), _view(Wv1, 0, (d, e * h)).T, _view(dN1_sum_2, 0, (n * s, d)), _view(dN1, 0,
+        (n * s, d)), strip
+    )
 
     # S_8[x,i] = Σ_k dN1[x,i,k] N1[x,i,k]
-    # dS_1 = −(S_8 ⊘ s_2_1∘²)/(2 d)
-    # db1[k] = Σ_{x,i} dF1[x,i,k] 1[S_5_1[x,i,k] + b1[k] > 0]
     # dr1[k] = Σ_{x,i} ((dM1[x,i,k] Y1[x,i,k])/s_3_1[x,i])
     # dg1[k] = Σ_{x,i} ((dN1[x,i,k] X0[x,i,k])/s_2_1[x,i])
-    # db2[k] = Σ_{x,i} dF2[x,i,k] 1[S_5_2[x,i,k] + b2[k] > 0]
     # dr2[k] = Σ_{x,i} ((dM2[x,i,k] Y2[x,i,k])/s_3_2[x,i])
     # dg2[k] = Σ_{x,i} ((dN2[x,i,k] X1[x,i,k])/s_2_2[x,i])
-    # dX0[x,i,k] = dY1[x,i,k] + 2 dS_1[x,i] X0[x,i,k] + (dN1[x,i,k] g1[k])/s_2_1[x,i]
-    # dE[k,d] = Σ_{x,i} 1[k = t[x,i]] dX0[x,i,d]
-    for k in range(f):
-        db1[k] = 0.0
-    for k in range(d):
-        dr1[k] = 0.0
-    for k in range(d):
-        dg1[k] = 0.0
-    for k in range(f):
-        db2[k] = 0.0
-    for k in range(d):
-        dr2[k] = 0.0
-    for k in range(d):
-        dg2[k] = 0.0
-    for k in range(c):
-        for i in range(d):
-            dE[k, i] = 0.0
     for x in range(n):
         for i in range(s):
-            S_8 = 0.0
+            S_8_2 = 0.0
+            u_19 = 1.0 / s_3_1[x, i]
+            u_20 = 1.0 / s_2_1[x, i]
+            u_21 = 1.0 / s_3_2[x, i]
+            u_22 = 1.0 / s_2_2[x, i]
             for k in range(d):
-                dN1[x, i, k] = dN1[x, i, k] + dN1_sum[x, i, k] + dN1_sum_2[x, i, k]
-                S_8 += N1[x, i, k] * dN1[x, i, k]
-                dr1[k] += Y1[x, i, k] * dM1[x, i, k] / s_3_1[x, i]
-                dg1[k] += X0[x, i, k] * dN1[x, i, k] / s_2_1[x, i]
-                dr2[k] += Y2[x, i, k] * dM2[x, i, k] / s_3_2[x, i]
-                dg2[k] += X1[x, i, k] * dN2[x, i, k] / s_2_2[x, i]
-            dS_1 = -S_8 / (2.0 * d * s_2_1[x, i] ** 2)
-            for k in range(f):
-                db1[k] += dF1[x, i, k] if S_5_1[x, i, k] + b1[k] > 0.0 else 0.0
-                db2[k] += dF2[x, i, k] if S_5_2[x, i, k] + b2[k] > 0.0 else 0.0
-            for k in range(d):
-                dX0[x, i, k] = dY1[x, i, k] + 2.0 * X0[x, i, k] * dS_1 + g1[k] * dN1[x, i, k] / s_2_1[x, i]
-                dE[t[x, i], k] += dX0[x, i, k]
+                S_8_2 += N1[x, i, k] * dN1[x, i, k]
+                dr1_terms[x, i, k] = Y1[x, i, k] * dM1[x, i, k] * u_19
+                dg1_terms[x, i, k] = X0[x, i, k] * dN1[x, i, k] * u_20
+                dr2_terms[x, i, k] = Y2[x, i, k] * dM2[x, i, k] * u_21
+                dg2_terms[x, i, k] = X1[x, i, k] * dN2[x, i, k] * u_22
+            S_8[x, i] = S_8_2
+
+    # dS_1 = −(S_8 ⊘ s_2_1∘²)/(2 d)
+    dS_1_flat = _view(dS_1, 0, (n * s,))
+    s_2_1_flat_2 = _view(s_2_1, 0, (n * s,))
+    u_23 = -0.5 / d
+    for q in range(n * s):
+        dS_1_flat[q] = dS_1_flat[q] * u_23 / s_2_1_flat_2[q] ** 2
 
     # dD1[m,k] = Σ_{x,i} F1[x,i,m] dX1[x,i,k]
     _matmul(_view(F1, 0, (n * s, f)).T, _view(dX1, 0, (n * s, d)), dD1, strip)
 
+    # db1[k] = Σ_{x,i} dF1[x,i,k] 1[S_5_1[x,i,k] + b1[k] > 0]
+    _column_sums(_view(dS_5_1, 0, (n * s, f)), db1)
+
     # dU1[m,k] = Σ_{x,i} M1[x,i,m] dS_5_1[x,i,k]
     _matmul(_view(M1, 0, (n * s, d)).T, _view(dS_5_1, 0, (n * s, f)), dU1, strip)
+
+    # dr1, from the parts above
+    _column_sums(_view(dr1_terms, 0, (n * s, d)), dr1)
 
     # dWo1[a,b,k] = Σ_{x,i} C1[x,i,a,b] dY1[x,i,k]
     _matmul(_view(C1, 0, (n * s, e * h)).T, _view(dY1, 0, (n * s, d)), _view(dWo1, 0, (e * h, d)), strip)
@@ -2026,11 +2175,20 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     # dWq1[k,a,b] = Σ_{x,i} N1[x,i,k] dQ1[x,i,a,b]
     _matmul(_view(N1, 0, (n * s, d)).T, _view(dQ1, 0, (n * s, e * h)), _view(dWq1, 0, (d, e * h)), strip)
 
+    # dg1, from the parts above
+    _column_sums(_view(dg1_terms, 0, (n * s, d)), dg1)
+
     # dD2[m,k] = Σ_{x,i} F2[x,i,m] dX2[x,i,k]
     _matmul(_view(F2, 0, (n * s, f)).T, _view(dX2, 0, (n * s, d)), dD2, strip)
 
+    # db2[k] = Σ_{x,i} dF2[x,i,k] 1[S_5_2[x,i,k] + b2[k] > 0]
+    _column_sums(_view(dS_5_2, 0, (n * s, f)), db2)
+
     # dU2[m,k] = Σ_{x,i} M2[x,i,m] dS_5_2[x,i,k]
     _matmul(_view(M2, 0, (n * s, d)).T, _view(dS_5_2, 0, (n * s, f)), dU2, strip)
+
+    # dr2, from the parts above
+    _column_sums(_view(dr2_terms, 0, (n * s, d)), dr2)
 
     # dWo2[a,b,k] = Σ_{x,i} C2[x,i,a,b] dY2[x,i,k]
     _matmul(_view(C2, 0, (n * s, e * h)).T, _view(dY2, 0, (n * s, d)), _view(dWo2, 0, (e * h, d)), strip)
@@ -2044,13 +2202,24 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     # dWq2[k,a,b] = Σ_{x,i} N2[x,i,k] dQ2[x,i,a,b]
     _matmul(_view(N2, 0, (n * s, d)).T, _view(dQ2, 0, (n * s, e * h)), _view(dWq2, 0, (d, e * h)), strip)
 
-    # dR[i,k] = Σ_x dX0[x,i,k]
-    for i in range(s):
-        for k in range(d):
-            dR[i, k] = 0.0
-        for x in range(n):
+    # dg2, from the parts above
+    _column_sums(_view(dg2_terms, 0, (n * s, d)), dg2)
+
+    # dX0[x,i,k] = dY1[x,i,k] + 2 dS_1[x,i] X0[x,i,k] + (dN1[x,i,k] g1[k])/s_2_1[x,i]
+    # dE[k,d] = Σ_{x,i} 1[k = t[x,i]] dX0[x,i,d]
+    for k in range(c):
+        for i in range(d):
+            dE[k, i] = 0.0
+    for x in range(n):
+        for i in range(s):
+            dS_1_at = dS_1[x, i]
+            u_24 = 1.0 / s_2_1[x, i]
             for k in range(d):
-                dR[i, k] += dX0[x, i, k]
+                dX0[x, i, k] = dY1[x, i, k] + 2.0 * X0[x, i, k] * dS_1_at + g1[k] * dN1[x, i, k] * u_24
+                dE[t[x, i], k] += dX0[x, i, k]
+
+    # dR[i,k] = Σ_x dX0[x,i,k]
+    _column_sums(_view(dX0, 0, (n, d * s)), _view(dR, 0, (d * s,)))
     return loss
 
 
@@ -2253,6 +2422,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -2340,10 +2532,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -2364,52 +2557,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -2458,12 +2651,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -2481,7 +2675,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -2489,7 +2683,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -2498,7 +2692,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic
@@ -2510,6 +2719,142 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.
+
+
+@intrinsic
+def _lowest(context, rows):
+    """A tile of -inf, one vector in a row."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, 1)
+    return t(rows), lambda context, *_: ir.Constant(
+        context.get_value_type(t), [ir.Constant(_VECTOR, [-math.inf] * _LANES)] * t.rows
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+
+
+def _joined(start, join):
+    @intrinsic
+    def joined(context, t, a, row, count):
+        """t joined with numbers of every row of a, `row` numbers apart: the next ones, `count` at most."""
+        def make(context, builder, signature, args):
+            tile, a, row, count = args
+            for r in range(t.rows):
+                ((place, mask),) = _lanes(builder, builder.gep(a, [builder.mul(row, _int(r))]), 1, count)
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, [start] * _LANES)]
+                value = join(builder, builder.extract_value(tile, r), _masked(builder, "load", _VECTOR, given))
+                tile = builder.insert_value(tile, value, r)
+            return tile
+
+        return t(t, _ADDRESS, types.int64, types.int64), make
+
+    return joined
+
+
+_summed, _compared = _joined(0.0, lambda builder, a, b: builder.fadd(a, b)), _joined(-math.inf, _larger)
+
+
+@intrinsic
+def _maxima(context, t, y):
+    """y = the largest lane of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        for r in range(t.rows):
+            x, width = builder.extract_value(tile, r), _LANES
+            while width > 1:
+                width //= 2
+                lanes = [(k + width) % _LANES for k in range(_LANES)]
+                other = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                x = _larger(builder, x, builder.shuffle_vector(x, x, other))
+            builder.store(builder.extract_element(x, _int(0, 32)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+@intrinsic
+def _down(context, t, u, y, count):
+    """y = the sums of the columns of t and u, `count` numbers."""
+    def make(context, builder, signature, args):
+        total = builder.extract_value(args[1], 0)
+        for r in range(t.rows):
+            total = builder.fadd(total, builder.extract_value(args[0], r))
+        ((place, mask),) = _lanes(builder, args[2], 1, args[3])
+        _masked(builder, "store", ir.VoidType(), [total, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, u, _ADDRESS, types.int64), make
+
+
+def _fold_kernel(M, K, a, a_row, y, what):
+    """y = the sums of the rows of an M x K matrix (`what` is 0), their largest numbers (1), or the sums of columns (2).
+
+    Rows lie `a_row` numbers apart.
+    """
+    if what == 2:
+        for k in range(0, K, _LANES):
+            p, t, u = _ahead(a, k), _zeros(_FEWER, 1), _zeros(1, 1)
+            whole = M // _FEWER * _FEWER
+            for i in range(0, whole, _FEWER):
+                t = _summed(t, _ahead(p, i * a_row), a_row, K - k)
+            for i in range(whole, M):
+                u = _summed(u, _ahead(p, i * a_row), a_row, K - k)
+            _down(t, u, _ahead(y, k), K - k)
+        return
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if what == 1 and rows == _FEWER:
+            t1l = _lowest(_FEWER)
+            for k in range(0, K, _LANES):
+                t1l = _compared(t1l, _ahead(p, k), a_row, K - k)
+            _maxima(t1l, q)
+        elif what == 1 and rows == 1:
+            t2l = _lowest(1)
+            for k in range(0, K, _LANES):
+                t2l = _compared(t2l, _ahead(p, k), a_row, K - k)
+            _maxima(t2l, q)
+        elif what == 0 and rows == _FEWER:
+            t1z = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
+            _sums(t1z, q)
+        elif what == 0 and rows == 1:
+            t2z = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
+            _sums(t2z, q)
+        i += rows
+
+
+_FOLD = _called(
+    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+)
+
+
+def _folded(what):
+    @intrinsic
+    def fold(context, A, y):
+        """y = the sums or the largest numbers of the rows of A, or the sums of its columns."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+            _call(builder, _FOLD, [M, K, a, a_apart[0], y, _int(what)])
+            return context.get_dummy_value()
+
+        return types.none(A, y), make
+
+    return fold
+
+
+_row_sums, _row_maxima, _column_sums = _folded(0), _folded(1), _folded(2)
 
 
 # The types of what this module gives to each function.

@@ -352,12 +352,12 @@ def _loss_and_grad(n, theta, grad, work, int_work, X):
     dW = _view(grad, 4, (d, d))
     L = _view(work, 0, (d, d))
     S = _view(work, 16, (d, d))
-    S_4 = _view(work, 32, (d,))
-    D = _view(work, 36, (n, d))
-    S_factor = _view(work, 36 + 4 * n, (d, d))
+    D = _view(work, 32, (n, d))
+    S_factor = _view(work, 32 + 4 * n, (d, d))
     S_pivots = _view(int_work, 0, (1 + d,))
     V = _view(work, 16, (d, d))
-    S_2 = _view(work, 52 + 4 * n, (d, d))
+    S_2 = _view(work, 48 + 4 * n, (d, d))
+    S_4 = _view(work, 64 + 4 * n, (d,))
     dm_sum = _view(work, 68 + 4 * n, (d,))
     S_5 = _view(work, 16, (d, d))
     S_3 = _view(work, 72 + 4 * n, (d, d))
@@ -374,13 +374,9 @@ def _loss_and_grad(n, theta, grad, work, int_work, X):
     _matmul_symmetric(L, L.T, S, strip)
 
     # D = X − m    (line 12: D = X - m)
-    # S_4 = 1ᵀ D
-    for j in range(d):
-        S_4[j] = 0.0
     for i in range(n):
         for j in range(d):
             D[i, j] = X[i, j] - m[j]
-            S_4[j] += D[i, j]
 
     # V = S⁻¹
     if not _upper(S, S_factor, S_pivots):
@@ -403,12 +399,16 @@ def _loss_and_grad(n, theta, grad, work, int_work, X):
             loss_sum += V[i, j] * S_2[j, i]
     loss = loss_logdet / 2.0 + 0.9189385332046727 * d + loss_sum / (2.0 * n)
 
+    # S_4 = 1ᵀ D
+    _column_sums(D, S_4)
+
     # dm = −(1/n) Vᵀ S_4
     _solve(S_factor, S_pivots, S_4.reshape((-1, 1)), dm_sum.reshape((-1, 1)), np.int64(1))
 
     # dm, from the parts above
+    u = -1.0 / n
     for i in range(d):
-        dm[i] = -dm_sum[i] / n
+        dm[i] = dm_sum[i] * u
 
     # S_5 = Lᵀ V
     _solve(S_factor, S_pivots, np.ascontiguousarray(L.T), S_5, np.int64(3))
@@ -417,9 +417,10 @@ def _loss_and_grad(n, theta, grad, work, int_work, X):
     _matmul(S_5, S_2, S_3, strip)
 
     # dL = Vᵀ (L − S_3ᵀ/n)
+    u_2 = -1.0 / n
     for i in range(d):
         for j in range(d):
-            dL_right[i, j] = L[i, j] - S_3[j, i] / n
+            dL_right[i, j] = L[i, j] + S_3[j, i] * u_2
 
     # dL, from the parts above
     _solve(S_factor, S_pivots, dL_right, dL, np.int64(1))
@@ -678,6 +679,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -765,10 +789,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -789,52 +814,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -883,12 +908,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -906,7 +932,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -914,7 +940,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -923,7 +949,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic
@@ -935,6 +976,142 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.
+
+
+@intrinsic
+def _lowest(context, rows):
+    """A tile of -inf, one vector in a row."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, 1)
+    return t(rows), lambda context, *_: ir.Constant(
+        context.get_value_type(t), [ir.Constant(_VECTOR, [-math.inf] * _LANES)] * t.rows
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+
+
+def _joined(start, join):
+    @intrinsic
+    def joined(context, t, a, row, count):
+        """t joined with numbers of every row of a, `row` numbers apart: the next ones, `count` at most."""
+        def make(context, builder, signature, args):
+            tile, a, row, count = args
+            for r in range(t.rows):
+                ((place, mask),) = _lanes(builder, builder.gep(a, [builder.mul(row, _int(r))]), 1, count)
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, [start] * _LANES)]
+                value = join(builder, builder.extract_value(tile, r), _masked(builder, "load", _VECTOR, given))
+                tile = builder.insert_value(tile, value, r)
+            return tile
+
+        return t(t, _ADDRESS, types.int64, types.int64), make
+
+    return joined
+
+
+_summed, _compared = _joined(0.0, lambda builder, a, b: builder.fadd(a, b)), _joined(-math.inf, _larger)
+
+
+@intrinsic
+def _maxima(context, t, y):
+    """y = the largest lane of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        for r in range(t.rows):
+            x, width = builder.extract_value(tile, r), _LANES
+            while width > 1:
+                width //= 2
+                lanes = [(k + width) % _LANES for k in range(_LANES)]
+                other = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                x = _larger(builder, x, builder.shuffle_vector(x, x, other))
+            builder.store(builder.extract_element(x, _int(0, 32)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+@intrinsic
+def _down(context, t, u, y, count):
+    """y = the sums of the columns of t and u, `count` numbers."""
+    def make(context, builder, signature, args):
+        total = builder.extract_value(args[1], 0)
+        for r in range(t.rows):
+            total = builder.fadd(total, builder.extract_value(args[0], r))
+        ((place, mask),) = _lanes(builder, args[2], 1, args[3])
+        _masked(builder, "store", ir.VoidType(), [total, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, u, _ADDRESS, types.int64), make
+
+
+def _fold_kernel(M, K, a, a_row, y, what):
+    """y = the sums of the rows of an M x K matrix (`what` is 0), their largest numbers (1), or the sums of columns (2).
+
+    Rows lie `a_row` numbers apart.
+    """
+    if what == 2:
+        for k in range(0, K, _LANES):
+            p, t, u = _ahead(a, k), _zeros(_FEWER, 1), _zeros(1, 1)
+            whole = M // _FEWER * _FEWER
+            for i in range(0, whole, _FEWER):
+                t = _summed(t, _ahead(p, i * a_row), a_row, K - k)
+            for i in range(whole, M):
+                u = _summed(u, _ahead(p, i * a_row), a_row, K - k)
+            _down(t, u, _ahead(y, k), K - k)
+        return
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if what == 1 and rows == _FEWER:
+            t1l = _lowest(_FEWER)
+            for k in range(0, K, _LANES):
+                t1l = _compared(t1l, _ahead(p, k), a_row, K - k)
+            _maxima(t1l, q)
+        elif what == 1 and rows == 1:
+            t2l = _lowest(1)
+            for k in range(0, K, _LANES):
+                t2l = _compared(t2l, _ahead(p, k), a_row, K - k)
+            _maxima(t2l, q)
+        elif what == 0 and rows == _FEWER:
+            t1z = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
+            _sums(t1z, q)
+        elif what == 0 and rows == 1:
+            t2z = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
+            _sums(t2z, q)
+        i += rows
+
+
+_FOLD = _called(
+    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+)
+
+
+def _folded(what):
+    @intrinsic
+    def fold(context, A, y):
+        """y = the sums or the largest numbers of the rows of A, or the sums of its columns."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+            _call(builder, _FOLD, [M, K, a, a_apart[0], y, _int(what)])
+            return context.get_dummy_value()
+
+        return types.none(A, y), make
+
+    return fold
+
+
+_row_sums, _row_maxima, _column_sums = _folded(0), _folded(1), _folded(2)
 
 
 # The types of what this module gives to each function.

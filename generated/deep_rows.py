@@ -376,65 +376,61 @@ def _forward(m, theta, work, X, P):
     W3 = _view(theta, 2608, (n2, n3))
     b3 = _view(theta, 2768, (n3,))
     A0 = _view(work, 0, (m, n0))
-    Z1_sum = _view(work, 64 * m, (m, n1))
-    A1 = Z1_sum  # written over it
-    Z2_sum = _view(work, 96 * m, (m, n2))
-    A2 = Z2_sum  # written over it
+    Z1 = _view(work, 64 * m, (m, n1))
+    A1 = Z1  # written over it
+    Z2 = _view(work, 96 * m, (m, n2))
+    A2 = Z2  # written over it
     Z3 = _view(work, 112 * m, (m, n3))
     M = _view(work, 122 * m, (m,))
     E = Z3  # written over it
+    S = _view(work, 122 * m, (m,))
     strip = work[123 * m:]
 
     # A0 = X    (line 9: A{0} = X)
-    for i in range(m):
-        for n in range(n0):
-            A0[i, n] = X[i, n]
+    A0_flat = _view(A0, 0, (m * n0,))
+    X_flat = _view(X, 0, (m * n0,))
+    for q in range(m * n0):
+        A0_flat[q] = X_flat[q]
 
     # Z1 = A0 W1 + b1    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    _matmul(A0, W1, Z1_sum, strip)
+    _matmul_plus(A0, W1, b1, Z1, strip)
 
     # A1 = relu(Z1)    (line 14: A{l} = relu(Z{l}))
-    for i in range(m):
-        for n in range(n1):
-            Z1 = Z1_sum[i, n] + b1[n]
-            A1[i, n] = 0.0 if Z1 <= 0.0 else Z1
+    A1_flat = _view(A1, 0, (m * n1,))
+    for q in range(m * n1):
+        A1_flat[q] = 0.0 if A1_flat[q] <= 0.0 else A1_flat[q]
 
     # Z2 = A1 W2 + b2    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    _matmul(A1, W2, Z2_sum, strip)
+    _matmul_plus(A1, W2, b2, Z2, strip)
 
     # A2 = relu(Z2)    (line 14: A{l} = relu(Z{l}))
-    for i in range(m):
-        for n in range(n2):
-            Z2 = Z2_sum[i, n] + b2[n]
-            A2[i, n] = 0.0 if Z2 <= 0.0 else Z2
+    A2_flat = _view(A2, 0, (m * n2,))
+    for q in range(m * n2):
+        A2_flat[q] = 0.0 if A2_flat[q] <= 0.0 else A2_flat[q]
 
     # Z3 = A2 W3 + b3    (line 18: Z{L} = A{L-1} @ W{L} + b{L})
-    _matmul(A2, W3, Z3, strip)
+    _matmul_plus(A2, W3, b3, Z3, strip)
 
     # M = max(Z3, axis=1)
-    for i in range(m):
-        M_2 = -math.inf
-        for n in range(n3):
-            Z3[i, n] = Z3[i, n] + b3[n]
-            M_2 = max(M_2, Z3[i, n])
-        M[i] = M_2
+    _row_maxima(Z3, M)
 
     # E = exp(Z3 − M 1ᵀ)
     E_flat = _view(E, 0, (m * n3,))
     for i in range(m):
+        M_at = M[i]
         for k in range(n3):
-            E[i, k] = Z3[i, k] - M[i]
+            E[i, k] = Z3[i, k] - M_at
     for q in range(m * n3):
         E_flat[q] = _exp(E_flat[q])
 
     # S = E 1
+    _row_sums(E, S)
+
     # P = E ⊘ (S 1ᵀ)    (line 19: P = softmax(Z{L}, axis=1))
     for i in range(m):
-        S = 0.0
-        for k in range(n3):
-            S += E[i, k]
+        u = 1.0 / S[i]
         for n in range(n3):
-            P[i, n] = E[i, n] / S
+            P[i, n] = E[i, n] * u
 
 
 @_compiled
@@ -446,10 +442,10 @@ def _loss(m, theta, work, X, Y):
     W3 = _view(theta, 2608, (n2, n3))
     b3 = _view(theta, 2768, (n3,))
     A0 = _view(work, 0, (m, n0))
-    Z1_sum = _view(work, 64 * m, (m, n1))
-    A1 = Z1_sum  # written over it
-    Z2_sum = _view(work, 96 * m, (m, n2))
-    A2 = Z2_sum  # written over it
+    Z1 = _view(work, 64 * m, (m, n1))
+    A1 = Z1  # written over it
+    Z2 = _view(work, 96 * m, (m, n2))
+    A2 = Z2  # written over it
     Z3 = _view(work, 112 * m, (m, n3))
     M = _view(work, 122 * m, (m,))
     E = _view(work, 123 * m, (m, n3))
@@ -458,44 +454,39 @@ def _loss(m, theta, work, X, Y):
     strip = work[134 * m:]
 
     # A0 = X    (line 9: A{0} = X)
-    for i in range(m):
-        for n in range(n0):
-            A0[i, n] = X[i, n]
+    A0_flat = _view(A0, 0, (m * n0,))
+    X_flat = _view(X, 0, (m * n0,))
+    for q in range(m * n0):
+        A0_flat[q] = X_flat[q]
 
     # Z1 = A0 W1 + b1    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    _matmul(A0, W1, Z1_sum, strip)
+    _matmul_plus(A0, W1, b1, Z1, strip)
 
     # A1 = relu(Z1)    (line 14: A{l} = relu(Z{l}))
-    for i in range(m):
-        for n in range(n1):
-            Z1 = Z1_sum[i, n] + b1[n]
-            A1[i, n] = 0.0 if Z1 <= 0.0 else Z1
+    A1_flat = _view(A1, 0, (m * n1,))
+    for q in range(m * n1):
+        A1_flat[q] = 0.0 if A1_flat[q] <= 0.0 else A1_flat[q]
 
     # Z2 = A1 W2 + b2    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    _matmul(A1, W2, Z2_sum, strip)
+    _matmul_plus(A1, W2, b2, Z2, strip)
 
     # A2 = relu(Z2)    (line 14: A{l} = relu(Z{l}))
-    for i in range(m):
-        for n in range(n2):
-            Z2 = Z2_sum[i, n] + b2[n]
-            A2[i, n] = 0.0 if Z2 <= 0.0 else Z2
+    A2_flat = _view(A2, 0, (m * n2,))
+    for q in range(m * n2):
+        A2_flat[q] = 0.0 if A2_flat[q] <= 0.0 else A2_flat[q]
 
     # Z3 = A2 W3 + b3    (line 18: Z{L} = A{L-1} @ W{L} + b{L})
-    _matmul(A2, W3, Z3, strip)
+    _matmul_plus(A2, W3, b3, Z3, strip)
 
     # M = max(Z3, axis=1)
-    for i in range(m):
-        M_2 = -math.inf
-        for n in range(n3):
-            Z3[i, n] = Z3[i, n] + b3[n]
-            M_2 = max(M_2, Z3[i, n])
-        M[i] = M_2
+    _row_maxima(Z3, M)
 
     # E = exp(Z3 − M 1ᵀ)
     E_flat = _view(E, 0, (m * n3,))
     for i in range(m):
+        M_at = M[i]
         for k in range(n3):
-            E[i, k] = Z3[i, k] - M[i]
+            E[i, k] = Z3[i, k] - M_at
     for q in range(m * n3):
         E_flat[q] = _exp(E_flat[q])
 
@@ -513,8 +504,10 @@ def _loss(m, theta, work, X, Y):
     # loss = −(1/m) Σ(Y ⊙ (Z3 − lse 1ᵀ))    (line 21: minimize cross_entropy(Y, P))
     loss_sum = 0.0
     for i in range(m):
+        lse_at = lse[i]
         for n in range(n3):
-            loss_sum += Y[i, n] * (Z3[i, n] - lse[i])
+            loss_sum_terms = Y[i, n] * (Z3[i, n] - lse_at)
+            loss_sum += loss_sum_terms
     loss = -loss_sum / m
     return loss
 
@@ -542,9 +535,9 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     M = _view(work, 170 * m, (m,))
     E = _view(work, 171 * m, (m, n3))
     S = _view(work, 181 * m, (m,))
-    P = E  # written over it
     lse = M  # written over it
-    dZ3 = Z3  # written over it
+    P = E  # written over it
+    dZ3 = P  # written over it
     dA2 = _view(work, 182 * m, (m, n2))
     dZ2 = Z2  # written over it
     dA1 = _view(work, 198 * m, (m, n1))
@@ -552,108 +545,105 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     strip = work[230 * m:]
 
     # A0 = X    (line 9: A{0} = X)
-    for i in range(m):
-        for n in range(n0):
-            A0[i, n] = X[i, n]
+    A0_flat = _view(A0, 0, (m * n0,))
+    X_flat = _view(X, 0, (m * n0,))
+    for q in range(m * n0):
+        A0_flat[q] = X_flat[q]
 
     # Z1 = A0 W1 + b1    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    _matmul(A0, W1, Z1, strip)
+    _matmul_plus(A0, W1, b1, Z1, strip)
 
     # A1 = relu(Z1)    (line 14: A{l} = relu(Z{l}))
-    for i in range(m):
-        for n in range(n1):
-            Z1[i, n] = Z1[i, n] + b1[n]
-            A1[i, n] = 0.0 if Z1[i, n] <= 0.0 else Z1[i, n]
+    A1_flat = _view(A1, 0, (m * n1,))
+    Z1_flat = _view(Z1, 0, (m * n1,))
+    for q in range(m * n1):
+        A1_flat[q] = 0.0 if Z1_flat[q] <= 0.0 else Z1_flat[q]
 
     # Z2 = A1 W2 + b2    (line 13: Z{l} = A{l-1} @ W{l} + b{l})
-    _matmul(A1, W2, Z2, strip)
+    _matmul_plus(A1, W2, b2, Z2, strip)
 
     # A2 = relu(Z2)    (line 14: A{l} = relu(Z{l}))
-    for i in range(m):
-        for n in range(n2):
-            Z2[i, n] = Z2[i, n] + b2[n]
-            A2[i, n] = 0.0 if Z2[i, n] <= 0.0 else Z2[i, n]
+    A2_flat = _view(A2, 0, (m * n2,))
+    Z2_flat = _view(Z2, 0, (m * n2,))
+    for q in range(m * n2):
+        A2_flat[q] = 0.0 if Z2_flat[q] <= 0.0 else Z2_flat[q]
 
     # Z3 = A2 W3 + b3    (line 18: Z{L} = A{L-1} @ W{L} + b{L})
-    _matmul(A2, W3, Z3, strip)
+    _matmul_plus(A2, W3, b3, Z3, strip)
 
     # M = max(Z3, axis=1)
-    for i in range(m):
-        M_2 = -math.inf
-        for n in range(n3):
-            Z3[i, n] = Z3[i, n] + b3[n]
-            M_2 = max(M_2, Z3[i, n])
-        M[i] = M_2
+    _row_maxima(Z3, M)
 
     # E = exp(Z3 − M 1ᵀ)
     E_flat = _view(E, 0, (m * n3,))
     for i in range(m):
+        M_at = M[i]
         for k in range(n3):
-            E[i, k] = Z3[i, k] - M[i]
+            E[i, k] = Z3[i, k] - M_at
     for q in range(m * n3):
         E_flat[q] = _exp(E_flat[q])
 
     # S = E 1
-    # P = E ⊘ (S 1ᵀ)    (line 19: P = softmax(Z{L}, axis=1))
-    for i in range(m):
-        S_2 = 0.0
-        for k in range(n3):
-            S_2 += E[i, k]
-        S[i] = S_2
-        for n in range(n3):
-            P[i, n] = E[i, n] / S[i]
+    _row_sums(E, S)
 
     # lse = M + log(S)
     for i in range(m):
         lse[i] = M[i] + _log(S[i])
 
+    # P = E ⊘ (S 1ᵀ)    (line 19: P = softmax(Z{L}, axis=1))
     # loss = −(1/m) Σ(Y ⊙ (Z3 − lse 1ᵀ))    (line 21: minimize cross_entropy(Y, P))
-    # dZ3 = (P − Y)/m
     loss_sum = 0.0
     for i in range(m):
+        u = 1.0 / S[i]
+        lse_at = lse[i]
         for n in range(n3):
-            loss_sum += Y[i, n] * (Z3[i, n] - lse[i])
-            dZ3[i, n] = (P[i, n] - Y[i, n]) / m
+            P[i, n] = E[i, n] * u
+            loss_sum_terms = Y[i, n] * (Z3[i, n] - lse_at)
+            loss_sum += loss_sum_terms
     loss = -loss_sum / m
+
+    # dZ3 = (P − Y)/m
+    dZ3_flat = _view(dZ3, 0, (m * n3,))
+    Y_flat = _view(Y, 0, (m * n3,))
+    u_2 = 1.0 / m
+    for q in range(m * n3):
+        dZ3_flat[q] = u_2 * (dZ3_flat[q] - Y_flat[q])
 
     # dA2 = dZ3 W3ᵀ
     _matmul(dZ3, W3.T, dA2, strip)
 
     # dZ2 = dA2 ⊙ relu′(Z2)
-    for i in range(m):
-        for n in range(n2):
-            dZ2[i, n] = dA2[i, n] if Z2[i, n] > 0.0 else 0.0
+    dZ2_flat = _view(dZ2, 0, (m * n2,))
+    dA2_flat = _view(dA2, 0, (m * n2,))
+    for q in range(m * n2):
+        dZ2_flat[q] = dA2_flat[q] if dZ2_flat[q] > 0.0 else 0.0
 
     # dA1 = dZ2 W2ᵀ
     _matmul(dZ2, W2.T, dA1, strip)
 
     # dZ1 = dA1 ⊙ relu′(Z1)
-    # db1 = 1ᵀ dZ1
-    # db2 = 1ᵀ dZ2
-    # db3 = 1ᵀ dZ3
-    for n in range(n1):
-        db1[n] = 0.0
-    for n in range(n2):
-        db2[n] = 0.0
-    for n in range(n3):
-        db3[n] = 0.0
-    for i in range(m):
-        for n in range(n1):
-            dZ1[i, n] = dA1[i, n] if Z1[i, n] > 0.0 else 0.0
-            db1[n] += dZ1[i, n]
-        for n in range(n2):
-            db2[n] += dZ2[i, n]
-        for n in range(n3):
-            db3[n] += dZ3[i, n]
+    dZ1_flat = _view(dZ1, 0, (m * n1,))
+    dA1_flat = _view(dA1, 0, (m * n1,))
+    for q in range(m * n1):
+        dZ1_flat[q] = dA1_flat[q] if dZ1_flat[q] > 0.0 else 0.0
 
     # dW1 = A0ᵀ dZ1
     _matmul(A0.T, dZ1, dW1, strip)
 
+    # db1 = 1ᵀ dZ1
+    _column_sums(dZ1, db1)
+
     # dW2 = A1ᵀ dZ2
     _matmul(A1.T, dZ2, dW2, strip)
 
+    # db2 = 1ᵀ dZ2
+    _column_sums(dZ2, db2)
+
     # dW3 = A2ᵀ dZ3
     _matmul(A2.T, dZ3, dW3, strip)
+
+    # db3 = 1ᵀ dZ3
+    _column_sums(dZ3, db3)
     return loss
 
 @_compiled
@@ -849,6 +839,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -936,10 +949,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -960,52 +974,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -1054,12 +1068,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1077,7 +1092,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -1085,7 +1100,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -1094,7 +1109,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic
@@ -1106,6 +1136,142 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.
+
+
+@intrinsic
+def _lowest(context, rows):
+    """A tile of -inf, one vector in a row."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, 1)
+    return t(rows), lambda context, *_: ir.Constant(
+        context.get_value_type(t), [ir.Constant(_VECTOR, [-math.inf] * _LANES)] * t.rows
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+
+
+def _joined(start, join):
+    @intrinsic
+    def joined(context, t, a, row, count):
+        """t joined with numbers of every row of a, `row` numbers apart: the next ones, `count` at most."""
+        def make(context, builder, signature, args):
+            tile, a, row, count = args
+            for r in range(t.rows):
+                ((place, mask),) = _lanes(builder, builder.gep(a, [builder.mul(row, _int(r))]), 1, count)
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, [start] * _LANES)]
+                value = join(builder, builder.extract_value(tile, r), _masked(builder, "load", _VECTOR, given))
+                tile = builder.insert_value(tile, value, r)
+            return tile
+
+        return t(t, _ADDRESS, types.int64, types.int64), make
+
+    return joined
+
+
+_summed, _compared = _joined(0.0, lambda builder, a, b: builder.fadd(a, b)), _joined(-math.inf, _larger)
+
+
+@intrinsic
+def _maxima(context, t, y):
+    """y = the largest lane of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        for r in range(t.rows):
+            x, width = builder.extract_value(tile, r), _LANES
+            while width > 1:
+                width //= 2
+                lanes = [(k + width) % _LANES for k in range(_LANES)]
+                other = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                x = _larger(builder, x, builder.shuffle_vector(x, x, other))
+            builder.store(builder.extract_element(x, _int(0, 32)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+@intrinsic
+def _down(context, t, u, y, count):
+    """y = the sums of the columns of t and u, `count` numbers."""
+    def make(context, builder, signature, args):
+        total = builder.extract_value(args[1], 0)
+        for r in range(t.rows):
+            total = builder.fadd(total, builder.extract_value(args[0], r))
+        ((place, mask),) = _lanes(builder, args[2], 1, args[3])
+        _masked(builder, "store", ir.VoidType(), [total, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, u, _ADDRESS, types.int64), make
+
+
+def _fold_kernel(M, K, a, a_row, y, what):
+    """y = the sums of the rows of an M x K matrix (`what` is 0), their largest numbers (1), or the sums of columns (2).
+
+    Rows lie `a_row` numbers apart.
+    """
+    if what == 2:
+        for k in range(0, K, _LANES):
+            p, t, u = _ahead(a, k), _zeros(_FEWER, 1), _zeros(1, 1)
+            whole = M // _FEWER * _FEWER
+            for i in range(0, whole, _FEWER):
+                t = _summed(t, _ahead(p, i * a_row), a_row, K - k)
+            for i in range(whole, M):
+                u = _summed(u, _ahead(p, i * a_row), a_row, K - k)
+            _down(t, u, _ahead(y, k), K - k)
+        return
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if what == 1 and rows == _FEWER:
+            t1l = _lowest(_FEWER)
+            for k in range(0, K, _LANES):
+                t1l = _compared(t1l, _ahead(p, k), a_row, K - k)
+            _maxima(t1l, q)
+        elif what == 1 and rows == 1:
+            t2l = _lowest(1)
+            for k in range(0, K, _LANES):
+                t2l = _compared(t2l, _ahead(p, k), a_row, K - k)
+            _maxima(t2l, q)
+        elif what == 0 and rows == _FEWER:
+            t1z = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
+            _sums(t1z, q)
+        elif what == 0 and rows == 1:
+            t2z = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
+            _sums(t2z, q)
+        i += rows
+
+
+_FOLD = _called(
+    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+)
+
+
+def _folded(what):
+    @intrinsic
+    def fold(context, A, y):
+        """y = the sums or the largest numbers of the rows of A, or the sums of its columns."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+            _call(builder, _FOLD, [M, K, a, a_apart[0], y, _int(what)])
+            return context.get_dummy_value()
+
+        return types.none(A, y), make
+
+    return fold
+
+
+_row_sums, _row_maxima, _column_sums = _folded(0), _folded(1), _folded(2)
 
 
 # The types of what this module gives to each function.

@@ -139,7 +139,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (m, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 358 * m + _STRIP * max(64, m)), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 334 * m + _STRIP * max(64, m)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -148,7 +148,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     m, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 358 * m + _STRIP * max(64, m)), *arrays)
+    value = _loss_and_grad(m, theta, grad, _workspace(DTYPE, 334 * m + _STRIP * max(64, m)), *arrays)
     return float(value), grad
 
 
@@ -186,7 +186,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 358 * size + _STRIP * max(64, size)), order, random,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 334 * size + _STRIP * max(64, size)), order, random,
             steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -369,11 +369,12 @@ def _forward(m, theta, work, X, P):
     V = _view(theta, 3336, (h, c))
     A0 = _view(work, 0, (m, h))
     A = _view(work, 24 * m, (4, m, h))
-    A_Z_sum = _view(work, 120 * m, (m, h))
+    A_Z_2 = _view(work, 120 * m, (m, h))
     A3 = _view(work, 0, (m, h))
     S = _view(work, 144 * m, (m, c))
     M = _view(work, 154 * m, (m,))
     E = S  # written over it
+    S_2 = _view(work, 154 * m, (m,))
     strip = work[155 * m:]
 
     # A0 = X U    (line 18: A{0} = X @ U)
@@ -391,14 +392,13 @@ def _forward(m, theta, work, X, P):
         A_l1 = A[l + 1]
 
         # A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-        _matmul(A_l, A_W_l, A_Z_sum, strip)
+        _matmul_plus(A_l, A_W_l, A_b_l, A_Z_2, strip)
 
         # Tˡ = tanh(A_Zˡ)
         # Aˡ = Aˡ⁻¹ + Tˡ    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
         for i in range(m):
             for j in range(h):
-                A_Z_2 = A_Z_sum[i, j] + A_b_l[j]
-                T_2 = _tanh(A_Z_2)
+                T_2 = _tanh(A_Z_2[i, j])
                 A_l1[i, j] = A_l[i, j] + T_2
 
     # A3 = A³    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
@@ -410,28 +410,25 @@ def _forward(m, theta, work, X, P):
     _matmul(A3, V, S, strip)
 
     # M = max(S, axis=1)
-    for i in range(m):
-        M_2 = -math.inf
-        for k in range(c):
-            M_2 = max(M_2, S[i, k])
-        M[i] = M_2
+    _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
     E_flat = _view(E, 0, (c * m,))
     for i in range(m):
+        M_at = M[i]
         for k in range(c):
-            E[i, k] = S[i, k] - M[i]
+            E[i, k] = S[i, k] - M_at
     for q in range(c * m):
         E_flat[q] = _exp(E_flat[q])
 
     # S_2 = E 1
+    _row_sums(E, S_2)
+
     # P = E ⊘ (S_2 1ᵀ)    (line 23: P = softmax(A{L} @ V, axis=1))
     for i in range(m):
-        S_2 = 0.0
-        for k in range(c):
-            S_2 += E[i, k]
+        u = 1.0 / S_2[i]
         for j in range(c):
-            P[i, j] = E[i, j] / S_2
+            P[i, j] = E[i, j] * u
 
 
 @_compiled
@@ -442,7 +439,7 @@ def _loss(m, theta, work, X, Y):
     V = _view(theta, 3336, (h, c))
     A0 = _view(work, 0, (m, h))
     A = _view(work, 24 * m, (4, m, h))
-    A_Z_sum = _view(work, 120 * m, (m, h))
+    A_Z_2 = _view(work, 120 * m, (m, h))
     A3 = _view(work, 0, (m, h))
     S = _view(work, 144 * m, (m, c))
     M = _view(work, 154 * m, (m,))
@@ -466,14 +463,13 @@ def _loss(m, theta, work, X, Y):
         A_l1 = A[l + 1]
 
         # A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-        _matmul(A_l, A_W_l, A_Z_sum, strip)
+        _matmul_plus(A_l, A_W_l, A_b_l, A_Z_2, strip)
 
         # Tˡ = tanh(A_Zˡ)
         # Aˡ = Aˡ⁻¹ + Tˡ    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
         for i in range(m):
             for j in range(h):
-                A_Z_2 = A_Z_sum[i, j] + A_b_l[j]
-                T_2 = _tanh(A_Z_2)
+                T_2 = _tanh(A_Z_2[i, j])
                 A_l1[i, j] = A_l[i, j] + T_2
 
     # A3 = A³    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
@@ -485,17 +481,14 @@ def _loss(m, theta, work, X, Y):
     _matmul(A3, V, S, strip)
 
     # M = max(S, axis=1)
-    for i in range(m):
-        M_2 = -math.inf
-        for k in range(c):
-            M_2 = max(M_2, S[i, k])
-        M[i] = M_2
+    _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
     E_flat = _view(E, 0, (c * m,))
     for i in range(m):
+        M_at = M[i]
         for k in range(c):
-            E[i, k] = S[i, k] - M[i]
+            E[i, k] = S[i, k] - M_at
     for q in range(c * m):
         E_flat[q] = _exp(E_flat[q])
 
@@ -513,8 +506,10 @@ def _loss(m, theta, work, X, Y):
     # loss = −(1/m) Σ(Y ⊙ (S − lse 1ᵀ))    (line 25: minimize cross_entropy(Y, P))
     loss_sum = 0.0
     for i in range(m):
+        lse_at = lse[i]
         for j in range(c):
-            loss_sum += Y[i, j] * (S[i, j] - lse[i])
+            loss_sum_terms = Y[i, j] * (S[i, j] - lse_at)
+            loss_sum += loss_sum_terms
     loss = -loss_sum / m
     return loss
 
@@ -531,22 +526,21 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     dV = _view(grad, 3336, (h, c))
     A0 = _view(work, 0, (m, h))
     A = _view(work, 24 * m, (4, m, h))
-    A_Z_sum = _view(work, 120 * m, (m, h))
+    A_Z_2 = _view(work, 120 * m, (m, h))
     T = _view(work, 144 * m, (3, m, h))
     A3 = _view(work, 0, (m, h))
     S = _view(work, 216 * m, (m, c))
     M = _view(work, 226 * m, (m,))
     E = _view(work, 227 * m, (m, c))
     S_2 = _view(work, 237 * m, (m,))
-    P = E  # written over it
     lse = M  # written over it
-    dS = S  # written over it
+    P = E  # written over it
+    dS = P  # written over it
     dA3 = _view(work, 0, (m, h))
     dA_2 = _view(work, 238 * m, (4, m, h))
     dA_Z_2 = _view(work, 120 * m, (m, h))
-    S_3_2 = _view(work, 334 * m, (m, h))
     dU_right = _view(work, 0, (m, h))
-    strip = work[358 * m:]
+    strip = work[334 * m:]
 
     # A0 = X U    (line 18: A{0} = X @ U)
     _matmul(X, U, A0, strip)
@@ -564,14 +558,13 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
         A_l1 = A[l + 1]
 
         # A_Zˡ = Aˡ⁻¹ A_Wˡ + A_bˡ    (line 9: A_Z{l} = A{l-1} @ A_W{l} + A_b{l})
-        _matmul(A_l, A_W_l, A_Z_sum, strip)
+        _matmul_plus(A_l, A_W_l, A_b_l, A_Z_2, strip)
 
         # Tˡ = tanh(A_Zˡ)
         # Aˡ = Aˡ⁻¹ + Tˡ    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
         for i in range(m):
             for j in range(h):
-                A_Z_2 = A_Z_sum[i, j] + A_b_l[j]
-                T_l[i, j] = _tanh(A_Z_2)
+                T_l[i, j] = _tanh(A_Z_2[i, j])
                 A_l1[i, j] = A_l[i, j] + T_l[i, j]
 
     # A3 = A³    (line 10: A{l} = A{l-1} + tanh(A_Z{l}))
@@ -583,42 +576,42 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
     _matmul(A3, V, S, strip)
 
     # M = max(S, axis=1)
-    for i in range(m):
-        M_2 = -math.inf
-        for k in range(c):
-            M_2 = max(M_2, S[i, k])
-        M[i] = M_2
+    _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
     E_flat = _view(E, 0, (c * m,))
     for i in range(m):
+        M_at = M[i]
         for k in range(c):
-            E[i, k] = S[i, k] - M[i]
+            E[i, k] = S[i, k] - M_at
     for q in range(c * m):
         E_flat[q] = _exp(E_flat[q])
 
     # S_2 = E 1
-    # P = E ⊘ (S_2 1ᵀ)    (line 23: P = softmax(A{L} @ V, axis=1))
-    for i in range(m):
-        S_2_2 = 0.0
-        for k in range(c):
-            S_2_2 += E[i, k]
-        S_2[i] = S_2_2
-        for j in range(c):
-            P[i, j] = E[i, j] / S_2[i]
+    _row_sums(E, S_2)
 
     # lse = M + log(S_2)
     for i in range(m):
         lse[i] = M[i] + _log(S_2[i])
 
+    # P = E ⊘ (S_2 1ᵀ)    (line 23: P = softmax(A{L} @ V, axis=1))
     # loss = −(1/m) Σ(Y ⊙ (S − lse 1ᵀ))    (line 25: minimize cross_entropy(Y, P))
-    # dS = (P − Y)/m
     loss_sum = 0.0
     for i in range(m):
+        u = 1.0 / S_2[i]
+        lse_at = lse[i]
         for j in range(c):
-            loss_sum += Y[i, j] * (S[i, j] - lse[i])
-            dS[i, j] = (P[i, j] - Y[i, j]) / m
+            P[i, j] = E[i, j] * u
+            loss_sum_terms = Y[i, j] * (S[i, j] - lse_at)
+            loss_sum += loss_sum_terms
     loss = -loss_sum / m
+
+    # dS = (P − Y)/m
+    dS_flat = _view(dS, 0, (c * m,))
+    Y_flat = _view(Y, 0, (c * m,))
+    u_2 = 1.0 / m
+    for q in range(c * m):
+        dS_flat[q] = u_2 * (dS_flat[q] - Y_flat[q])
 
     # dV = A3ᵀ dS
     _matmul(A3.T, dS, dV, strip)
@@ -646,19 +639,14 @@ def _loss_and_grad(m, theta, grad, work, X, Y):
             for j in range(h):
                 dA_Z_2[i, j] = dA_2_l1[i, j] * (1.0 - T_l_2[i, j] ** 2)
 
-        # S_3ˡ = dA_Zˡ (A_Wˡ)ᵀ
-        _matmul(dA_Z_2, A_W_l_2.T, S_3_2, strip)
-
-        # dA_bˡ = 1ᵀ dA_Zˡ
-        for i in range(h):
-            dA_b_l[i] = 0.0
-        for i in range(m):
-            for j in range(h):
-                dA_2_l[i, j] = dA_2_l1[i, j] + S_3_2[i, j]
-                dA_b_l[j] += dA_Z_2[i, j]
+        # dA_2, from the parts above
+        _matmul_plus(dA_Z_2, A_W_l_2.T, dA_2_l1, dA_2_l, strip)
 
         # dA_Wˡ = (Aˡ⁻¹)ᵀ dA_Zˡ
         _matmul(A_l_2.T, dA_Z_2, dA_W_l, strip)
+
+        # dA_bˡ = 1ᵀ dA_Zˡ
+        _column_sums(dA_Z_2, dA_b_l)
 
     # dU = Xᵀ dA⁰
     for i in range(m):
@@ -891,6 +879,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -978,10 +989,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -1002,52 +1014,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -1096,12 +1108,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1119,7 +1132,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -1127,7 +1140,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -1136,7 +1149,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic
@@ -1148,6 +1176,142 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.
+
+
+@intrinsic
+def _lowest(context, rows):
+    """A tile of -inf, one vector in a row."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, 1)
+    return t(rows), lambda context, *_: ir.Constant(
+        context.get_value_type(t), [ir.Constant(_VECTOR, [-math.inf] * _LANES)] * t.rows
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+
+
+def _joined(start, join):
+    @intrinsic
+    def joined(context, t, a, row, count):
+        """t joined with numbers of every row of a, `row` numbers apart: the next ones, `count` at most."""
+        def make(context, builder, signature, args):
+            tile, a, row, count = args
+            for r in range(t.rows):
+                ((place, mask),) = _lanes(builder, builder.gep(a, [builder.mul(row, _int(r))]), 1, count)
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, [start] * _LANES)]
+                value = join(builder, builder.extract_value(tile, r), _masked(builder, "load", _VECTOR, given))
+                tile = builder.insert_value(tile, value, r)
+            return tile
+
+        return t(t, _ADDRESS, types.int64, types.int64), make
+
+    return joined
+
+
+_summed, _compared = _joined(0.0, lambda builder, a, b: builder.fadd(a, b)), _joined(-math.inf, _larger)
+
+
+@intrinsic
+def _maxima(context, t, y):
+    """y = the largest lane of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        for r in range(t.rows):
+            x, width = builder.extract_value(tile, r), _LANES
+            while width > 1:
+                width //= 2
+                lanes = [(k + width) % _LANES for k in range(_LANES)]
+                other = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                x = _larger(builder, x, builder.shuffle_vector(x, x, other))
+            builder.store(builder.extract_element(x, _int(0, 32)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+@intrinsic
+def _down(context, t, u, y, count):
+    """y = the sums of the columns of t and u, `count` numbers."""
+    def make(context, builder, signature, args):
+        total = builder.extract_value(args[1], 0)
+        for r in range(t.rows):
+            total = builder.fadd(total, builder.extract_value(args[0], r))
+        ((place, mask),) = _lanes(builder, args[2], 1, args[3])
+        _masked(builder, "store", ir.VoidType(), [total, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, u, _ADDRESS, types.int64), make
+
+
+def _fold_kernel(M, K, a, a_row, y, what):
+    """y = the sums of the rows of an M x K matrix (`what` is 0), their largest numbers (1), or the sums of columns (2).
+
+    Rows lie `a_row` numbers apart.
+    """
+    if what == 2:
+        for k in range(0, K, _LANES):
+            p, t, u = _ahead(a, k), _zeros(_FEWER, 1), _zeros(1, 1)
+            whole = M // _FEWER * _FEWER
+            for i in range(0, whole, _FEWER):
+                t = _summed(t, _ahead(p, i * a_row), a_row, K - k)
+            for i in range(whole, M):
+                u = _summed(u, _ahead(p, i * a_row), a_row, K - k)
+            _down(t, u, _ahead(y, k), K - k)
+        return
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if what == 1 and rows == _FEWER:
+            t1l = _lowest(_FEWER)
+            for k in range(0, K, _LANES):
+                t1l = _compared(t1l, _ahead(p, k), a_row, K - k)
+            _maxima(t1l, q)
+        elif what == 1 and rows == 1:
+            t2l = _lowest(1)
+            for k in range(0, K, _LANES):
+                t2l = _compared(t2l, _ahead(p, k), a_row, K - k)
+            _maxima(t2l, q)
+        elif what == 0 and rows == _FEWER:
+            t1z = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
+            _sums(t1z, q)
+        elif what == 0 and rows == 1:
+            t2z = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
+            _sums(t2z, q)
+        i += rows
+
+
+_FOLD = _called(
+    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+)
+
+
+def _folded(what):
+    @intrinsic
+    def fold(context, A, y):
+        """y = the sums or the largest numbers of the rows of A, or the sums of its columns."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+            _call(builder, _FOLD, [M, K, a, a_apart[0], y, _int(what)])
+            return context.get_dummy_value()
+
+        return types.none(A, y), make
+
+    return fold
+
+
+_row_sums, _row_maxima, _column_sums = _folded(0), _folded(1), _folded(2)
 
 
 # The types of what this module gives to each function.

@@ -126,7 +126,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 150 * n + _STRIP * max(64, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 74 + 150 * n + _STRIP * max(64, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -135,7 +135,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 150 * n + _STRIP * max(64, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 74 + 150 * n + _STRIP * max(64, n)), *arrays)
     return float(value), grad
 
 
@@ -173,8 +173,8 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 150 * size + _STRIP * max(64, size)), order, random,
-            steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 74 + 150 * size + _STRIP * max(64, size)), order,
+            random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
         _copy_back(theta, params)
@@ -367,8 +367,9 @@ def _forward(n, theta, work, X, P):
 
     # A1 = relu(Z1)    (line 14: A1 = relu(Z1))
     for i in range(h):
+        b1_at = b1[i, 0]
         for j in range(n):
-            Z1 = Z1_sum[i, j] + b1[i, 0]
+            Z1 = Z1_sum[i, j] + b1_at
             A1[i, j] = 0.0 if Z1 <= 0.0 else Z1
 
     # Z2 = W2 A1 + b2    (line 15: Z2 = W2 @ A1 + b2)
@@ -378,8 +379,9 @@ def _forward(n, theta, work, X, P):
     for i in range(n):
         M[i] = -math.inf
     for i in range(c):
+        b2_at = b2[i, 0]
         for j in range(n):
-            Z2[i, j] = Z2[i, j] + b2[i, 0]
+            Z2[i, j] = Z2[i, j] + b2_at
             M[j] = max(M[j], Z2[i, j])
 
     # E = exp(Z2 − M)
@@ -388,11 +390,7 @@ def _forward(n, theta, work, X, P):
             E[k, i] = _exp(Z2[k, i] - M[i])
 
     # S = 1ᵀ E
-    for i in range(n):
-        S[i] = 0.0
-    for k in range(c):
-        for i in range(n):
-            S[i] += E[k, i]
+    _column_sums(E, S)
 
     # P = E ⊘ S    (line 16: P = softmax(Z2, axis=0))
     for i in range(c):
@@ -420,8 +418,9 @@ def _loss(n, theta, work, X, Y):
 
     # A1 = relu(Z1)    (line 14: A1 = relu(Z1))
     for i in range(h):
+        b1_at = b1[i, 0]
         for j in range(n):
-            Z1 = Z1_sum[i, j] + b1[i, 0]
+            Z1 = Z1_sum[i, j] + b1_at
             A1[i, j] = 0.0 if Z1 <= 0.0 else Z1
 
     # Z2 = W2 A1 + b2    (line 15: Z2 = W2 @ A1 + b2)
@@ -431,8 +430,9 @@ def _loss(n, theta, work, X, Y):
     for i in range(n):
         M[i] = -math.inf
     for i in range(c):
+        b2_at = b2[i, 0]
         for j in range(n):
-            Z2[i, j] = Z2[i, j] + b2[i, 0]
+            Z2[i, j] = Z2[i, j] + b2_at
             M[j] = max(M[j], Z2[i, j])
 
     # E = exp(Z2 − M)
@@ -478,17 +478,20 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     S = _view(work, 149 * n, (n,))
     lse = M  # written over it
     dZ2 = Z2  # written over it
+    db2_sum = _view(work, 150 * n, (c,))
     dA1 = _view(work, 64 * n, (h, n))
     dZ1 = Z1  # written over it
-    strip = work[150 * n:]
+    db1_sum = _view(work, 10 + 150 * n, (h,))
+    strip = work[74 + 150 * n:]
 
     # Z1 = W1 X + b1    (line 13: Z1 = W1 @ X + b1)
     _matmul(W1, X, Z1, strip)
 
     # A1 = relu(Z1)    (line 14: A1 = relu(Z1))
     for i in range(h):
+        b1_at = b1[i, 0]
         for j in range(n):
-            Z1[i, j] = Z1[i, j] + b1[i, 0]
+            Z1[i, j] = Z1[i, j] + b1_at
             A1[i, j] = 0.0 if Z1[i, j] <= 0.0 else Z1[i, j]
 
     # Z2 = W2 A1 + b2    (line 15: Z2 = W2 @ A1 + b2)
@@ -498,8 +501,9 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     for i in range(n):
         M[i] = -math.inf
     for i in range(c):
+        b2_at = b2[i, 0]
         for j in range(n):
-            Z2[i, j] = Z2[i, j] + b2[i, 0]
+            Z2[i, j] = Z2[i, j] + b2_at
             M[j] = max(M[j], Z2[i, j])
 
     # E = exp(Z2 − M)
@@ -508,11 +512,7 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
             E[k, i] = _exp(Z2[k, i] - M[i])
 
     # S = 1ᵀ E
-    for i in range(n):
-        S[i] = 0.0
-    for k in range(c):
-        for i in range(n):
-            S[i] += E[k, i]
+    _column_sums(E, S)
 
     # lse = M + log(S)
     for i in range(n):
@@ -521,35 +521,42 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     # P = E ⊘ S    (line 16: P = softmax(Z2, axis=0))
     # loss = −(1/n) Σ(Y ⊙ (Z2 − lse))    (line 17: minimize cross_entropy(Y, P))
     # dZ2 = (P − Y)/n
-    # db2 = dZ2 1
     loss_sum = 0.0
+    u = 1.0 / n
     for i in range(c):
-        db2_sum = 0.0
         for j in range(n):
             P = E[i, j] / S[j]
             loss_sum += Y[i, j] * (Z2[i, j] - lse[j])
-            dZ2[i, j] = (P - Y[i, j]) / n
-            db2_sum += dZ2[i, j]
-        db2[i, 0] = db2_sum
+            dZ2[i, j] = u * (P - Y[i, j])
     loss = -loss_sum / n
 
     # dW2 = dZ2 A1ᵀ
     _matmul(dZ2, A1.T, dW2, strip)
 
+    # db2 = dZ2 1
+    _row_sums(dZ2, db2_sum)
+
+    # db2, from the parts above
+    for i in range(c):
+        db2[i, 0] = db2_sum[i]
+
     # dA1 = W2ᵀ dZ2
     _matmul(W2.T, dZ2, dA1, strip)
 
     # dZ1 = dA1 ⊙ relu′(Z1)
-    # db1 = dZ1 1
     for i in range(h):
-        db1_sum = 0.0
         for j in range(n):
             dZ1[i, j] = dA1[i, j] if Z1[i, j] > 0.0 else 0.0
-            db1_sum += dZ1[i, j]
-        db1[i, 0] = db1_sum
 
     # dW1 = dZ1 Xᵀ
     _matmul(dZ1, X.T, dW1, strip)
+
+    # db1 = dZ1 1
+    _row_sums(dZ1, db1_sum)
+
+    # db1, from the parts above
+    for i in range(h):
+        db1[i, 0] = db1_sum[i]
     return loss
 
 @_compiled
@@ -739,6 +746,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -826,10 +856,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -850,52 +881,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -944,12 +975,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -967,7 +999,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -975,7 +1007,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -984,7 +1016,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic
@@ -996,6 +1043,142 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.
+
+
+@intrinsic
+def _lowest(context, rows):
+    """A tile of -inf, one vector in a row."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, 1)
+    return t(rows), lambda context, *_: ir.Constant(
+        context.get_value_type(t), [ir.Constant(_VECTOR, [-math.inf] * _LANES)] * t.rows
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+
+
+def _joined(start, join):
+    @intrinsic
+    def joined(context, t, a, row, count):
+        """t joined with numbers of every row of a, `row` numbers apart: the next ones, `count` at most."""
+        def make(context, builder, signature, args):
+            tile, a, row, count = args
+            for r in range(t.rows):
+                ((place, mask),) = _lanes(builder, builder.gep(a, [builder.mul(row, _int(r))]), 1, count)
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, [start] * _LANES)]
+                value = join(builder, builder.extract_value(tile, r), _masked(builder, "load", _VECTOR, given))
+                tile = builder.insert_value(tile, value, r)
+            return tile
+
+        return t(t, _ADDRESS, types.int64, types.int64), make
+
+    return joined
+
+
+_summed, _compared = _joined(0.0, lambda builder, a, b: builder.fadd(a, b)), _joined(-math.inf, _larger)
+
+
+@intrinsic
+def _maxima(context, t, y):
+    """y = the largest lane of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        for r in range(t.rows):
+            x, width = builder.extract_value(tile, r), _LANES
+            while width > 1:
+                width //= 2
+                lanes = [(k + width) % _LANES for k in range(_LANES)]
+                other = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                x = _larger(builder, x, builder.shuffle_vector(x, x, other))
+            builder.store(builder.extract_element(x, _int(0, 32)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+@intrinsic
+def _down(context, t, u, y, count):
+    """y = the sums of the columns of t and u, `count` numbers."""
+    def make(context, builder, signature, args):
+        total = builder.extract_value(args[1], 0)
+        for r in range(t.rows):
+            total = builder.fadd(total, builder.extract_value(args[0], r))
+        ((place, mask),) = _lanes(builder, args[2], 1, args[3])
+        _masked(builder, "store", ir.VoidType(), [total, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, u, _ADDRESS, types.int64), make
+
+
+def _fold_kernel(M, K, a, a_row, y, what):
+    """y = the sums of the rows of an M x K matrix (`what` is 0), their largest numbers (1), or the sums of columns (2).
+
+    Rows lie `a_row` numbers apart.
+    """
+    if what == 2:
+        for k in range(0, K, _LANES):
+            p, t, u = _ahead(a, k), _zeros(_FEWER, 1), _zeros(1, 1)
+            whole = M // _FEWER * _FEWER
+            for i in range(0, whole, _FEWER):
+                t = _summed(t, _ahead(p, i * a_row), a_row, K - k)
+            for i in range(whole, M):
+                u = _summed(u, _ahead(p, i * a_row), a_row, K - k)
+            _down(t, u, _ahead(y, k), K - k)
+        return
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if what == 1 and rows == _FEWER:
+            t1l = _lowest(_FEWER)
+            for k in range(0, K, _LANES):
+                t1l = _compared(t1l, _ahead(p, k), a_row, K - k)
+            _maxima(t1l, q)
+        elif what == 1 and rows == 1:
+            t2l = _lowest(1)
+            for k in range(0, K, _LANES):
+                t2l = _compared(t2l, _ahead(p, k), a_row, K - k)
+            _maxima(t2l, q)
+        elif what == 0 and rows == _FEWER:
+            t1z = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
+            _sums(t1z, q)
+        elif what == 0 and rows == 1:
+            t2z = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
+            _sums(t2z, q)
+        i += rows
+
+
+_FOLD = _called(
+    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+)
+
+
+def _folded(what):
+    @intrinsic
+    def fold(context, A, y):
+        """y = the sums or the largest numbers of the rows of A, or the sums of its columns."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+            _call(builder, _FOLD, [M, K, a, a_apart[0], y, _int(what)])
+            return context.get_dummy_value()
+
+        return types.none(A, y), make
+
+    return fold
+
+
+_row_sums, _row_maxima, _column_sums = _folded(0), _folded(1), _folded(2)
 
 
 # The types of what this module gives to each function.

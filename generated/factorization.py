@@ -113,14 +113,14 @@ def forward(params, /, **inputs):
 def loss(params, /, **inputs):
     """The objective, from i, j, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["i", "j", "y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 0), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 22332), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from i, j, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["i", "j", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 22332), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 44664), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -129,7 +129,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["i", "j", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 22332), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 44664), *arrays)
     return float(value), grad
 
 
@@ -167,7 +167,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 22332), order, random, steps, size, bool(shuffle),
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 44664), order, random, steps, size, bool(shuffle),
             *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps)))
         )
         _copy_back(theta, params)
@@ -363,6 +363,8 @@ def _loss(n, theta, work, i, j, y):
     V = _view(theta, 21564, (v, k))
     a = _view(theta, 22332, (u,))
     b = _view(theta, 24129, (v,))
+    loss_sum_terms = _view(work, 0, (u, k))
+    loss_sum_terms_2 = _view(work, 21564, (v, k))
 
     # p[n] = Σ_k U[i[n],k] V[j[n],k] + a[i[n]] + b[j[n]]    (line 15: p[n] = a[i[n]] + b[j[n]] + sum[k] U[i[n],k] *
     #   V[j[n],k])
@@ -377,16 +379,28 @@ def _loss(n, theta, work, i, j, y):
         loss_sum += (y[l] - p) ** 2
 
     # loss, from the parts above
+    loss_sum_terms_flat = _view(loss_sum_terms, 0, (k * u,))
+    U_flat = _view(U, 0, (k * u,))
+    for q in range(k * u):
+        loss_sum_terms_flat[q] = U_flat[q] ** 2
+
+    # loss, from the parts above
     loss_sum_2 = 0.0
     for l in range(u):
         for q in range(k):
-            loss_sum_2 += U[l, q] ** 2
+            loss_sum_2 += loss_sum_terms[l, q]
+
+    # loss, from the parts above
+    loss_sum_terms_flat_2 = _view(loss_sum_terms_2, 0, (k * v,))
+    V_flat = _view(V, 0, (k * v,))
+    for q in range(k * v):
+        loss_sum_terms_flat_2[q] = V_flat[q] ** 2
 
     # loss, from the parts above
     loss_sum_3 = 0.0
     for l in range(v):
         for q in range(k):
-            loss_sum_3 += V[l, q] ** 2
+            loss_sum_3 += loss_sum_terms_2[l, q]
     loss = loss_sum_2 / 10000.0 + loss_sum_3 / 10000.0 + loss_sum / n
     return loss
 
@@ -403,6 +417,8 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
     db = _view(grad, 24129, (v,))
     dU_sum = _view(work, 0, (u, k))
     dV_sum = _view(work, 21564, (v, k))
+    loss_sum_terms = _view(work, 22332, (u, k))
+    loss_sum_terms_2 = _view(work, 43896, (v, k))
 
     # p[n] = Σ_k U[i[n],k] V[j[n],k] + a[i[n]] + b[j[n]]    (line 15: p[n] = a[i[n]] + b[j[n]] + sum[k] U[i[n],k] *
     #   V[j[n],k])
@@ -438,18 +454,34 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
         db[j[l]] += dp
 
     # loss, dU, from the parts above
+    loss_sum_terms_flat = _view(loss_sum_terms, 0, (k * u,))
+    U_flat = _view(U, 0, (k * u,))
+    dU_flat = _view(dU, 0, (k * u,))
+    dU_sum_flat = _view(dU_sum, 0, (k * u,))
+    for q in range(k * u):
+        loss_sum_terms_flat[q] = U_flat[q] ** 2
+        dU_flat[q] = dU_sum_flat[q] + U_flat[q] / 5000.0
+
+    # loss, from the parts above
     loss_sum_2 = 0.0
     for l in range(u):
         for q in range(k):
-            loss_sum_2 += U[l, q] ** 2
-            dU[l, q] = dU_sum[l, q] + U[l, q] / 5000.0
+            loss_sum_2 += loss_sum_terms[l, q]
 
     # loss, dV, from the parts above
+    loss_sum_terms_flat_2 = _view(loss_sum_terms_2, 0, (k * v,))
+    V_flat = _view(V, 0, (k * v,))
+    dV_flat = _view(dV, 0, (k * v,))
+    dV_sum_flat = _view(dV_sum, 0, (k * v,))
+    for q in range(k * v):
+        loss_sum_terms_flat_2[q] = V_flat[q] ** 2
+        dV_flat[q] = dV_sum_flat[q] + V_flat[q] / 5000.0
+
+    # loss, from the parts above
     loss_sum_3 = 0.0
     for l in range(v):
         for q in range(k):
-            loss_sum_3 += V[l, q] ** 2
-            dV[l, q] = dV_sum[l, q] + V[l, q] / 5000.0
+            loss_sum_3 += loss_sum_terms_2[l, q]
     loss = loss_sum_2 / 10000.0 + loss_sum_3 / 10000.0 + loss_sum / n
     return loss
 

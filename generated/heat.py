@@ -153,7 +153,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1200 + 287 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 800 + 267 * n + _STRIP * max(20, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -162,7 +162,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 1200 + 287 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 800 + 267 * n + _STRIP * max(20, n)), *arrays)
     return float(value), grad
 
 
@@ -200,7 +200,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 1200 + 287 * size + _STRIP * max(20, size)), order,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 800 + 267 * size + _STRIP * max(20, size)), order,
             random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -392,19 +392,18 @@ def _forward(n, theta, work, x, t, u):
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
+        x_at = x[i]
+        t_at = t[i]
         for j in range(h):
-            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+            A1[i, j] = b1[j] + w[j] * x_at + v[j] * t_at
     for q in range(h * n):
         A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
-    _matmul(A1, W2, S, strip)
+    _matmul_plus(A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
     A2_flat = _view(A2, 0, (h * n,))
-    for i in range(n):
-        for j in range(h):
-            A2[i, j] = S[i, j] + b2[j]
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
 
@@ -449,19 +448,18 @@ def _loss(n, theta, work, x, t):
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
+        x_at = x[i]
+        t_at = t[i]
         for j in range(h):
-            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+            A1[i, j] = b1[j] + w[j] * x_at + v[j] * t_at
     for q in range(h * n):
         A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
-    _matmul(A1, W2, S, strip)
+    _matmul_plus(A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
     A2_flat = _view(A2, 0, (h * n,))
-    for i in range(n):
-        for j in range(h):
-            A2[i, j] = S[i, j] + b2[j]
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
 
@@ -500,9 +498,13 @@ def _loss(n, theta, work, x, t):
     _matmul(A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/5
-    for i in range(n):
-        for j in range(h):
-            A2_r[i, j] = S_r[i, j] * D_2[i, j] + A2[i, j] * A2_x[i, j] * S_x[i, j] / 5.0
+    A2_r_flat = _view(A2_r, 0, (h * n,))
+    S_r_flat = _view(S_r, 0, (h * n,))
+    D_2_flat = _view(D_2, 0, (h * n,))
+    A2_x_flat = _view(A2_x, 0, (h * n,))
+    S_x_flat = _view(S_x, 0, (h * n,))
+    for q in range(h * n):
+        A2_r_flat[q] = S_r_flat[q] * D_2_flat[q] + A2_r_flat[q] * A2_x_flat[q] * S_x_flat[q] / 5.0
 
     # S_2_r = A2_r w3
     _matvec(A2_r, w3, S_2_r)
@@ -511,10 +513,12 @@ def _loss(n, theta, work, x, t):
     #   S_2_x)/10 − (S_2_x ⊙ D_3)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
     # loss = (1/n) ‖r‖²    (line 21: minimize mean(r^2))
     loss_sum = 0.0
+    u_2 = 0.9869604401089358
+    u_3 = 4.441321980490211
     for i in range(n):
         r = (
-            0.9869604401089358 * K_3[i] + t[i] * S_2[i] / 5.0 + 4.441321980490211 * K_4[i] + x[i] * S_2[i] * D[i] + x[i]
-            * t[i] * S_2_x[i] / 5.0 + x[i] * t[i] * S_2_r[i] * D[i] - t[i] * S_2_x[i] / 10.0 - S_2_x[i] * D_3[i] / 10.0
+            K_3[i] * u_2 + K_4[i] * u_3 + t[i] * S_2[i] / 5.0 + x[i] * S_2[i] * D[i] + x[i] * t[i] * S_2_x[i] / 5.0 +
+            x[i] * t[i] * S_2_r[i] * D[i] - t[i] * S_2_x[i] / 10.0 - S_2_x[i] * D_3[i] / 10.0
         )
         loss_sum += r ** 2
     loss = loss_sum / n
@@ -556,35 +560,38 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     dS_2_r = K_3  # written over it
     dA2_r = _view(work, 187 * n, (n, h))
     dS_r = _view(work, 207 * n, (n, h))
-    dS_2_x = K_4  # written over it
+    dS_2_x = D_3  # written over it
     dA2_x = _view(work, 227 * n, (n, h))
-    dS_x = D_2  # written over it
     dA1_r = _view(work, 247 * n, (n, h))
-    dA1_x = _view(work, 267 * n, (n, h))
+    dS_x = D_2  # written over it
     dD_2 = S_r  # written over it
+    dA1_x = _view(work, 227 * n, (n, h))
+    dw3_terms = A2_r  # written over it
+    dA2 = S_x  # written over it
     dS = A2  # written over it
-    dW2_sum = _view(work, 287 * n, (h, h))
-    dW2_sum_2 = _view(work, 400 + 287 * n, (h, h))
-    dW2_sum_3 = _view(work, 800 + 287 * n, (h, h))
-    dA1_sum = _view(work, 42 * n, (n, h))
-    strip = work[1200 + 287 * n:]
+    dW2_sum = _view(work, 267 * n, (h, h))
+    dW2_sum_2 = _view(work, 400 + 267 * n, (h, h))
+    dA1 = _view(work, 42 * n, (n, h))
+    dw_terms = A1_x  # written over it
+    dv_terms = dA1_r  # written over it
+    db1_terms = A1  # written over it
+    strip = work[800 + 267 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
     for i in range(n):
+        x_at = x[i]
+        t_at = t[i]
         for j in range(h):
-            A1[i, j] = x[i] * w[j] + t[i] * v[j] + b1[j]
+            A1[i, j] = b1[j] + w[j] * x_at + v[j] * t_at
     for q in range(h * n):
         A1_flat[q] = _tanh(A1_flat[q])
 
     # S = A1 W2
-    _matmul(A1, W2, S, strip)
+    _matmul_plus(A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
     A2_flat = _view(A2, 0, (h * n,))
-    for i in range(n):
-        for j in range(h):
-            A2[i, j] = S[i, j] + b2[j]
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
 
@@ -623,9 +630,14 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul(A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/5
-    for i in range(n):
-        for j in range(h):
-            A2_r[i, j] = S_r[i, j] * D_2[i, j] + A2[i, j] * A2_x[i, j] * S_x[i, j] / 5.0
+    A2_r_flat = _view(A2_r, 0, (h * n,))
+    S_r_flat = _view(S_r, 0, (h * n,))
+    D_2_flat = _view(D_2, 0, (h * n,))
+    A2_flat_2 = _view(A2, 0, (h * n,))
+    A2_x_flat = _view(A2_x, 0, (h * n,))
+    S_x_flat = _view(S_x, 0, (h * n,))
+    for q in range(h * n):
+        A2_r_flat[q] = S_r_flat[q] * D_2_flat[q] + A2_flat_2[q] * A2_x_flat[q] * S_x_flat[q] / 5.0
 
     # S_2_r = A2_r w3
     _matvec(A2_r, w3, S_2_r)
@@ -636,10 +648,6 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dr = (2/n) r
     # dS_2_r = dr ⊙ x ⊙ t ⊙ D
     # dA2_r = dS_2_r w3ᵀ
-    # dS_r = dA2_r ⊙ D_2
-    # dS_2_x = (dr ⊙ (t ⊙ (2 x − 1) − D_3))/10
-    # dA2_x = dS_2_x w3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/5
-    # dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/5
     loss_sum = 0.0
     for i in range(n):
         r = (
@@ -649,80 +657,109 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         loss_sum += r ** 2
         dr[i] = 2.0 * r / n
         dS_2_r[i] = x[i] * t[i] * D[i] * dr[i]
+        dS_2_r_at = dS_2_r[i]
         for j in range(h):
-            dA2_r[i, j] = w3[j] * dS_2_r[i]
+            dA2_r[i, j] = w3[j] * dS_2_r_at
+    loss = loss_sum / n
+
+    # dS_r = dA2_r ⊙ D_2
+    # dS_2_x = (dr ⊙ (t ⊙ (2 x − 1) − D_3))/10
+    # dA2_x = dS_2_x w3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/5
+    for i in range(n):
+        for j in range(h):
             dS_r[i, j] = D_2[i, j] * dA2_r[i, j]
         dS_2_x[i] = dr[i] * (t[i] * (2.0 * x[i] - 1.0) - D_3[i]) / 10.0
+        dS_2_x_at = dS_2_x[i]
         for j in range(h):
-            dA2_x[i, j] = w3[j] * dS_2_x[i] + A2[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0
-            dS_x[i, j] = D_2[i, j] * dA2_x[i, j] + A2[i, j] * A2_x[i, j] * dA2_r[i, j] / 5.0
-    loss = loss_sum / n
+            dA2_x[i, j] = A2[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0 + w3[j] * dS_2_x_at
 
     # dA1_r = dS_r W2ᵀ
     _matmul(dS_r, W2.T, dA1_r, strip)
 
+    # dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/5
+    # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
+    dS_x_flat = _view(dS_x, 0, (h * n,))
+    dA2_x_flat = _view(dA2_x, 0, (h * n,))
+    A2_flat_3 = _view(A2, 0, (h * n,))
+    A2_x_flat_2 = _view(A2_x, 0, (h * n,))
+    dA2_r_flat = _view(dA2_r, 0, (h * n,))
+    dD_2_flat = _view(dD_2, 0, (h * n,))
+    S_x_flat_2 = _view(S_x, 0, (h * n,))
+    for q in range(h * n):
+        dS_x_flat[q] = dS_x_flat[q] * dA2_x_flat[q] + A2_flat_3[q] * A2_x_flat_2[q] * dA2_r_flat[q] / 5.0
+    for q in range(h * n):
+        dD_2_flat[q] = dA2_x_flat[q] * S_x_flat_2[q] + dA2_r_flat[q] * dD_2_flat[q]
+
     # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/5
     _matmul(dS_x, W2.T, dA1_x, strip)
 
-    # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     # dS_2 = dr ⊙ (t/5 + x ⊙ D)
     # dw3 = 1ᵀ ((dS_2 1ᵀ) ⊙ A2 + (dS_2_x 1ᵀ) ⊙ A2_x + (dS_2_r 1ᵀ) ⊙ A2_r)
     # dA2 = dS_2 w3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/5 − 2 (dD_2 ⊙ A2)
-    # db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
-    # dS = dA2 ⊙ (1 − A2∘²)
-    for i in range(h):
-        dw3[i] = 0.0
-    for i in range(h):
-        db2[i] = 0.0
     for i in range(n):
         for k in range(h):
             dA1_x[i, k] = dA1_x[i, k] + w[k] * A1[i, k] * dA1_r[i, k] / 5.0
-            dD_2[i, k] = S_x[i, k] * dA2_x[i, k] + S_r[i, k] * dA2_r[i, k]
         dS_2 = dr[i] * (t[i] / 5.0 + x[i] * D[i])
+        dS_2_x_at_2 = dS_2_x[i]
+        dS_2_r_at_2 = dS_2_r[i]
         for j in range(h):
-            dw3[j] += A2[i, j] * dS_2 + A2_x[i, j] * dS_2_x[i] + A2_r[i, j] * dS_2_r[i]
-            dA2 = w3[j] * dS_2 + A2_x[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0 - 2.0 * A2[i, j] * dD_2[i, j]
-            db2[j] += dA2 * (1.0 - A2[i, j] ** 2)
-            dS[i, j] = dA2 * (1.0 - A2[i, j] ** 2)
+            dw3_terms[i, j] = A2[i, j] * dS_2 + A2_x[i, j] * dS_2_x_at_2 + A2_r[i, j] * dS_2_r_at_2
+            dA2[i, j] = w3[j] * dS_2 + A2_x[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0 - 2.0 * A2[i, j] * dD_2[i, j]
+
+    # dw3, from the parts above
+    _column_sums(dw3_terms, dw3)
+
+    # dS = dA2 ⊙ (1 − A2∘²)
+    dS_flat = _view(dS, 0, (h * n,))
+    dA2_flat = _view(dA2, 0, (h * n,))
+    for q in range(h * n):
+        dS_flat[q] = dA2_flat[q] * (1.0 - dS_flat[q] ** 2)
+
+    # db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
+    _column_sums(dS, db2)
 
     # dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
     _matmul(A1.T, dS, dW2_sum, strip)
 
     # dW2, from the parts above
-    _matmul(A1_x.T, dS_x, dW2_sum_2, strip)
+    _matmul_plus(A1_x.T, dS_x, dW2_sum, dW2_sum_2, strip)
 
     # dW2, from the parts above
-    _matmul(A1_r.T, dS_r, dW2_sum_3, strip)
-
-    # dW2, from the parts above
-    for k in range(h):
-        for i in range(h):
-            dW2[k, i] = dW2_sum[k, i] + dW2_sum_2[k, i] + dW2_sum_3[k, i]
+    _matmul_plus(A1_r.T, dS_r, dW2_sum_2, dW2, strip)
 
     # dA1 = dS W2ᵀ + dA1_r ⊙ ((A1_x ⊙ w)/5 − 2 (A1 ⊙ v)) − 2 (dA1_x ⊙ A1 ⊙ w)
-    _matmul(dS, W2.T, dA1_sum, strip)
+    _matmul(dS, W2.T, dA1, strip)
 
     # dw = 1ᵀ (dA1_x + dA1 ⊙ (x 1ᵀ) − A1 ⊙ (A1 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) − (dA1_r ⊙ A1_x)/5))
     # dv = 1ᵀ (dA1_r + dA1 ⊙ (t 1ᵀ) − A1∘² ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
-    # db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
-    for k in range(h):
-        dw[k] = 0.0
-    for k in range(h):
-        dv[k] = 0.0
-    for i in range(h):
-        db1[i] = 0.0
     for i in range(n):
+        x_at_2 = x[i]
+        t_at_2 = t[i]
         for k in range(h):
-            dA1 = (
-                dA1_sum[i, k] + dA1_r[i, k] * (w[k] * A1_x[i, k] / 5.0 - 2.0 * v[k] * A1[i, k]) - 2.0 * w[k] * A1[i, k]
-                * dA1_x[i, k]
+            dA1[i, k] = (
+                dA1[i, k] + dA1_r[i, k] * (w[k] * A1_x[i, k] / 5.0 - 2.0 * v[k] * A1[i, k]) - 2.0 * w[k] * A1[i, k] *
+                dA1_x[i, k]
             )
-            dw[k] += (
-                dA1_x[i, k] + x[i] * dA1 - A1[i, k] * (A1[i, k] * (dA1_x[i, k] + x[i] * dA1) - A1_x[i, k] * dA1_r[i, k]
-                / 5.0)
+            dw_terms[i, k] = (
+                dA1_x[i, k] + dA1[i, k] * x_at_2 - A1[i, k] * (A1[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2) - A1_x[i,
+                k] * dA1_r[i, k] / 5.0)
             )
-            dv[k] += dA1_r[i, k] + t[i] * dA1 - A1[i, k] ** 2 * (dA1_r[i, k] + t[i] * dA1)
-            db1[k] += dA1 * (1.0 - A1[i, k] ** 2)
+            dv_terms[i, k] = dA1_r[i, k] + dA1[i, k] * t_at_2 - A1[i, k] ** 2 * (dA1_r[i, k] + dA1[i, k] * t_at_2)
+
+    # dw, from the parts above
+    _column_sums(dw_terms, dw)
+
+    # dv, from the parts above
+    _column_sums(dv_terms, dv)
+
+    # db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
+    db1_terms_flat = _view(db1_terms, 0, (h * n,))
+    dA1_flat = _view(dA1, 0, (h * n,))
+    for q in range(h * n):
+        db1_terms_flat[q] = dA1_flat[q] * (1.0 - db1_terms_flat[q] ** 2)
+
+    # db1, from the parts above
+    _column_sums(db1_terms, db1)
     return loss
 
 @_compiled
@@ -904,6 +941,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -991,10 +1051,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -1015,52 +1076,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -1109,12 +1170,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1132,7 +1194,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -1140,7 +1202,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -1149,7 +1211,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic
@@ -1161,6 +1238,142 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.
+
+
+@intrinsic
+def _lowest(context, rows):
+    """A tile of -inf, one vector in a row."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, 1)
+    return t(rows), lambda context, *_: ir.Constant(
+        context.get_value_type(t), [ir.Constant(_VECTOR, [-math.inf] * _LANES)] * t.rows
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+
+
+def _joined(start, join):
+    @intrinsic
+    def joined(context, t, a, row, count):
+        """t joined with numbers of every row of a, `row` numbers apart: the next ones, `count` at most."""
+        def make(context, builder, signature, args):
+            tile, a, row, count = args
+            for r in range(t.rows):
+                ((place, mask),) = _lanes(builder, builder.gep(a, [builder.mul(row, _int(r))]), 1, count)
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, [start] * _LANES)]
+                value = join(builder, builder.extract_value(tile, r), _masked(builder, "load", _VECTOR, given))
+                tile = builder.insert_value(tile, value, r)
+            return tile
+
+        return t(t, _ADDRESS, types.int64, types.int64), make
+
+    return joined
+
+
+_summed, _compared = _joined(0.0, lambda builder, a, b: builder.fadd(a, b)), _joined(-math.inf, _larger)
+
+
+@intrinsic
+def _maxima(context, t, y):
+    """y = the largest lane of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        for r in range(t.rows):
+            x, width = builder.extract_value(tile, r), _LANES
+            while width > 1:
+                width //= 2
+                lanes = [(k + width) % _LANES for k in range(_LANES)]
+                other = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                x = _larger(builder, x, builder.shuffle_vector(x, x, other))
+            builder.store(builder.extract_element(x, _int(0, 32)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+@intrinsic
+def _down(context, t, u, y, count):
+    """y = the sums of the columns of t and u, `count` numbers."""
+    def make(context, builder, signature, args):
+        total = builder.extract_value(args[1], 0)
+        for r in range(t.rows):
+            total = builder.fadd(total, builder.extract_value(args[0], r))
+        ((place, mask),) = _lanes(builder, args[2], 1, args[3])
+        _masked(builder, "store", ir.VoidType(), [total, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, u, _ADDRESS, types.int64), make
+
+
+def _fold_kernel(M, K, a, a_row, y, what):
+    """y = the sums of the rows of an M x K matrix (`what` is 0), their largest numbers (1), or the sums of columns (2).
+
+    Rows lie `a_row` numbers apart.
+    """
+    if what == 2:
+        for k in range(0, K, _LANES):
+            p, t, u = _ahead(a, k), _zeros(_FEWER, 1), _zeros(1, 1)
+            whole = M // _FEWER * _FEWER
+            for i in range(0, whole, _FEWER):
+                t = _summed(t, _ahead(p, i * a_row), a_row, K - k)
+            for i in range(whole, M):
+                u = _summed(u, _ahead(p, i * a_row), a_row, K - k)
+            _down(t, u, _ahead(y, k), K - k)
+        return
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if what == 1 and rows == _FEWER:
+            t1l = _lowest(_FEWER)
+            for k in range(0, K, _LANES):
+                t1l = _compared(t1l, _ahead(p, k), a_row, K - k)
+            _maxima(t1l, q)
+        elif what == 1 and rows == 1:
+            t2l = _lowest(1)
+            for k in range(0, K, _LANES):
+                t2l = _compared(t2l, _ahead(p, k), a_row, K - k)
+            _maxima(t2l, q)
+        elif what == 0 and rows == _FEWER:
+            t1z = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
+            _sums(t1z, q)
+        elif what == 0 and rows == 1:
+            t2z = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
+            _sums(t2z, q)
+        i += rows
+
+
+_FOLD = _called(
+    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+)
+
+
+def _folded(what):
+    @intrinsic
+    def fold(context, A, y):
+        """y = the sums or the largest numbers of the rows of A, or the sums of its columns."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+            _call(builder, _FOLD, [M, K, a, a_apart[0], y, _int(what)])
+            return context.get_dummy_value()
+
+        return types.none(A, y), make
+
+    return fold
+
+
+_row_sums, _row_maxima, _column_sums = _folded(0), _folded(1), _folded(2)
 
 
 # The types of what this module gives to each function.

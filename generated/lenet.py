@@ -168,14 +168,14 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((n, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 34600 + 8095 * n + _STRIP * 400), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 34750 + 8095 * n + _STRIP * 400), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 34600 + 8106 * n + _STRIP * 400), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 34750 + 8106 * n + _STRIP * 400), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
@@ -183,7 +183,7 @@ def loss_and_grad(params, /, **inputs):
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 34600 + 17164 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
+        n, theta, grad, _workspace(DTYPE, 34750 + 17164 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
         *arrays
     )
     return float(value), {**_views(grad)}
@@ -195,7 +195,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
     value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 34600 + 17164 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
+        n, theta, grad, _workspace(DTYPE, 34750 + 17164 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
         *arrays
     )
     return float(value), grad
@@ -235,7 +235,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 34600 + 17164 * size + _STRIP * max(784, size)),
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 34750 + 17164 * size + _STRIP * max(784, size)),
             _workspace(np.int64, 1576 * size), order, random, steps, size, bool(shuffle), *arrays, *rows, *state,
             DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps), DTYPE.type(weight_decay), int(epochs) * -(-count // size)))
         )
@@ -422,24 +422,26 @@ def _forward(n, theta, work, X, P):
     D2_b = _view(theta, 60772, (h2,))
     S_W = _view(theta, 60856, (h2, c))
     S_b = _view(theta, 61696, (c,))
-    C1_Z_sum_n_right = _view(work, 0, (1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
-    C1_Z_sum = _view(work, 19600, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum_n_left = _view(work, 0, (f1, 1 + 2 * r, 1 + 2 * r))
+    C1_Z_sum_n_right = _view(work, 150, (1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum = _view(work, 19750, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     C1_Z = C1_Z_sum  # written over it
     C1 = C1_Z  # written over it
-    P1 = _view(work, 19600 + 4704 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    C2_Z_sum_n_right = _view(work, 19600 + 5880 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
-    C2_Z_sum = _view(work, 34600 + 5880 * n, (n, f2, 2 * g, 2 * g))
+    P1 = _view(work, 19750 + 4704 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    C2_Z_sum_n_right = _view(work, 19750 + 5880 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    C2_Z_sum = _view(work, 34750 + 5880 * n, (n, f2, 2 * g, 2 * g))
     C2_Z = C2_Z_sum  # written over it
     C2 = C2_Z  # written over it
-    F = _view(work, 34600 + 7480 * n, (n, f2 * g ** 2))
-    D1_Z_sum = _view(work, 34600 + 7880 * n, (n, h1))
-    D1 = D1_Z_sum  # written over it
-    D2_Z_sum = _view(work, 34600 + 8000 * n, (n, h2))
-    D2 = D2_Z_sum  # written over it
-    S = _view(work, 34600 + 8084 * n, (n, c))
-    M = _view(work, 34600 + 8094 * n, (n,))
+    F = _view(work, 34750 + 7480 * n, (n, f2 * g ** 2))
+    D1_Z = _view(work, 34750 + 7880 * n, (n, h1))
+    D1 = D1_Z  # written over it
+    D2_Z = _view(work, 34750 + 8000 * n, (n, h2))
+    D2 = D2_Z  # written over it
+    S = _view(work, 34750 + 8084 * n, (n, c))
+    M = _view(work, 34750 + 8094 * n, (n,))
     E = S  # written over it
-    strip = work[34600 + 8095 * n:]
+    S_2 = _view(work, 34750 + 8094 * n, (n,))
+    strip = work[34750 + 8095 * n:]
 
     for i in range(n):
         X_n = X[i]
@@ -449,36 +451,44 @@ def _forward(n, theta, work, X, P):
         #   g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
         #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o,
         #   e, p, q])
+        for o in range(f1):
+            for p in range(1 + 2 * r):
+                for q in range(1 + 2 * r):
+                    C1_Z_sum_n_left[o, p, q] = C1_W[o, 0, p, q]
+
+        # C1_Z, from the parts above
         for p in range(1 + 2 * r):
             for j in range(4 * g + 4 * r):
                 for q in range(1 + 2 * r):
                     for l in range(4 * g + 4 * r):
-                        C1_Z_sum_n_right[0, p, q, j, l] = (
+                        C1_Z_sum_n_right[p, q, j, l] = (
                             (((X_n[0, j + p - r, l + q - r] if l + q < 4 * g + 5 * r else 0.0) if r <= l + q else 0.0)
                             if j + p < 4 * g + 5 * r else 0.0) if r <= j + p else 0.0
                         )
 
         # C1_Z, from the parts above
         _matmul(
-            _view(C1_W, 0, (f1, (1 + 2 * r) ** 2)), _view(C1_Z_sum_n_right, 0, ((1 + 2 * r) ** 2,
+            _view(C1_Z_sum_n_left, 0, (f1, (1 + 2 * r) ** 2)), _view(C1_Z_sum_n_right, 0, ((1 + 2 * r) ** 2,
             (4 * g + 4 * r) ** 2)), _view(C1_Z_sum_n, 0, (f1, (4 * g + 4 * r) ** 2)), strip
         )
 
     # C1_Z, from the parts above
     for o in range(f1):
+        C1_b_at = C1_b[o]
         for i in range(n):
             for j in range(4 * g + 4 * r):
                 for l in range(4 * g + 4 * r):
-                    C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b[o]
+                    C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b_at
 
     # C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])    (line 10: C1 = relu(C1_Z))
+    C1_flat = _view(C1, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    for q in range(f1 * n * (4 * g + 4 * r) ** 2):
+        C1_flat[q] = 0.0 if C1_flat[q] <= 0.0 else C1_flat[q]
+
     # P1[n,f1,i,j] = max_{p<2,q<2} C1[n,f1,2 i + p,2 j + q]    (line 11: P1[n, f, i:floor(((4*g+4*r)-2)/2)+1,
     #   j:floor(((4*g+4*r)-2)/2)+1] = max[p:2, q:2] C1[n, f, 2*i+p, 2*j+q])
     for i in range(n):
         for f in range(f1):
-            for j in range(4 * g + 4 * r):
-                for l in range(4 * g + 4 * r):
-                    C1[i, f, j, l] = 0.0 if C1_Z[i, f, j, l] <= 0.0 else C1_Z[i, f, j, l]
             for j in range(2 * g + 2 * r):
                 for l in range(2 * g + 2 * r):
                     P1_2 = -math.inf
@@ -509,20 +519,22 @@ def _forward(n, theta, work, X, P):
 
     # C2_Z, from the parts above
     for o in range(f2):
+        C2_b_at = C2_b[o]
         for i in range(n):
             for j in range(2 * g):
                 for l in range(2 * g):
-                    C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b[o]
+                    C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b_at
 
     # C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])    (line 12: C2 = relu(C2_Z))
+    C2_flat = _view(C2, 0, (4 * f2 * n * g ** 2,))
+    for q in range(4 * f2 * n * g ** 2):
+        C2_flat[q] = 0.0 if C2_flat[q] <= 0.0 else C2_flat[q]
+
     # P2[n,f2,i,j] = max_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]    (line 13: P2[n, f, i:floor((2*g-2)/2)+1,
     #   j:floor((2*g-2)/2)+1] = max[p:2, q:2] C2[n, f, 2*i+p, 2*j+q])
     # F[n,f] = Σ_{f2′,g′,j} P2[n,f2′,g′,j] 1[f = g (g f2′ + g′) + j]    (line 14: F = flatten(P2))
     for i in range(n):
         for f in range(f2):
-            for j in range(2 * g):
-                for l in range(2 * g):
-                    C2[i, f, j, l] = 0.0 if C2_Z[i, f, j, l] <= 0.0 else C2_Z[i, f, j, l]
             for j in range(g):
                 for l in range(g):
                     P2 = -math.inf
@@ -532,50 +544,44 @@ def _forward(n, theta, work, X, P):
                     F[i, g * (j + g * f) + l] = P2
 
     # D1_Z = F D1_W + D1_b    (line 15: D1_Z[n, j] = sum[k] F[n, k] * D1_W[k, j] + D1_b[j])
-    _matmul(F, D1_W, D1_Z_sum, strip)
+    _matmul_plus(F, D1_W, D1_b, D1_Z, strip)
 
     # D1 = relu(D1_Z)    (line 15: D1 = relu(D1_Z))
-    for i in range(n):
-        for j in range(h1):
-            D1_Z = D1_Z_sum[i, j] + D1_b[j]
-            D1[i, j] = 0.0 if D1_Z <= 0.0 else D1_Z
+    D1_flat = _view(D1, 0, (h1 * n,))
+    for q in range(h1 * n):
+        D1_flat[q] = 0.0 if D1_flat[q] <= 0.0 else D1_flat[q]
 
     # D2_Z = D1 D2_W + D2_b    (line 16: D2_Z[n, j] = sum[k] D1[n, k] * D2_W[k, j] + D2_b[j])
-    _matmul(D1, D2_W, D2_Z_sum, strip)
+    _matmul_plus(D1, D2_W, D2_b, D2_Z, strip)
 
     # D2 = relu(D2_Z)    (line 16: D2 = relu(D2_Z))
-    for i in range(n):
-        for j in range(h2):
-            D2_Z = D2_Z_sum[i, j] + D2_b[j]
-            D2[i, j] = 0.0 if D2_Z <= 0.0 else D2_Z
+    D2_flat = _view(D2, 0, (h2 * n,))
+    for q in range(h2 * n):
+        D2_flat[q] = 0.0 if D2_flat[q] <= 0.0 else D2_flat[q]
 
     # S = D2 S_W + S_b    (line 17: S[n, j] = sum[k] D2[n, k] * S_W[k, j] + S_b[j])
-    _matmul(D2, S_W, S, strip)
+    _matmul_plus(D2, S_W, S_b, S, strip)
 
     # M = max(S, axis=1)
-    for i in range(n):
-        M_2 = -math.inf
-        for j in range(c):
-            S[i, j] = S[i, j] + S_b[j]
-            M_2 = max(M_2, S[i, j])
-        M[i] = M_2
+    _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
     E_flat = _view(E, 0, (c * n,))
     for i in range(n):
+        M_at = M[i]
         for j in range(c):
-            E[i, j] = S[i, j] - M[i]
+            E[i, j] = S[i, j] - M_at
     for q in range(c * n):
         E_flat[q] = _exp(E_flat[q])
 
     # S_2 = E 1
+    _row_sums(E, S_2)
+
     # P = E ⊘ (S_2 1ᵀ)    (line 18: P = softmax(S, axis=1))
     for i in range(n):
-        S_2 = 0.0
+        u = 1.0 / S_2[i]
         for j in range(c):
-            S_2 += E[i, j]
-        for j in range(c):
-            P[i, j] = E[i, j] / S_2
+            P[i, j] = E[i, j] * u
 
 
 @_compiled
@@ -590,26 +596,27 @@ def _loss(n, theta, work, X, Y):
     D2_b = _view(theta, 60772, (h2,))
     S_W = _view(theta, 60856, (h2, c))
     S_b = _view(theta, 61696, (c,))
-    C1_Z_sum_n_right = _view(work, 0, (1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
-    C1_Z_sum = _view(work, 19600, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum_n_left = _view(work, 0, (f1, 1 + 2 * r, 1 + 2 * r))
+    C1_Z_sum_n_right = _view(work, 150, (1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum = _view(work, 19750, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     C1_Z = C1_Z_sum  # written over it
     C1 = C1_Z  # written over it
-    P1 = _view(work, 19600 + 4704 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    C2_Z_sum_n_right = _view(work, 19600 + 5880 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
-    C2_Z_sum = _view(work, 34600 + 5880 * n, (n, f2, 2 * g, 2 * g))
+    P1 = _view(work, 19750 + 4704 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    C2_Z_sum_n_right = _view(work, 19750 + 5880 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    C2_Z_sum = _view(work, 34750 + 5880 * n, (n, f2, 2 * g, 2 * g))
     C2_Z = C2_Z_sum  # written over it
     C2 = C2_Z  # written over it
-    F = _view(work, 34600 + 7480 * n, (n, f2 * g ** 2))
-    D1_Z_sum = _view(work, 34600 + 7880 * n, (n, h1))
-    D1 = D1_Z_sum  # written over it
-    D2_Z_sum = _view(work, 34600 + 8000 * n, (n, h2))
-    D2 = D2_Z_sum  # written over it
-    S = _view(work, 34600 + 8084 * n, (n, c))
-    M = _view(work, 34600 + 8094 * n, (n,))
-    E = _view(work, 34600 + 8095 * n, (n, c))
-    S_2 = _view(work, 34600 + 8105 * n, (n,))
+    F = _view(work, 34750 + 7480 * n, (n, f2 * g ** 2))
+    D1_Z = _view(work, 34750 + 7880 * n, (n, h1))
+    D1 = D1_Z  # written over it
+    D2_Z = _view(work, 34750 + 8000 * n, (n, h2))
+    D2 = D2_Z  # written over it
+    S = _view(work, 34750 + 8084 * n, (n, c))
+    M = _view(work, 34750 + 8094 * n, (n,))
+    E = _view(work, 34750 + 8095 * n, (n, c))
+    S_2 = _view(work, 34750 + 8105 * n, (n,))
     lse = M  # written over it
-    strip = work[34600 + 8106 * n:]
+    strip = work[34750 + 8106 * n:]
 
     for i in range(n):
         X_n = X[i]
@@ -619,36 +626,44 @@ def _loss(n, theta, work, X, Y):
         #   g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
         #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o,
         #   e, p, q])
+        for o in range(f1):
+            for p in range(1 + 2 * r):
+                for q in range(1 + 2 * r):
+                    C1_Z_sum_n_left[o, p, q] = C1_W[o, 0, p, q]
+
+        # C1_Z, from the parts above
         for p in range(1 + 2 * r):
             for j in range(4 * g + 4 * r):
                 for q in range(1 + 2 * r):
                     for l in range(4 * g + 4 * r):
-                        C1_Z_sum_n_right[0, p, q, j, l] = (
+                        C1_Z_sum_n_right[p, q, j, l] = (
                             (((X_n[0, j + p - r, l + q - r] if l + q < 4 * g + 5 * r else 0.0) if r <= l + q else 0.0)
                             if j + p < 4 * g + 5 * r else 0.0) if r <= j + p else 0.0
                         )
 
         # C1_Z, from the parts above
         _matmul(
-            _view(C1_W, 0, (f1, (1 + 2 * r) ** 2)), _view(C1_Z_sum_n_right, 0, ((1 + 2 * r) ** 2,
+            _view(C1_Z_sum_n_left, 0, (f1, (1 + 2 * r) ** 2)), _view(C1_Z_sum_n_right, 0, ((1 + 2 * r) ** 2,
             (4 * g + 4 * r) ** 2)), _view(C1_Z_sum_n, 0, (f1, (4 * g + 4 * r) ** 2)), strip
         )
 
     # C1_Z, from the parts above
     for o in range(f1):
+        C1_b_at = C1_b[o]
         for i in range(n):
             for j in range(4 * g + 4 * r):
                 for l in range(4 * g + 4 * r):
-                    C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b[o]
+                    C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b_at
 
     # C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])    (line 10: C1 = relu(C1_Z))
+    C1_flat = _view(C1, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    for q in range(f1 * n * (4 * g + 4 * r) ** 2):
+        C1_flat[q] = 0.0 if C1_flat[q] <= 0.0 else C1_flat[q]
+
     # P1[n,f1,i,j] = max_{p<2,q<2} C1[n,f1,2 i + p,2 j + q]    (line 11: P1[n, f, i:floor(((4*g+4*r)-2)/2)+1,
     #   j:floor(((4*g+4*r)-2)/2)+1] = max[p:2, q:2] C1[n, f, 2*i+p, 2*j+q])
     for i in range(n):
         for f in range(f1):
-            for j in range(4 * g + 4 * r):
-                for l in range(4 * g + 4 * r):
-                    C1[i, f, j, l] = 0.0 if C1_Z[i, f, j, l] <= 0.0 else C1_Z[i, f, j, l]
             for j in range(2 * g + 2 * r):
                 for l in range(2 * g + 2 * r):
                     P1_2 = -math.inf
@@ -679,20 +694,22 @@ def _loss(n, theta, work, X, Y):
 
     # C2_Z, from the parts above
     for o in range(f2):
+        C2_b_at = C2_b[o]
         for i in range(n):
             for j in range(2 * g):
                 for l in range(2 * g):
-                    C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b[o]
+                    C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b_at
 
     # C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])    (line 12: C2 = relu(C2_Z))
+    C2_flat = _view(C2, 0, (4 * f2 * n * g ** 2,))
+    for q in range(4 * f2 * n * g ** 2):
+        C2_flat[q] = 0.0 if C2_flat[q] <= 0.0 else C2_flat[q]
+
     # P2[n,f2,i,j] = max_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]    (line 13: P2[n, f, i:floor((2*g-2)/2)+1,
     #   j:floor((2*g-2)/2)+1] = max[p:2, q:2] C2[n, f, 2*i+p, 2*j+q])
     # F[n,f] = Σ_{f2′,g′,j} P2[n,f2′,g′,j] 1[f = g (g f2′ + g′) + j]    (line 14: F = flatten(P2))
     for i in range(n):
         for f in range(f2):
-            for j in range(2 * g):
-                for l in range(2 * g):
-                    C2[i, f, j, l] = 0.0 if C2_Z[i, f, j, l] <= 0.0 else C2_Z[i, f, j, l]
             for j in range(g):
                 for l in range(g):
                     P2 = -math.inf
@@ -702,39 +719,33 @@ def _loss(n, theta, work, X, Y):
                     F[i, g * (j + g * f) + l] = P2
 
     # D1_Z = F D1_W + D1_b    (line 15: D1_Z[n, j] = sum[k] F[n, k] * D1_W[k, j] + D1_b[j])
-    _matmul(F, D1_W, D1_Z_sum, strip)
+    _matmul_plus(F, D1_W, D1_b, D1_Z, strip)
 
     # D1 = relu(D1_Z)    (line 15: D1 = relu(D1_Z))
-    for i in range(n):
-        for j in range(h1):
-            D1_Z = D1_Z_sum[i, j] + D1_b[j]
-            D1[i, j] = 0.0 if D1_Z <= 0.0 else D1_Z
+    D1_flat = _view(D1, 0, (h1 * n,))
+    for q in range(h1 * n):
+        D1_flat[q] = 0.0 if D1_flat[q] <= 0.0 else D1_flat[q]
 
     # D2_Z = D1 D2_W + D2_b    (line 16: D2_Z[n, j] = sum[k] D1[n, k] * D2_W[k, j] + D2_b[j])
-    _matmul(D1, D2_W, D2_Z_sum, strip)
+    _matmul_plus(D1, D2_W, D2_b, D2_Z, strip)
 
     # D2 = relu(D2_Z)    (line 16: D2 = relu(D2_Z))
-    for i in range(n):
-        for j in range(h2):
-            D2_Z = D2_Z_sum[i, j] + D2_b[j]
-            D2[i, j] = 0.0 if D2_Z <= 0.0 else D2_Z
+    D2_flat = _view(D2, 0, (h2 * n,))
+    for q in range(h2 * n):
+        D2_flat[q] = 0.0 if D2_flat[q] <= 0.0 else D2_flat[q]
 
     # S = D2 S_W + S_b    (line 17: S[n, j] = sum[k] D2[n, k] * S_W[k, j] + S_b[j])
-    _matmul(D2, S_W, S, strip)
+    _matmul_plus(D2, S_W, S_b, S, strip)
 
     # M = max(S, axis=1)
-    for i in range(n):
-        M_2 = -math.inf
-        for j in range(c):
-            S[i, j] = S[i, j] + S_b[j]
-            M_2 = max(M_2, S[i, j])
-        M[i] = M_2
+    _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
     E_flat = _view(E, 0, (c * n,))
     for i in range(n):
+        M_at = M[i]
         for j in range(c):
-            E[i, j] = S[i, j] - M[i]
+            E[i, j] = S[i, j] - M_at
     for q in range(c * n):
         E_flat[q] = _exp(E_flat[q])
 
@@ -751,9 +762,12 @@ def _loss(n, theta, work, X, Y):
 
     # loss = −(1/n) Σ((S − lse 1ᵀ) ⊙ ((9/10) Y + 1/(10 c)))    (line 20: minimize cross_entropy(Y, P, smoothing=0.1))
     loss_sum = 0.0
+    u = 0.1 / c
     for i in range(n):
+        lse_at = lse[i]
         for j in range(c):
-            loss_sum += (S[i, j] - lse[i]) * (0.9 * Y[i, j] + 0.1 / c)
+            loss_sum_terms = (S[i, j] - lse_at) * (0.9 * Y[i, j] + u)
+            loss_sum += loss_sum_terms
     loss = -loss_sum / n
     return loss
 
@@ -780,45 +794,46 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     dD2_b = _view(grad, 60772, (h2,))
     dS_W = _view(grad, 60856, (h2, c))
     dS_b = _view(grad, 61696, (c,))
-    C1_Z_sum_n_right = _view(work, 0, (1, 1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
-    C1_Z_sum = _view(work, 19600, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum_n_left = _view(work, 0, (f1, 1 + 2 * r, 1 + 2 * r))
+    C1_Z_sum_n_right = _view(work, 150, (1 + 2 * r, 1 + 2 * r, 4 * g + 4 * r, 4 * g + 4 * r))
+    C1_Z_sum = _view(work, 19750, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     C1_Z = C1_Z_sum  # written over it
-    C1 = _view(work, 19600 + 4704 * n, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
-    P1 = _view(work, 19600 + 9408 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    C2_Z_sum_n_right = _view(work, 19600 + 10584 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
-    C2_Z_sum = _view(work, 34600 + 10584 * n, (n, f2, 2 * g, 2 * g))
+    C1 = _view(work, 19750 + 4704 * n, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    P1 = _view(work, 19750 + 9408 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    C2_Z_sum_n_right = _view(work, 19750 + 10584 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    C2_Z_sum = _view(work, 34750 + 10584 * n, (n, f2, 2 * g, 2 * g))
     C2_Z = C2_Z_sum  # written over it
-    C2 = _view(work, 34600 + 12184 * n, (n, f2, 2 * g, 2 * g))
-    F = _view(work, 34600 + 13784 * n, (n, f2 * g ** 2))
-    D1_Z = _view(work, 34600 + 14184 * n, (n, h1))
-    D1 = _view(work, 34600 + 14304 * n, (n, h1))
-    D2_Z = _view(work, 34600 + 14424 * n, (n, h2))
-    D2 = _view(work, 34600 + 14508 * n, (n, h2))
-    S = _view(work, 34600 + 14592 * n, (n, c))
-    M = _view(work, 34600 + 14602 * n, (n,))
-    E = _view(work, 34600 + 14603 * n, (n, c))
-    S_2 = _view(work, 34600 + 14613 * n, (n,))
-    P = E  # written over it
+    C2 = _view(work, 34750 + 12184 * n, (n, f2, 2 * g, 2 * g))
+    F = _view(work, 34750 + 13784 * n, (n, f2 * g ** 2))
+    D1_Z = _view(work, 34750 + 14184 * n, (n, h1))
+    D1 = _view(work, 34750 + 14304 * n, (n, h1))
+    D2_Z = _view(work, 34750 + 14424 * n, (n, h2))
+    D2 = _view(work, 34750 + 14508 * n, (n, h2))
+    S = _view(work, 34750 + 14592 * n, (n, c))
+    M = _view(work, 34750 + 14602 * n, (n,))
+    E = _view(work, 34750 + 14603 * n, (n, c))
+    S_2 = _view(work, 34750 + 14613 * n, (n,))
     lse = M  # written over it
-    dS = S  # written over it
-    dD2 = _view(work, 34600 + 14508 * n, (n, h2))
-    dD2_Z = D2_Z  # written over it
-    dD1 = _view(work, 34600 + 14304 * n, (n, h1))
-    dD1_Z = D1_Z  # written over it
+    P = E  # written over it
     first = _view(int_work, 0, (n, f2, g, g))
-    dF = _view(work, 34600 + 13784 * n, (n, f2 * g ** 2))
-    dC2 = _view(work, 34600 + 12184 * n, (n, f2, 2 * g, 2 * g))
-    dC2_Z = C2_Z  # written over it
+    dS = P  # written over it
+    dD2 = _view(work, 34750 + 14508 * n, (n, h2))
+    dD2_Z = D2_Z  # written over it
+    dD1 = _view(work, 34750 + 14304 * n, (n, h1))
+    dD1_Z = D1_Z  # written over it
+    dF = _view(work, 34750 + 13784 * n, (n, f2 * g ** 2))
+    dC2 = _view(work, 34750 + 12184 * n, (n, f2, 2 * g, 2 * g))
     first_2 = _view(int_work, 400 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    dC2_W_rounds_n_right = _view(work, 19600 + 10584 * n, (2 * g, 2 * g, f1, 1 + 2 * r, 1 + 2 * r))
-    dC2_W_rounds = _view(work, 34600 + 14614 * n, (n, f2, f1, 1 + 2 * r, 1 + 2 * r))
-    dP1_n_terms = _view(work, 19600 + 10584 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
-    dP1 = _view(work, 19600 + 9408 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    dC1 = _view(work, 19600 + 4704 * n, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    dC2_Z = C2_Z  # written over it
+    dC2_W_rounds_n_right = _view(work, 19750 + 10584 * n, (2 * g, 2 * g, f1, 1 + 2 * r, 1 + 2 * r))
+    dC2_W_rounds = _view(work, 34750 + 14614 * n, (n, f2, f1, 1 + 2 * r, 1 + 2 * r))
+    dP1_n_terms = _view(work, 19750 + 10584 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
+    dP1 = _view(work, 19750 + 9408 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    dC1 = _view(work, 19750 + 4704 * n, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     dC1_Z = C1_Z  # written over it
-    dC1_W_rounds_n_right = _view(work, 0, (4 * g + 4 * r, 4 * g + 4 * r, 1, 1 + 2 * r, 1 + 2 * r))
-    dC1_W_rounds = _view(work, 34600 + 17014 * n, (n, f1, 1, 1 + 2 * r, 1 + 2 * r))
-    strip = work[34600 + 17164 * n:]
+    dC1_W_rounds_n_right = _view(work, 150, (4 * g + 4 * r, 4 * g + 4 * r, 1, 1 + 2 * r, 1 + 2 * r))
+    dC1_W_rounds = _view(work, 34750 + 17014 * n, (n, f1, 1, 1 + 2 * r, 1 + 2 * r))
+    strip = work[34750 + 17164 * n:]
 
     for i in range(n):
         X_n = X[i]
@@ -828,36 +843,45 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
         #   g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
         #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o,
         #   e, p, q])
+        for o in range(f1):
+            for p in range(1 + 2 * r):
+                for q in range(1 + 2 * r):
+                    C1_Z_sum_n_left[o, p, q] = C1_W[o, 0, p, q]
+
+        # C1_Z, from the parts above
         for p in range(1 + 2 * r):
             for j in range(4 * g + 4 * r):
                 for q in range(1 + 2 * r):
                     for l in range(4 * g + 4 * r):
-                        C1_Z_sum_n_right[0, p, q, j, l] = (
+                        C1_Z_sum_n_right[p, q, j, l] = (
                             (((X_n[0, j + p - r, l + q - r] if l + q < 4 * g + 5 * r else 0.0) if r <= l + q else 0.0)
                             if j + p < 4 * g + 5 * r else 0.0) if r <= j + p else 0.0
                         )
 
         # C1_Z, from the parts above
         _matmul(
-            _view(C1_W, 0, (f1, (1 + 2 * r) ** 2)), _view(C1_Z_sum_n_right, 0, ((1 + 2 * r) ** 2,
+            _view(C1_Z_sum_n_left, 0, (f1, (1 + 2 * r) ** 2)), _view(C1_Z_sum_n_right, 0, ((1 + 2 * r) ** 2,
             (4 * g + 4 * r) ** 2)), _view(C1_Z_sum_n, 0, (f1, (4 * g + 4 * r) ** 2)), strip
         )
 
     # C1_Z, from the parts above
     for o in range(f1):
+        C1_b_at = C1_b[o]
         for i in range(n):
             for j in range(4 * g + 4 * r):
                 for l in range(4 * g + 4 * r):
-                    C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b[o]
+                    C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b_at
 
     # C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])    (line 10: C1 = relu(C1_Z))
+    C1_flat = _view(C1, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    C1_Z_flat = _view(C1_Z, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    for q in range(f1 * n * (4 * g + 4 * r) ** 2):
+        C1_flat[q] = 0.0 if C1_Z_flat[q] <= 0.0 else C1_Z_flat[q]
+
     # P1[n,f1,i,j] = max_{p<2,q<2} C1[n,f1,2 i + p,2 j + q]    (line 11: P1[n, f, i:floor(((4*g+4*r)-2)/2)+1,
     #   j:floor(((4*g+4*r)-2)/2)+1] = max[p:2, q:2] C1[n, f, 2*i+p, 2*j+q])
     for i in range(n):
         for f in range(f1):
-            for j in range(4 * g + 4 * r):
-                for l in range(4 * g + 4 * r):
-                    C1[i, f, j, l] = 0.0 if C1_Z[i, f, j, l] <= 0.0 else C1_Z[i, f, j, l]
             for j in range(2 * g + 2 * r):
                 for l in range(2 * g + 2 * r):
                     P1_2 = -math.inf
@@ -888,20 +912,23 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
 
     # C2_Z, from the parts above
     for o in range(f2):
+        C2_b_at = C2_b[o]
         for i in range(n):
             for j in range(2 * g):
                 for l in range(2 * g):
-                    C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b[o]
+                    C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b_at
 
     # C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])    (line 12: C2 = relu(C2_Z))
+    C2_flat = _view(C2, 0, (4 * f2 * n * g ** 2,))
+    C2_Z_flat = _view(C2_Z, 0, (4 * f2 * n * g ** 2,))
+    for q in range(4 * f2 * n * g ** 2):
+        C2_flat[q] = 0.0 if C2_Z_flat[q] <= 0.0 else C2_Z_flat[q]
+
     # P2[n,f2,i,j] = max_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]    (line 13: P2[n, f, i:floor((2*g-2)/2)+1,
     #   j:floor((2*g-2)/2)+1] = max[p:2, q:2] C2[n, f, 2*i+p, 2*j+q])
     # F[n,f] = Σ_{f2′,g′,j} P2[n,f2′,g′,j] 1[f = g (g f2′ + g′) + j]    (line 14: F = flatten(P2))
     for i in range(n):
         for f in range(f2):
-            for j in range(2 * g):
-                for l in range(2 * g):
-                    C2[i, f, j, l] = 0.0 if C2_Z[i, f, j, l] <= 0.0 else C2_Z[i, f, j, l]
             for j in range(g):
                 for l in range(g):
                     P2 = -math.inf
@@ -911,99 +938,57 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                     F[i, g * (j + g * f) + l] = P2
 
     # D1_Z = F D1_W + D1_b    (line 15: D1_Z[n, j] = sum[k] F[n, k] * D1_W[k, j] + D1_b[j])
-    _matmul(F, D1_W, D1_Z, strip)
+    _matmul_plus(F, D1_W, D1_b, D1_Z, strip)
 
     # D1 = relu(D1_Z)    (line 15: D1 = relu(D1_Z))
-    for i in range(n):
-        for j in range(h1):
-            D1_Z[i, j] = D1_Z[i, j] + D1_b[j]
-            D1[i, j] = 0.0 if D1_Z[i, j] <= 0.0 else D1_Z[i, j]
+    D1_flat = _view(D1, 0, (h1 * n,))
+    D1_Z_flat = _view(D1_Z, 0, (h1 * n,))
+    for q in range(h1 * n):
+        D1_flat[q] = 0.0 if D1_Z_flat[q] <= 0.0 else D1_Z_flat[q]
 
     # D2_Z = D1 D2_W + D2_b    (line 16: D2_Z[n, j] = sum[k] D1[n, k] * D2_W[k, j] + D2_b[j])
-    _matmul(D1, D2_W, D2_Z, strip)
+    _matmul_plus(D1, D2_W, D2_b, D2_Z, strip)
 
     # D2 = relu(D2_Z)    (line 16: D2 = relu(D2_Z))
-    for i in range(n):
-        for j in range(h2):
-            D2_Z[i, j] = D2_Z[i, j] + D2_b[j]
-            D2[i, j] = 0.0 if D2_Z[i, j] <= 0.0 else D2_Z[i, j]
+    D2_flat = _view(D2, 0, (h2 * n,))
+    D2_Z_flat = _view(D2_Z, 0, (h2 * n,))
+    for q in range(h2 * n):
+        D2_flat[q] = 0.0 if D2_Z_flat[q] <= 0.0 else D2_Z_flat[q]
 
     # S = D2 S_W + S_b    (line 17: S[n, j] = sum[k] D2[n, k] * S_W[k, j] + S_b[j])
-    _matmul(D2, S_W, S, strip)
+    _matmul_plus(D2, S_W, S_b, S, strip)
 
     # M = max(S, axis=1)
-    for i in range(n):
-        M_2 = -math.inf
-        for j in range(c):
-            S[i, j] = S[i, j] + S_b[j]
-            M_2 = max(M_2, S[i, j])
-        M[i] = M_2
+    _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
     E_flat = _view(E, 0, (c * n,))
     for i in range(n):
+        M_at = M[i]
         for j in range(c):
-            E[i, j] = S[i, j] - M[i]
+            E[i, j] = S[i, j] - M_at
     for q in range(c * n):
         E_flat[q] = _exp(E_flat[q])
 
     # S_2 = E 1
-    # P = E ⊘ (S_2 1ᵀ)    (line 18: P = softmax(S, axis=1))
-    for i in range(n):
-        S_2_2 = 0.0
-        for j in range(c):
-            S_2_2 += E[i, j]
-        S_2[i] = S_2_2
-        for j in range(c):
-            P[i, j] = E[i, j] / S_2[i]
+    _row_sums(E, S_2)
 
     # lse = M + log(S_2)
     for i in range(n):
         lse[i] = M[i] + _log(S_2[i])
 
+    # P = E ⊘ (S_2 1ᵀ)    (line 18: P = softmax(S, axis=1))
     # loss = −(1/n) Σ((S − lse 1ᵀ) ⊙ ((9/10) Y + 1/(10 c)))    (line 20: minimize cross_entropy(Y, P, smoothing=0.1))
-    # dS = (P − (9/10) Y − 1/(10 c))/n
-    # dS_b = 1ᵀ dS
-    loss_sum = 0.0
-    for j in range(c):
-        dS_b[j] = 0.0
-    for i in range(n):
-        for j in range(c):
-            loss_sum += (S[i, j] - lse[i]) * (0.9 * Y[i, j] + 0.1 / c)
-            dS[i, j] = (P[i, j] - 0.9 * Y[i, j] - 0.1 / c) / n
-            dS_b[j] += dS[i, j]
-    loss = -loss_sum / n
-
-    # dS_W = D2ᵀ dS
-    _matmul(D2.T, dS, dS_W, strip)
-
-    # dD2 = dS S_Wᵀ
-    _matmul(dS, S_W.T, dD2, strip)
-
-    # dD2_Z = dD2 ⊙ relu′(D2_Z)
-    # dD2_b = 1ᵀ dD2_Z
-    for j in range(h2):
-        dD2_b[j] = 0.0
-    for i in range(n):
-        for h in range(h2):
-            dD2_Z[i, h] = dD2[i, h] if D2_Z[i, h] > 0.0 else 0.0
-            dD2_b[h] += dD2_Z[i, h]
-
-    # dD2_W = D1ᵀ dD2_Z
-    _matmul(D1.T, dD2_Z, dD2_W, strip)
-
-    # dD1 = dD2_Z D2_Wᵀ
-    _matmul(dD2_Z, D2_W.T, dD1, strip)
-
-    # dD1_Z = dD1 ⊙ relu′(D1_Z)
-    # dD1_b = 1ᵀ dD1_Z
     # first[n,f2,i,j] = argmax_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]
-    for j in range(h1):
-        dD1_b[j] = 0.0
+    loss_sum = 0.0
+    u = 0.1 / c
     for i in range(n):
-        for h in range(h1):
-            dD1_Z[i, h] = dD1[i, h] if D1_Z[i, h] > 0.0 else 0.0
-            dD1_b[h] += dD1_Z[i, h]
+        u_2 = 1.0 / S_2[i]
+        lse_at = lse[i]
+        for j in range(c):
+            P[i, j] = E[i, j] * u_2
+            loss_sum_terms = (S[i, j] - lse_at) * (0.9 * Y[i, j] + u)
+            loss_sum += loss_sum_terms
         for f in range(f2):
             for j in range(g):
                 for l in range(g):
@@ -1015,15 +1000,56 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                                 best_first_3 = C2[i, f, p + 2 * j, q + 2 * l]
                                 first_3 = q + 2 * p
                     first[i, f, j, l] = first_3
+    loss = -loss_sum / n
+
+    # dS = (P − (9/10) Y − 1/(10 c))/n
+    dS_flat = _view(dS, 0, (c * n,))
+    Y_flat = _view(Y, 0, (c * n,))
+    u_3 = 1.0 / n
+    u_4 = -0.1 / c
+    for q in range(c * n):
+        dS_flat[q] = u_3 * (dS_flat[q] + u_4 - 0.9 * Y_flat[q])
+
+    # dS_W = D2ᵀ dS
+    _matmul(D2.T, dS, dS_W, strip)
+
+    # dS_b = 1ᵀ dS
+    _column_sums(dS, dS_b)
+
+    # dD2 = dS S_Wᵀ
+    _matmul(dS, S_W.T, dD2, strip)
+
+    # dD2_Z = dD2 ⊙ relu′(D2_Z)
+    dD2_Z_flat = _view(dD2_Z, 0, (h2 * n,))
+    dD2_flat = _view(dD2, 0, (h2 * n,))
+    for q in range(h2 * n):
+        dD2_Z_flat[q] = dD2_flat[q] if dD2_Z_flat[q] > 0.0 else 0.0
+
+    # dD2_W = D1ᵀ dD2_Z
+    _matmul(D1.T, dD2_Z, dD2_W, strip)
+
+    # dD2_b = 1ᵀ dD2_Z
+    _column_sums(dD2_Z, dD2_b)
+
+    # dD1 = dD2_Z D2_Wᵀ
+    _matmul(dD2_Z, D2_W.T, dD1, strip)
+
+    # dD1_Z = dD1 ⊙ relu′(D1_Z)
+    dD1_Z_flat = _view(dD1_Z, 0, (h1 * n,))
+    dD1_flat = _view(dD1, 0, (h1 * n,))
+    for q in range(h1 * n):
+        dD1_Z_flat[q] = dD1_flat[q] if dD1_Z_flat[q] > 0.0 else 0.0
 
     # dD1_W = Fᵀ dD1_Z
     _matmul(F.T, dD1_Z, dD1_W, strip)
+
+    # dD1_b = 1ᵀ dD1_Z
+    _column_sums(dD1_Z, dD1_b)
 
     # dF = dD1_Z D1_Wᵀ
     _matmul(dD1_Z, D1_W.T, dF, strip)
 
     # dC2[n,f,k′,k″] = Σ_{q<2,p<2,i,j} dF[n,g (g f + i) + j] 1[first[n,f,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
-    # dC2_Z[n,f2,g,k] = dC2[n,f2,g,k] 1[C2_Z[n,f2,g,k] > 0]
     # first_2[n,f1,j,j′] = argmax_{p<2,q<2} C1[n,f1,2 j + p,2 j′ + q]
     for i in range(n):
         for f in range(f2):
@@ -1034,9 +1060,6 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                             dC2[i, f, p + 2 * j, q + 2 * l] = (
                                 dF[i, g * (j + g * f) + l] if first[i, f, j, l] == q + 2 * p else 0.0
                             )
-            for j in range(2 * g):
-                for l in range(2 * g):
-                    dC2_Z[i, f, j, l] = dC2[i, f, j, l] if C2_Z[i, f, j, l] > 0.0 else 0.0
         for f in range(f1):
             for j in range(2 * g + 2 * r):
                 for l in range(2 * g + 2 * r):
@@ -1048,6 +1071,12 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                                 best_first_2_2 = C1[i, f, p + 2 * j, q + 2 * l]
                                 first_2_2 = q + 2 * p
                     first_2[i, f, j, l] = first_2_2
+
+    # dC2_Z[n,f2,g,k] = dC2[n,f2,g,k] 1[C2_Z[n,f2,g,k] > 0]
+    dC2_Z_flat = _view(dC2_Z, 0, (4 * f2 * n * g ** 2,))
+    dC2_flat = _view(dC2, 0, (4 * f2 * n * g ** 2,))
+    for q in range(4 * f2 * n * g ** 2):
+        dC2_Z_flat[q] = dC2_flat[q] if dC2_Z_flat[q] > 0.0 else 0.0
 
     for i in range(n):
         P1_n_2 = P1[i]
@@ -1068,15 +1097,13 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
             _view(dC2_W_rounds_n, 0, (f2, f1 * (1 + 2 * r) ** 2)), strip
         )
 
+    # dC2_W, from the parts above
+    _column_sums(
+        _view(dC2_W_rounds, 0, (n, f1 * f2 * (1 + 2 * r) ** 2)), _view(dC2_W, 0, (f1 * f2 * (1 + 2 * r) ** 2,))
+    )
+
     # dC2_b[f2] = Σ_{n,j,i} dC2_Z[n,f2,i,j]
     for o in range(f2):
-        for e in range(f1):
-            for p in range(1 + 2 * r):
-                for q in range(1 + 2 * r):
-                    dC2_W[o, e, p, q] = 0.0
-                for i in range(n):
-                    for q in range(1 + 2 * r):
-                        dC2_W[o, e, p, q] += dC2_W_rounds[i, o, e, p, q]
         dC2_b_2 = 0.0
         for i in range(n):
             for j in range(2 * g):
@@ -1108,7 +1135,6 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                             dP1_n[e, j + p, q + l] += dP1_n_terms[e, p, l, j, q]
 
     # dC1[n,f1,k′,k″] = Σ_{q<2,p<2,j,i} dP1[n,f1,i,j] 1[first_2[n,f1,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
-    # dC1_Z[n,f1,g,k] = dC1[n,f1,g,k] 1[C1_Z[n,f1,g,k] > 0]
     for i in range(n):
         for f in range(f1):
             for q in range(2):
@@ -1118,9 +1144,12 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                             dC1[i, f, p + 2 * l, q + 2 * j] = (
                                 dP1[i, f, l, j] if first_2[i, f, l, j] == q + 2 * p else 0.0
                             )
-            for j in range(4 * g + 4 * r):
-                for l in range(4 * g + 4 * r):
-                    dC1_Z[i, f, j, l] = dC1[i, f, j, l] if C1_Z[i, f, j, l] > 0.0 else 0.0
+
+    # dC1_Z[n,f1,g,k] = dC1[n,f1,g,k] 1[C1_Z[n,f1,g,k] > 0]
+    dC1_Z_flat = _view(dC1_Z, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    dC1_flat = _view(dC1, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    for q in range(f1 * n * (4 * g + 4 * r) ** 2):
+        dC1_Z_flat[q] = dC1_flat[q] if dC1_Z_flat[q] > 0.0 else 0.0
 
     for i in range(n):
         X_n_2 = X[i]
@@ -1144,14 +1173,11 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
             (1 + 2 * r) ** 2)), _view(dC1_W_rounds_n, 0, (f1, (1 + 2 * r) ** 2)), strip
         )
 
+    # dC1_W, from the parts above
+    _column_sums(_view(dC1_W_rounds, 0, (n, f1 * (1 + 2 * r) ** 2)), _view(dC1_W, 0, (f1 * (1 + 2 * r) ** 2,)))
+
     # dC1_b[f1] = Σ_{n,j,i} dC1_Z[n,f1,i,j]
     for o in range(f1):
-        for p in range(1 + 2 * r):
-            for q in range(1 + 2 * r):
-                dC1_W[o, 0, p, q] = 0.0
-            for i in range(n):
-                for q in range(1 + 2 * r):
-                    dC1_W[o, 0, p, q] += dC1_W_rounds[i, o, 0, p, q]
         dC1_b_2 = 0.0
         for i in range(n):
             for j in range(4 * g + 4 * r):
@@ -1362,6 +1388,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -1449,10 +1498,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -1473,52 +1523,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -1567,12 +1617,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1590,7 +1641,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -1598,7 +1649,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -1607,7 +1658,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic
@@ -1619,6 +1685,142 @@ def _matvec(context, A, x, y):
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
+
+
+# Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.
+
+
+@intrinsic
+def _lowest(context, rows):
+    """A tile of -inf, one vector in a row."""
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, 1)
+    return t(rows), lambda context, *_: ir.Constant(
+        context.get_value_type(t), [ir.Constant(_VECTOR, [-math.inf] * _LANES)] * t.rows
+    )
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+
+
+def _joined(start, join):
+    @intrinsic
+    def joined(context, t, a, row, count):
+        """t joined with numbers of every row of a, `row` numbers apart: the next ones, `count` at most."""
+        def make(context, builder, signature, args):
+            tile, a, row, count = args
+            for r in range(t.rows):
+                ((place, mask),) = _lanes(builder, builder.gep(a, [builder.mul(row, _int(r))]), 1, count)
+                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, [start] * _LANES)]
+                value = join(builder, builder.extract_value(tile, r), _masked(builder, "load", _VECTOR, given))
+                tile = builder.insert_value(tile, value, r)
+            return tile
+
+        return t(t, _ADDRESS, types.int64, types.int64), make
+
+    return joined
+
+
+_summed, _compared = _joined(0.0, lambda builder, a, b: builder.fadd(a, b)), _joined(-math.inf, _larger)
+
+
+@intrinsic
+def _maxima(context, t, y):
+    """y = the largest lane of every row of t."""
+    def make(context, builder, signature, args):
+        tile, y = args
+        for r in range(t.rows):
+            x, width = builder.extract_value(tile, r), _LANES
+            while width > 1:
+                width //= 2
+                lanes = [(k + width) % _LANES for k in range(_LANES)]
+                other = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                x = _larger(builder, x, builder.shuffle_vector(x, x, other))
+            builder.store(builder.extract_element(x, _int(0, 32)), builder.gep(y, [_int(r)]))
+        return context.get_dummy_value()
+
+    return types.none(t, _ADDRESS), make
+
+
+@intrinsic
+def _down(context, t, u, y, count):
+    """y = the sums of the columns of t and u, `count` numbers."""
+    def make(context, builder, signature, args):
+        total = builder.extract_value(args[1], 0)
+        for r in range(t.rows):
+            total = builder.fadd(total, builder.extract_value(args[0], r))
+        ((place, mask),) = _lanes(builder, args[2], 1, args[3])
+        _masked(builder, "store", ir.VoidType(), [total, place, _int(DTYPE.itemsize, 32), mask])
+        return context.get_dummy_value()
+
+    return types.none(t, u, _ADDRESS, types.int64), make
+
+
+def _fold_kernel(M, K, a, a_row, y, what):
+    """y = the sums of the rows of an M x K matrix (`what` is 0), their largest numbers (1), or the sums of columns (2).
+
+    Rows lie `a_row` numbers apart.
+    """
+    if what == 2:
+        for k in range(0, K, _LANES):
+            p, t, u = _ahead(a, k), _zeros(_FEWER, 1), _zeros(1, 1)
+            whole = M // _FEWER * _FEWER
+            for i in range(0, whole, _FEWER):
+                t = _summed(t, _ahead(p, i * a_row), a_row, K - k)
+            for i in range(whole, M):
+                u = _summed(u, _ahead(p, i * a_row), a_row, K - k)
+            _down(t, u, _ahead(y, k), K - k)
+        return
+    rows = _FEWER if M >= _FEWER else 1
+    i = 0
+    while i < M:
+        i = min(i, M - rows)
+        p, q = _ahead(a, i * a_row), _ahead(y, i)
+        if what == 1 and rows == _FEWER:
+            t1l = _lowest(_FEWER)
+            for k in range(0, K, _LANES):
+                t1l = _compared(t1l, _ahead(p, k), a_row, K - k)
+            _maxima(t1l, q)
+        elif what == 1 and rows == 1:
+            t2l = _lowest(1)
+            for k in range(0, K, _LANES):
+                t2l = _compared(t2l, _ahead(p, k), a_row, K - k)
+            _maxima(t2l, q)
+        elif what == 0 and rows == _FEWER:
+            t1z = _zeros(_FEWER, 1)
+            for k in range(0, K, _LANES):
+                t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
+            _sums(t1z, q)
+        elif what == 0 and rows == 1:
+            t2z = _zeros(1, 1)
+            for k in range(0, K, _LANES):
+                t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
+            _sums(t2z, q)
+        i += rows
+
+
+_FOLD = _called(
+    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+)
+
+
+def _folded(what):
+    @intrinsic
+    def fold(context, A, y):
+        """y = the sums or the largest numbers of the rows of A, or the sums of its columns."""
+        def make(context, builder, signature, args):
+            (a, (M, K), a_apart), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+            _call(builder, _FOLD, [M, K, a, a_apart[0], y, _int(what)])
+            return context.get_dummy_value()
+
+        return types.none(A, y), make
+
+    return fold
+
+
+_row_sums, _row_maxima, _column_sums = _folded(0), _folded(1), _folded(2)
 
 
 # The types of what this module gives to each function.

@@ -388,9 +388,10 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     # db = Σ(dz)
     loss_sum = 0.0
     db = 0.0
+    u = 1.0 / n
     for i in range(n):
         loss_sum += loss_sum_terms[i]
-        dz[i] = (p[i] - y[i]) / n
+        dz[i] = u * (p[i] - y[i])
         db += dz[i]
     loss = -loss_sum / n
 
@@ -579,6 +580,29 @@ def _ahead(context, address, count):
 
 
 @intrinsic
+def _begun(context, rows, vectors, start, row, count):
+    """A tile of `count` numbers of every row, `row` numbers apart."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    t = _Tile(rows.literal_value, vectors.literal_value)
+
+    def make(context, builder, signature, args):
+        _, _, start, row, count = args
+        tile = ir.Constant(context.get_value_type(t), None)
+        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
+        for r in range(t.rows):
+            for v in range(t.vectors):
+                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
+                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
+                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
+                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
+                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+        return tile
+
+    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
 def _zeros(context, rows, vectors):
     """A tile of zeros."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
@@ -666,10 +690,11 @@ def _sums(context, t, y):
     return types.none(t, _ADDRESS), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, strip, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    Of one that is known to be symmetric the lower triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    triangle is computed and `mirrored`.
     """
     mirrored = mirrored and N > 2 * _LANES
     packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
@@ -690,52 +715,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, c, c_row, st
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
-            x, y = _ahead(a, i * a_row), _ahead(c, i * c_row + j)
+            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
                     for k in range(K):
                         t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, c_row, count)
                 elif vectors == 2:
-                    t12 = _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
                     for k in range(K):
                         t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
                         t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, c_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
                     for k in range(K):
                         t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, c_row, count)
                 elif vectors == 2:
-                    t22 = _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
                     for k in range(K):
                         t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
                         t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, c_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
                     for k in range(K):
                         t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, c_row, count)
                 elif vectors == 2:
-                    t32 = _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
                     for k in range(K):
                         t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, c_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
                     for k in range(K):
                         t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, c_row, count)
@@ -784,12 +809,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_f7333b8e",
+    "gradc_matmul_float64_517531f5",
     _matmul_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
 )
 _MATVEC = _called(
-    "gradc_matvec_float64_f7333b8e", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
+    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -807,7 +833,7 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
-def _product(mirrored):
+def _product(mirrored=0):
     @intrinsic
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
@@ -815,7 +841,7 @@ def _product(mirrored):
             (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -824,7 +850,22 @@ def _product(mirrored):
     return matmul
 
 
-_matmul, _matmul_symmetric = _product(0), _product(1)
+_matmul, _matmul_symmetric = _product(), _product(mirrored=1)
+
+
+@intrinsic
+def _matmul_plus(context, A, B, S, C, strip):
+    """C = A B + S; S is another matrix, or a vector that is added to each row."""
+    def make(context, builder, signature, args):
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            context, builder, signature.args, args
+        )
+        row = s_apart[0] if S.ndim == 2 else _int(0)
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        _call(builder, _MATMUL, given)
+        return context.get_dummy_value()
+
+    return types.none(A, B, S, C, strip), make
 
 
 @intrinsic

@@ -60,7 +60,10 @@ def test_what_is_read_under_a_condition_stays_under_it():
 
 
 def test_quotients_are_those_of_numpy():
-    text = "dims d = 7\nbatch n\ninput X : [n, d]\nparam w : [d]\nR = exp(X * w)\nminimize sum((R / col(sum(R, axis=1)))^3) / n"
+    text = (
+        "dims d = 7\nbatch n\ninput X : [n, d]\nparam w : [d]\n"
+        "R = exp(X * w)\nminimize sum((R / col(sum(R, axis=1)))^3) / n"
+    )
     module = load_source(source(derive.parse(text)))
     x, w = np.random.default_rng(0).normal(size=(5, 7)), np.linspace(-1, 1, 7)
     r = np.exp(x * w)

@@ -43,6 +43,8 @@ class Lifted(Expr):
 class Lifts(Protocol):
     """What lifts the parts: `derive.lift.Lifter`."""
 
+    diagonals: bool
+
     def product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
         """The form of a product without bound letters."""
 

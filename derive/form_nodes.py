@@ -151,6 +151,18 @@ class Extremum(Form):
 
 
 @dataclass(frozen=True)
+class Share(Form):
+    """A function of the part, element by element, divided by the sum of that along an axis, ``over``: a softmax.
+
+    ``over`` counts the axis as the part stands, or is None where it has one only.
+    """
+
+    function: ScalarFunction | None = None
+    name: str = ""
+    over: int | None = None
+
+
+@dataclass(frozen=True)
 class OfMatrix(Form):
     """A function of the whole matrix that the part is (see `derive.matrix_functions`): its inverse, its determinant.
 

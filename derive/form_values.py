@@ -106,6 +106,11 @@ class _Values:
                 return (parts[0] * parts[0]).sum().reshape(1, 1)
             case forms.OfMatrix():
                 return value_of(form.op, parts[0]).reshape(shape)
+            case forms.Share():
+                assert form.function is not None
+                whole = np.asarray(self.function(forms.Apply(form.row, form.col, form.parts, form.function), parts))
+                axis = form.over if form.over is not None else 0 if form.col is None else 1
+                return whole / whole.sum(axis=axis, keepdims=True)
             case forms.Extremum():
                 return _reduced(form, parts[0]).reshape(shape)
         return self.elementwise(form, parts)

@@ -40,6 +40,7 @@ from derive.form_nodes import (
     Quotient,
     Relation,
     Scale,
+    Share,
     Slice,
     SquaredNorm,
     Sum,
@@ -82,6 +83,7 @@ __all__ = [
     "Quotient",
     "Relation",
     "Scale",
+    "Share",
     "Slice",
     "SquaredNorm",
     "Sum",
@@ -164,6 +166,9 @@ def transpose(form: Form) -> Form:
     inside: Form = outside
     if isinstance(form, Triangle):
         inside = Triangle(form.col, form.row, (transpose(form.parts[0]),), not form.upper, -form.offset)
+    elif isinstance(form, Share):
+        over = None if form.over is None else 1 - form.over
+        inside = replace(form, row=form.col, col=form.row, parts=(transpose(form.parts[0]),), over=over)
     elif isinstance(form, Cumulative) and is_matrix(form):
         inside = Cumulative(form.col, form.row, (transpose(form.parts[0]),), 1 - form.over, form.reverse)
     return min(outside, inside, key=effort)

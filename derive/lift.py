@@ -47,6 +47,7 @@ from derive.primes import Primes
 from derive.program import Equation
 from derive.rewrite import factors, map_children, substitute, walk
 from derive.shapes import polynomial
+from derive.shares import with_shares
 from derive.spread import expanded, multiplied_out
 from derive.triangles import joined, order_of
 
@@ -230,7 +231,7 @@ class Lifter:
         spread = multiplied_out(parts) if self.diagonals else None
         if spread is not None:
             return self.at(spread, row, col)
-        return self.plain_product(self.with_primes(parts), row, col)
+        return self.plain_product(self.with_primes(with_shares(self, parts)), row, col)
 
     def plain_product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
         """Numbers in front, quotients, ⊙ of what shares its axes, outer products."""
@@ -346,7 +347,7 @@ class Lifter:
     def reduction(self, e: Reduce, row: Letter | None, col: Letter | None) -> forms.Form:
         if e.op == "sum":
             try:
-                parts = contract(self, e.binders, list(factors(e.body)))
+                parts = contract(self, e.binders, list(with_shares(self, factors(e.body))))
             except NoFormError:
                 spread = expanded(e)
                 if spread is None:

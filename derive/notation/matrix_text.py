@@ -209,9 +209,9 @@ class MatrixPrinter:
         part = form.parts[0]
         return self.style.squared_norm(self.text(part), matrix=forms.is_matrix(part))
 
-    def extremum(self, form: forms.Extremum) -> Piece:
+    def along(self, form: forms.Extremum | forms.Share) -> Piece:
         axis = "" if form.over is None else f", axis={form.over}"
-        name = self.style.operator(form.op, [])
+        name = self.style.operator(form.op if isinstance(form, forms.Extremum) else form.name, [])
         return Piece(name + self.style.parens(self.text(form.parts[0]) + self.style.prose(axis)), ATOM)
 
 
@@ -246,5 +246,5 @@ _METHODS: list[tuple[tuple[type[forms.Form], ...], Callable[..., Piece]]] = [
     ((forms.Cumulative,), MatrixPrinter.cumulative),
     ((forms.SquaredNorm,), MatrixPrinter.norm),
     ((forms.OfMatrix,), MatrixPrinter.of_matrix),
-    ((forms.Extremum,), MatrixPrinter.extremum),
+    ((forms.Extremum, forms.Share), MatrixPrinter.along),
 ]

@@ -185,6 +185,11 @@ class PythonPrinter:
                 return Piece(f"np.sum({wrap(self.piece(form.parts[0]), ATOM)} ** 2)")
             case forms.OfMatrix():
                 return Piece(_OF_MATRIX[form.op].format(self.piece(form.parts[0]).text))
+            case forms.Share():
+                assert form.function is not None
+                whole = wrap(applied(form.function, inside), TIMES)
+                axis = "" if form.over is None else f", axis={form.over}"
+                return Piece(f"{whole} / np.sum({whole}{axis}){'[:, None]' if form.over == 1 else ''}", TIMES)
             case forms.Extremum():
                 axis = "" if form.over is None else f", axis={form.over}"
                 return Piece(f"np.{form.op}({self.piece(form.parts[0]).text}{axis})")

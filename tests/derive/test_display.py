@@ -10,7 +10,7 @@ import derive
     [
         ("dims d\nparam x : [d]\ninput A : [d, d]\nminimize x' @ A @ x", "x", "dx = (A + Aᵀ) x"),
         ("dims d\nbatch n\ninput X : [n, d]\nparam w : [d]\nminimize sum((X @ w)^2)", "w", "dw = 2 Xᵀ X w"),
-        ("dims d\nparam x : [d]\nminimize log(sum(exp(x)))", "x", "dx = exp(x)/Σ(exp(x))"),
+        ("dims d\nparam x : [d]\nminimize log(sum(exp(x)))", "x", "dx = softmax(x)"),
         ("dims d\nparam x : [d]\ninput g : [d]\nminimize sum(g * silu(x))", "x", None),
     ],
 )

@@ -84,10 +84,10 @@ PROBLEMS = (
         "x : [n]",
         "log(sum(exp(x)))",
         "x",
-        "exp(x)/Σ(exp(x))",
+        "softmax(x)",
         lambda x: np.exp(x) / np.exp(x).sum(),
         f"{BOYD}, sec. 3.1.5",
-        "exp(x)/Σ(exp(x))",
+        "softmax(x)",
     ),
     Problem(
         "A : [m, n], b : [m], x : [n]",

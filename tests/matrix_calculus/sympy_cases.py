@@ -202,7 +202,7 @@ CASES = (
         "x : [n]",
         "log(sum(exp(x)))",
         "x",
-        "exp(x)/Σ(exp(x))",
+        "softmax(x)",
         LOST,
     ),
     Case(

@@ -1,0 +1,67 @@
+"""Shares of a total are called by the catalogue's name, softmax, and read back as what they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import derive
+from derive import lift
+from derive.claims.verify import PROVED, verify_formulas
+from derive.evaluate import evaluate_expr
+from derive.form_values import evaluate_form
+from derive.shares import declared
+
+ROWS = "dims d, c\nbatch n\ninput X : [n, d]\ntarget Y : [n, c] one_hot\nparam W : [d, c]\n"
+COLUMNS = "dims d, c\nbatch n\ninput X : [d, n]\nparam W : [c, d]\n"
+VECTOR = "dims d\ninput a : [d]\nparam x : [d]\n"
+CASES = [
+    (ROWS + "minimize cross_entropy(Y, softmax(X @ W, axis=1))", "dW = (1/n) Xᵀ (softmax(X W, axis=1) − Y)"),
+    (COLUMNS + "minimize sum(log(sum(exp(W @ X), axis=0))) - sum(W)", "dW = softmax(W X, axis=0) Xᵀ − 1"),
+    (VECTOR + "minimize log(sum(exp(x)))", "dx = softmax(x)"),
+    (VECTOR + "minimize log(sum(exp(x - a)))", "dx = softmax(x − a)"),
+    (VECTOR + "minimize sum(softmax(x) * a)", "dx = softmax(x) ⊙ (a − aᵀ softmax(x))"),
+]
+
+
+def test_names_come_from_the_catalogue() -> None:
+    assert declared() == {"exp": "softmax"}
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_a_gradient_in_the_textbooks_form(text: str, expected: str) -> None:
+    (found,) = derive.parse(text).gradient().formulas
+    assert found.matrix == expected
+
+
+@pytest.mark.parametrize("text", [text for text, _ in CASES])
+def test_every_notation_is_read_back(text: str) -> None:
+    model = derive.parse(text)
+    (found,) = model.gradient().formulas
+    python = found.notation.formula(found.equation, "python").removeprefix("# ")
+    lines = [found.matrix or "", found.index, python]
+    assert [str(v) for v in verify_formulas(model.program, lines) if v.status != PROVED] == []
+
+
+@pytest.mark.parametrize("text", [text for text, _ in CASES])
+def test_the_form_has_the_value_of_the_equation(text: str) -> None:
+    model = derive.parse(text)
+    (found,) = model.gradient().formulas
+    rng, sizes = np.random.default_rng(0), {"n": 5, "d": 3, "c": 2}
+    values = {t.name: rng.normal(size=[sizes[str(a)] for a in t.axes]) for t in model.program.declared}
+    form = lift.lift(found.equation)
+    assert form is not None
+    assert "Share" in repr(form)
+    arrays = {t: values[t.name] for t in model.program.declared}
+    expected = evaluate_expr(found.equation.body, found.equation.letters, arrays, sizes)
+    np.testing.assert_allclose(evaluate_form(form, found.equation.letters, arrays, sizes), expected, rtol=1e-12)
+
+
+def test_the_latex_names_it() -> None:
+    (found,) = derive.parse(VECTOR + "minimize log(sum(exp(x)))").gradient().formulas
+    assert found.latex() == r"\bar{x} = \operatorname{softmax}\left(x\right)"
+
+
+def test_what_is_divided_by_another_total_is_none() -> None:
+    (found,) = derive.parse(VECTOR + "minimize sum(a * exp(x)) / sum(exp(a))").gradient().formulas
+    assert "softmax" not in (found.matrix or "")

@@ -29,9 +29,11 @@ def factored(e: Expr) -> Expr:
     """
     if isinstance(e, Mul):  # what has other letters is no part of the same polynomial
         groups: dict[frozenset[Letter], list[Expr]] = {}
+        numbers = [f for f in e.args if isinstance(f, Num)]  # a sum would take one in
         for f in e.args:
-            groups.setdefault(f.letters, []).append(f)
-        e = mul(*(_shorter(mul(*g)) for g in groups.values()))
+            if not isinstance(f, Num):
+                groups.setdefault(f.letters, []).append(f)
+        e = mul(*numbers, *(_shorter(mul(*g)) for g in groups.values()))
     return map_children(_shorter(e) if isinstance(e, Add) else e, factored)
 
 

@@ -93,10 +93,10 @@ PROBLEMS = (
         "A : [m, n], b : [m], x : [n]",
         "log(sum(exp(A @ x + b)))",
         "x",
-        "(1/Σ(exp(A x + b))) Aᵀ exp(A x + b)",
+        "Aᵀ softmax(A x + b)",
         lambda A, b, x: A.T @ np.exp(A @ x + b) / np.exp(A @ x + b).sum(),
         f"{BOYD}, sec. A.4.2",
-        "(1/Σ(exp(A x + b))) Aᵀ exp(A x + b)",
+        "Aᵀ softmax(A x + b)",
     ),
     Problem(
         "A : [m, n], b : [m] positive, x : [n]",

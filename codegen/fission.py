@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from codegen.common import ELEMENTARY
-from codegen.steps import Loop, Nest, Node, Part, Rounds, Step, Write, writes_in
+from codegen.steps import Loop, Nest, Node, Part, Rounds, Step, Write, reads_of, writes_in, written_by
 from derive.expr import ONE, Access, Call, Expr, Letter, Mask, Num, Reduce, fresh, mul, reduce_
 from derive.program import Tensor
 from derive.rewrite import accesses, map_children, substitute, walk
@@ -109,7 +109,9 @@ def _flat_nest(nest: Nest, places: Mapping[Tensor, int], sizes: Mapping[str, int
     for node in nest.body:
         found = _flat(node, nest, places, sizes, views, flat)
         body += [node] if found is None else found
-    return replace(nest, body=tuple(body), flat=tuple(flat.values()))
+    made = replace(nest, body=tuple(body), flat=tuple(flat.values()))
+    here = {*reads_of(made), *written_by(made)} | nest.scalars
+    return replace(made, also=tuple(t for t in reads_of(nest) if t not in here))
 
 
 def _flat(
@@ -151,15 +153,17 @@ def _flat(
         writes = tuple(replace(w, value=substitute(w.value, table)) for w in writes if w.value is not None)
     q = fresh(mul(*shape), "q")
 
+    def line(t: Tensor) -> Tensor:
+        own = Tensor(f"{t.name}_flat", (q.extent,), dtype=t.dtype)
+        return flat.setdefault(places.get(t, t), (own, t))[0]
+
     def along(e: Expr) -> Expr:
         if not isinstance(e, Access):
             return map_children(e, along)
-        if not e.places or e.tensor in nest.scalars:
-            return e
-        t = e.tensor
-        line = Tensor(f"{t.name}_flat", (q.extent,), dtype=t.dtype)
-        return Access(flat.setdefault(places.get(t, t), (line, t))[0], (q,))
+        return e if not e.places or e.tensor in nest.scalars else Access(line(e.tensor), (q,))
 
+    for t in (w.target.tensor for w in writes if w.target.tensor not in nest.scalars):
+        flat[places.get(t, t)] = line(t), t  # what is written over something else is what lies there afterwards
     done = []
     for w in writes:
         target = along(w.target)

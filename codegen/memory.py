@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen.function import Function
-from codegen.steps import Gemm, Nest, Rounds, Routine, Step, reads_of, scalars_of, written_by
+from codegen.steps import Fold, Gemm, Nest, Rounds, Routine, Step, reads_of, scalars_of, written_by
 from derive.evaluate import extent
 from derive.expr import Expr, mul
 from derive.program import Tensor
@@ -80,7 +80,7 @@ def _products(steps: Sequence[Step]) -> Iterator[Gemm]:
         elif isinstance(step, Gemm):
             yield step
         else:
-            assert isinstance(step, (Nest, Routine))
+            assert isinstance(step, (Fold, Nest, Routine))
 
 
 def _inner(g: Gemm, sizes: Mapping[str, int]) -> int:

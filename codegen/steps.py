@@ -128,12 +128,14 @@ Node = Loop | Write
 class Nest:
     """Loops that run one after another; ``scalars`` are the tensors that live in a local variable here.
 
-    ``flat`` are vectors of all elements of a tensor, each with that tensor.
+    ``flat`` are vectors of all elements of a tensor, each with that tensor. What is read ``also`` goes by the name of
+    the tensor that is written over it.
     """
 
     body: tuple[Node, ...]
     scalars: frozenset[Tensor] = frozenset()
     flat: tuple[tuple[Tensor, Tensor], ...] = ()
+    also: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,8 @@ def reads_of(step: Step) -> list[Tensor]:
     if isinstance(step, Rounds):
         return _from_memory(step, reads_of)
     whole = dict(step.flat)
-    return list(dict.fromkeys(whole.get(t.access.tensor, t.access.tensor) for t in touches(step.body) if not t.writes))
+    found = (whole.get(t.access.tensor, t.access.tensor) for t in touches(step.body) if not t.writes)
+    return list(dict.fromkeys((*found, *step.also)))
 
 
 def item_reads(item: Part | RoundParts | Gemm | Routine) -> list[Tensor]:

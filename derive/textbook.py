@@ -10,7 +10,7 @@ from __future__ import annotations
 from derive.contract import is_delta
 from derive.cost import Cost, cost
 from derive.display import readable
-from derive.expr import Expr, MatrixCall
+from derive.expr import Access, Expr, MatrixCall, Reduce
 from derive.extract import extract
 from derive.factored import factored
 from derive.facts import Facts
@@ -70,11 +70,15 @@ def textbook(equation: Equation, program: Program) -> Equation:
 def spelled_out(equation: Equation, program: Program) -> Equation:
     """The equation without names that nobody gave, where it stays readable and keeps its matrix form.
 
-    For what is shown by itself, with no list of names beside it.
+    For what is shown by itself. A sum that is read at several places is shorter by its name.
     """
     body, defined = equation.body, program.defined
     while hidden := [t for t in reads(body) if t in defined and (t.hidden or _is_nobodys(t, defined[t]))]:
-        body = inline(body, defined[max(hidden, key=lambda t: t.number)])
+        last = max(hidden, key=lambda t: t.number)
+        sums = any(isinstance(x, Reduce) for x in walk(defined[last].body))
+        if sums and sum(isinstance(x, Access) and x.tensor == last for x in walk(body)) > 2:
+            return equation
+        body = inline(body, defined[last])
         if sum(1 for _ in walk(body)) > READABLE:
             return equation
     whole = equation.with_body(body)

@@ -545,9 +545,9 @@ def _loss(n, theta, work, x, t):
     # A2_x = S_x ⊙ D_2
     # D_3 = 1 − A3∘²
     A2_x_flat = _view(A2_x, 0, (h * n,))
+    D_3_flat = _view(D_3, 0, (h * n,))
     S_x_flat = _view(S_x, 0, (h * n,))
     D_2_flat_2 = _view(D_2, 0, (h * n,))
-    D_3_flat = _view(D_3, 0, (h * n,))
     A3_flat_2 = _view(A3, 0, (h * n,))
     for q in range(h * n):
         A2_x_flat[q] = S_x_flat[q] * D_2_flat_2[q]
@@ -748,9 +748,9 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # A2_x = S_x ⊙ D_2
     # D_3 = 1 − A3∘²
     A2_x_flat = _view(A2_x, 0, (h * n,))
+    D_3_flat = _view(D_3, 0, (h * n,))
     S_x_flat = _view(S_x, 0, (h * n,))
     D_2_flat_2 = _view(D_2, 0, (h * n,))
-    D_3_flat = _view(D_3, 0, (h * n,))
     A3_flat_2 = _view(A3, 0, (h * n,))
     for q in range(h * n):
         A2_x_flat[q] = S_x_flat[q] * D_2_flat_2[q]
@@ -860,34 +860,34 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dD_3 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
     # dS_2_x = dA3_x ⊙ D_3 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
     dD_3_flat = _view(dD_3, 0, (h * n,))
+    dS_2_x_flat = _view(dS_2_x, 0, (h * n,))
     S_2_x_flat_2 = _view(S_2_x, 0, (h * n,))
     dA3_x_flat = _view(dA3_x, 0, (h * n,))
     dA3_r_flat_2 = _view(dA3_r, 0, (h * n,))
-    dS_2_x_flat = _view(dS_2_x, 0, (h * n,))
     A3_flat_4 = _view(A3, 0, (h * n,))
     A3_x_flat_2 = _view(A3_x, 0, (h * n,))
     for q in range(h * n):
         dD_3_flat[q] = dD_3_flat[q] * dA3_r_flat_2[q] + S_2_x_flat_2[q] * dA3_x_flat[q]
     u_6 = 0.06366197723675814
     for q in range(h * n):
-        dS_2_x_flat[q] = dA3_x_flat[q] * dS_2_x_flat[q] + dA3_r_flat_2[q] * A3_flat_4[q] * A3_x_flat_2[q] * u_6
+        dS_2_x_flat[q] = dS_2_x_flat[q] * dA3_x_flat[q] + dA3_r_flat_2[q] * A3_flat_4[q] * A3_x_flat_2[q] * u_6
 
     # dA2_x = dS_2_x W3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/(5 π)
     _matmul(dS_2_x, W3.T, dA2_x_sum, strip)
 
     # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     # dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
+    dD_2_flat = _view(dD_2, 0, (h * n,))
+    dS_x_flat = _view(dS_x, 0, (h * n,))
     dA2_x_sum_flat = _view(dA2_x_sum, 0, (h * n,))
     A2_flat_4 = _view(A2, 0, (h * n,))
     S_x_flat_3 = _view(S_x, 0, (h * n,))
     dA2_r_flat = _view(dA2_r, 0, (h * n,))
-    dD_2_flat = _view(dD_2, 0, (h * n,))
-    dS_x_flat = _view(dS_x, 0, (h * n,))
     A2_x_flat_3 = _view(A2_x, 0, (h * n,))
     u_7 = 0.06366197723675814
     for q in range(h * n):
         dA2_x = dA2_x_sum_flat[q] + A2_flat_4[q] * S_x_flat_3[q] * dA2_r_flat[q] * u_7
-        dD_2_flat[q] = dA2_x * S_x_flat_3[q] + dA2_r_flat[q] * dD_2_flat[q]
+        dD_2_flat[q] = dA2_x * S_x_flat_3[q] + dD_2_flat[q] * dA2_r_flat[q]
         dS_x_flat[q] = dA2_x * dS_x_flat[q] + A2_flat_4[q] * dA2_r_flat[q] * A2_x_flat_3[q] * u_7
 
     # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/(5 π)
@@ -934,11 +934,11 @@ def _loss_and_grad(n, theta, grad, work, x, t):
 
     # dS = dA2 ⊙ (1 − A2∘²)
     # S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
+    dS_flat = _view(dS, 0, (h * n,))
+    S_4_terms_flat = _view(S_4_terms, 0, (h * n,))
     dA2_sum_flat = _view(dA2_sum, 0, (h * n,))
-    A2_flat_5 = _view(A2, 0, (h * n,))
     dD_2_flat_2 = _view(dD_2, 0, (h * n,))
     A2_x_flat_4 = _view(A2_x, 0, (h * n,))
-    S_x_flat_4 = _view(S_x, 0, (h * n,))
     dA2_r_flat_2 = _view(dA2_r, 0, (h * n,))
     A1_flat_2 = _view(A1, 0, (h * n,))
     A1_x_flat = _view(A1_x, 0, (h * n,))
@@ -946,12 +946,12 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     u_10 = 0.06366197723675814
     for q in range(h * n):
         dA2 = (
-            dA2_sum_flat[q] + A2_x_flat_4[q] * S_x_flat_4[q] * dA2_r_flat_2[q] * u_10 - 2.0 * A2_flat_5[q] *
+            dA2_sum_flat[q] + S_4_terms_flat[q] * A2_x_flat_4[q] * dA2_r_flat_2[q] * u_10 - 2.0 * dS_flat[q] *
             dD_2_flat_2[q]
         )
-        A2_flat_5[q] = dA2 * (1.0 - A2_flat_5[q] ** 2)
+        dS_flat[q] = dA2 * (1.0 - dS_flat[q] ** 2)
     for q in range(h * n):
-        S_x_flat_4[q] = A1_flat_2[q] * A1_x_flat[q] * dA1_r_flat[q]
+        S_4_terms_flat[q] = A1_flat_2[q] * A1_x_flat[q] * dA1_r_flat[q]
 
     # db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
     _column_sums(dS, db2)

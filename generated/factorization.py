@@ -455,8 +455,8 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
 
     # loss, dU, from the parts above
     loss_sum_terms_flat = _view(loss_sum_terms, 0, (k * u,))
-    U_flat = _view(U, 0, (k * u,))
     dU_flat = _view(dU, 0, (k * u,))
+    U_flat = _view(U, 0, (k * u,))
     dU_sum_flat = _view(dU_sum, 0, (k * u,))
     for q in range(k * u):
         loss_sum_terms_flat[q] = U_flat[q] ** 2
@@ -470,8 +470,8 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
 
     # loss, dV, from the parts above
     loss_sum_terms_flat_2 = _view(loss_sum_terms_2, 0, (k * v,))
-    V_flat = _view(V, 0, (k * v,))
     dV_flat = _view(dV, 0, (k * v,))
+    V_flat = _view(V, 0, (k * v,))
     dV_sum_flat = _view(dV_sum, 0, (k * v,))
     for q in range(k * v):
         loss_sum_terms_flat_2[q] = V_flat[q] ** 2

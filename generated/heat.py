@@ -679,16 +679,16 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/5
     # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     dS_x_flat = _view(dS_x, 0, (h * n,))
+    dD_2_flat = _view(dD_2, 0, (h * n,))
     dA2_x_flat = _view(dA2_x, 0, (h * n,))
     A2_flat_3 = _view(A2, 0, (h * n,))
     A2_x_flat_2 = _view(A2_x, 0, (h * n,))
     dA2_r_flat = _view(dA2_r, 0, (h * n,))
-    dD_2_flat = _view(dD_2, 0, (h * n,))
     S_x_flat_2 = _view(S_x, 0, (h * n,))
     for q in range(h * n):
         dS_x_flat[q] = dS_x_flat[q] * dA2_x_flat[q] + A2_flat_3[q] * A2_x_flat_2[q] * dA2_r_flat[q] / 5.0
     for q in range(h * n):
-        dD_2_flat[q] = dA2_x_flat[q] * S_x_flat_2[q] + dA2_r_flat[q] * dD_2_flat[q]
+        dD_2_flat[q] = dD_2_flat[q] * dA2_r_flat[q] + dA2_x_flat[q] * S_x_flat_2[q]
 
     # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/5
     _matmul(dS_x, W2.T, dA1_x, strip)

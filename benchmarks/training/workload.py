@@ -54,6 +54,7 @@ class Workload(ABC):
 
     ``least`` and ``least64`` are the ratios of the strongest peer's time to gradc's that are asked for on one thread,
     ``scaling`` that of gradc's time on one thread to that on two; ``why`` says why they are missed, where they are.
+    ``within`` is how far weights of two libraries may be apart in float32, in parts of their change.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Workload(ABC):
     least64: float | None = 1.1
     scaling: float = 1.0
     why: str = ""
+    within: float = 2e-3
 
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
     unit: ClassVar[str] = "step"
@@ -108,11 +110,8 @@ class Workload(ABC):
         return None if threads > 1 else self.least if dtype == "float32" else self.least64
 
     def agree(self, dtype: str) -> float:
-        """How far weights may be apart after an epoch, in parts of their change.
-
-        In float32 a sum that is 0 but for rounding may pass a relu in one library and not in another; float64 tells.
-        """
-        return 1e-2 if dtype == "float32" else 1e-8
+        """How far weights may be apart after an epoch, in parts of their change; ``within`` that in float32."""
+        return self.within if dtype == "float32" else 1e-8
 
     def steps(self, milliseconds: float) -> int:
         """Steps of an epoch of about that much work, in a data set of a common size."""

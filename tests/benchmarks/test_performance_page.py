@@ -77,7 +77,6 @@ def test_the_chart_has_a_bar_for_each_workload_and_precision(found):
     assert {"3.50", "6.00", "5.00", "float32", "float64"} <= set(words)
 
 
-@pytest.mark.skipif(not RESULTS.exists(), reason="nothing was measured yet")
 def test_the_page_that_is_there_is_that_of_the_results_that_are_there():
     found = results.load(RESULTS)
     assert PAGE.read_text(encoding="utf-8") == page(found)

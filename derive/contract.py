@@ -43,8 +43,6 @@ class Lifted(Expr):
 class Lifts(Protocol):
     """What lifts the parts: `derive.lift.Lifter`."""
 
-    diagonals: bool
-
     def product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
         """The form of a product without bound letters."""
 
@@ -204,3 +202,10 @@ def _inner(lifter: Lifts, parts: tuple[Expr, ...], b: Letter) -> forms.Form:
         rest = parts[:k] + parts[k + 1 :]
         choices.append(forms.product(lifter.fit(p, None, b), lifter.product(rest, b, None)))
     return min(choices, key=forms.effort)
+
+
+def substitute_letter(e: Expr, old: Letter, new: Letter) -> Expr:
+    """``e`` with a letter renamed; a lifted form is renamed only where it is a vector along that letter."""
+    if isinstance(e, Lifted):
+        raise NoFormError("a delta on what is already lifted")
+    return substitute(e, {old: new})

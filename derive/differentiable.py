@@ -37,7 +37,7 @@ from derive.results import named_results
 from derive.samples import per_sample_gradient
 from derive.simplify import closed_form
 from derive.steps import Steps, steps_of
-from derive.textbook import spelled_out
+from derive.textbook import spelled_out, told_in_shares
 
 _READABLE = 100
 
@@ -280,7 +280,7 @@ class DerivedModel(Differentiable):
     def formulas(self) -> tuple[Formula, ...]:
         """The equations of the results."""
         d = self.derivation
-        closed = [closed_form(d.formulas, d.prepared, t) for t in d.results]
+        closed = [told_in_shares(closed_form(d.formulas, d.prepared, t), d.formulas) for t in d.results]
         notation = Notation(self._program, diagonals=True)
         return tuple(Formula(replace(e, out=t), notation) for e, t in zip(closed, self.results, strict=True))
 

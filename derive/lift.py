@@ -12,7 +12,7 @@ from typing import Any
 
 from derive import forms
 from derive.assemble import minus_one, multiplied, peel, scaled, split_quotient
-from derive.contract import Lifted, NoFormError, contract, is_delta, lifted
+from derive.contract import Lifted, NoFormError, contract, is_delta, lifted, substitute_letter
 from derive.digits import digits, span
 from derive.expr import (
     ONE,
@@ -47,7 +47,7 @@ from derive.primes import Primes
 from derive.program import Equation
 from derive.rewrite import factors, map_children, substitute, walk
 from derive.shapes import polynomial
-from derive.shares import with_shares
+from derive.shares import Ratio, share, with_shares
 from derive.spread import expanded, multiplied_out
 from derive.triangles import joined, order_of
 
@@ -74,7 +74,7 @@ def lift(equation: Equation, primes: Primes | None = None, *, diagonals: bool = 
     row, col = (*places, None, None)[:2]
     lifter = Lifter(primes or Primes(), diagonals=diagonals)
     try:
-        body = without_units(equation.body)
+        body = with_shares(without_units(equation.body))
         found = lifter.fit(body, row, col)
         if equation.out.rank == 1 and row is not None:
             found = min(found, lifter.fit(body, None, row), key=forms.effort)
@@ -174,6 +174,8 @@ class Lifter:
                     return self.fit(whole, row, col)
                 parts = [self.fit(t, row, col) for t in _ordered_terms(whole)]
                 return forms.Sum(row, col, tuple(sorted(parts, key=lambda f: isinstance(f, forms.Negative))))
+            case Ratio():
+                return share(self, e, row, col)
             case Call():
                 return forms.Apply(row, col, tuple(self.operand(a, row, col) for a in e.arguments), e.function)
             case Compare():
@@ -231,7 +233,7 @@ class Lifter:
         spread = multiplied_out(parts) if self.diagonals else None
         if spread is not None:
             return self.at(spread, row, col)
-        return self.plain_product(self.with_primes(with_shares(self, parts)), row, col)
+        return self.plain_product(self.with_primes(parts), row, col)
 
     def plain_product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
         """Numbers in front, quotients, ⊙ of what shares its axes, outer products."""
@@ -347,7 +349,7 @@ class Lifter:
     def reduction(self, e: Reduce, row: Letter | None, col: Letter | None) -> forms.Form:
         if e.op == "sum":
             try:
-                parts = contract(self, e.binders, list(with_shares(self, factors(e.body))))
+                parts = contract(self, e.binders, list(factors(e.body)))
             except NoFormError:
                 spread = expanded(e)
                 if spread is None:
@@ -380,13 +382,6 @@ class Lifter:
         part = self.best(e.body, (letter, bound), (bound, letter))
         found = forms.Extremum(letter, None, (part,), e.op, 0 if part.row == bound else 1)
         return found if row is not None else forms.transpose(found)
-
-
-def substitute_letter(e: Expr, old: Letter, new: Letter) -> Expr:
-    """``e`` with a letter renamed; a lifted form is renamed only where it is a vector along that letter."""
-    if isinstance(e, Lifted):
-        raise NoFormError("a delta on what is already lifted")
-    return substitute(e, {old: new})
 
 
 def _ordered_terms(e: Add) -> list[Expr]:

@@ -1,7 +1,7 @@
 """Each one's share in a total: f(u) over the sum of f(u) along an axis, where the catalogue has a name for it.
 
-In: the factors of a product. Out: the same with such quotients as one factor, softmax(u). Which f and which name is
-read off the catalogue's declarations.
+In: an expression. Out: an equal one with such quotients, softmax(u), as nodes of their own, which `derive.lift` gives a
+form. Which f and which name is read off the catalogue's declarations.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import re
 from functools import cache
 
 from derive import forms
-from derive.contract import Lifts, lifted
-from derive.expr import Call, Expr, Letter, Num, Reduce, mul, power, split_power
+from derive.contract import Lifts, NoFormError
+from derive.expr import Call, Expr, Letter, Mul, Num, Reduce, mul, power, split_power
+from derive.expr.base import part
 from derive.hoist import canonical_binders
 from derive.library.losses import COMPOSITES
-from derive.rewrite import factors, substitute
+from derive.rewrite import factors, map_children, substitute
 
 
 @cache
@@ -28,53 +29,108 @@ def declared() -> dict[str, str]:
     return {match[1]: name for name, match in found.items() if match}
 
 
-def with_shares(lifts: Lifts, parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """The factors, with a share in the place of its two parts, also where it is one factor of a sum.
+class Ratio(Expr):
+    """One's share in a total: a call, divided by the sum of such calls along an axis."""
 
-    Not where diagonals are sought: what is lifted has no letters to be made equal any more.
+    __slots__ = ()
+    rank = 98
+
+    call: Call = part(0, "The one.")
+    total: Reduce = part(1, "The total.")
+
+    def __repr__(self) -> str:
+        return f"{self.call!r}/({self.total!r})"
+
+    def rebuild(self, children: tuple[Expr, ...]) -> Expr:
+        return Ratio(*children)
+
+
+def is_total(e: Expr) -> bool:
+    """Whether it is the sum along one axis of a function whose shares have a name."""
+    if not isinstance(e, Reduce) or e.op != "sum" or len(e.binders) != 1 or not isinstance(e.body, Call):
+        return False
+    return e.body.function.name in declared() and e.binders[0] in e.body.letters
+
+
+def with_shares(e: Expr) -> Expr:
+    """The expression with a share in the place of each one and its total, also where one of a product is summed.
+
+    >>> from derive.expr import Dim, call, fresh, sum_over
+    >>> from derive.functions import PRIMITIVES
+    >>> from derive.program import Tensor
+    >>> x = Tensor("x", (Dim("n"),)); i, j = fresh(Dim("n"), "i"), fresh(Dim("n"), "j")
+    >>> one, other = (call(PRIMITIVES["exp"], x[a]) for a in (i, j))
+    >>> with_shares(one ** 2 / sum_over([j], other))
+    exp(x[i])·exp(x[i])/(sum[j] exp(x[j]))
     """
-    for below in () if lifts.diagonals else parts:
+    e = map_children(e, with_shares)
+    return mul(*_shared(e.args)) if isinstance(e, Mul) else e
+
+
+def _shared(parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    for below in parts:
         total, exponent = split_power(below)
-        if not isinstance(exponent, Num) or exponent.value > -1 or exponent.value.denominator != 1:
+        n = _whole(exponent)
+        if not is_total(total) or not n:
             continue
-        if not isinstance(total, Reduce) or total.op != "sum" or len(total.binders) != 1:
-            continue
-        if not isinstance(total.body, Call) or total.body.function.name not in declared():
-            continue
+        assert isinstance(total, Reduce)
         for k, above in enumerate(parts):
-            new = _divided(lifts, above, total)
-            if new is not None:
-                left = () if exponent.value == -1 else (power(total, exponent.value + 1),)
-                return with_shares(lifts, (*(p for j, p in enumerate(parts) if j != k and p is not below), *left, new))
+            found = _divided(above, total, -n)
+            if found is not None:
+                new, used = found
+                rest = (p for j, p in enumerate(parts) if j != k and p is not below)
+                return _shared(factors(mul(*rest, power(total, n + used), new)))
     return parts
 
 
-def _divided(lifts: Lifts, e: Expr, total: Reduce) -> Expr | None:
-    """``e`` divided by the total of what is a factor of it, or of what it sums; None where it is not."""
+def _whole(exponent: Expr) -> int:
+    """The exponent where it is a whole number, else 0."""
+    return int(exponent.value) if isinstance(exponent, Num) and exponent.value.denominator == 1 else 0
+
+
+def _divided(e: Expr, total: Reduce, most: int) -> tuple[Expr, int] | None:
+    """``e`` over as much as possible of ``total`` to that power, and the power used; None where it has no share."""
     if isinstance(e, Reduce) and e.op == "sum":
         inner = factors(e.body)
         for k, f in enumerate(inner):
-            found = _share(lifts, f, total) if isinstance(f, Call) and total.letters.isdisjoint(e.binders) else None
-            if found is not None:
-                return e.over(e.binders, mul(*(g for j, g in enumerate(inner) if j != k), found))
+            found = _divided(f, total, most) if total.letters.isdisjoint(e.binders) else None
+            if found is not None and not isinstance(f, Reduce):
+                return e.over(e.binders, mul(*(g for j, g in enumerate(inner) if j != k), found[0])), found[1]
         return None
-    return _share(lifts, e, total) if isinstance(e, Call) else None
+    base, exponent = split_power(e)
+    n = _whole(exponent)
+    if not isinstance(base, Call) or n * most <= 0 or not _is_one_of(base, total):
+        return None
+    used = min(n, most) if n > 0 else max(n, most)
+    return mul(power(Ratio(base, total), used), power(base, n - used)), used
 
 
-def _share(lifts: Lifts, call: Call, total: Reduce) -> Expr | None:
+def _is_one_of(call: Call, total: Reduce) -> bool:
+    return _axis(call, total) is not None
+
+
+def _axis(call: Call, total: Reduce) -> Letter | None:
+    """The letter of ``call`` that is summed in its total; None where it is not one of those that are."""
     (bound,) = total.binders
     assert isinstance(total.body, Call)
-    if call.function != total.body.function or len(call.letters) > 2:
+    if call.function != total.body.function:
         return None
     for letter in sorted(call.letters - total.letters, key=lambda a: a.key):
         moved = substitute(total.body, {bound: letter})
         if letter.extent == bound.extent and canonical_binders(moved) == canonical_binders(call):
-            others: list[Letter | None] = [x for x in call.letters if x != letter]
-            other = others[0] if others else None
-            choices = [(letter, other)] if other is None else [(letter, other), (other, letter)]
-            made = (lifts.fit(call.arguments[0], *axes) for axes in choices)
-            part = min(made, key=forms.effort)
-            over = None if other is None else int(part.col == letter)
-            name = declared()[call.function.name]
-            return lifted(forms.Share(part.row, part.col, (part,), call.function, name, over))
+            return letter
     return None
+
+
+def share(lifts: Lifts, e: Ratio, row: Letter | None, col: Letter | None) -> forms.Form:
+    """The form of a share, with exactly these axes."""
+    letter = _axis(e.call, e.total)
+    if letter is None:
+        raise NoFormError("a share in the total of others")
+    name, found = declared()[e.call.function.name], []
+    for axes in ((row, col), (col, row)) if row is not None else ((col, row), (row, col)):  # p, not the p of xᵀ
+        inside = lifts.fit(e.call.arguments[0], *axes)
+        over = None if None in axes else axes.index(letter)
+        form = forms.Share(axes[0], axes[1], (inside,), e.call.function, name, over)
+        found.append(form if axes == (row, col) else forms.transpose(form))
+    return min(found, key=forms.effort)

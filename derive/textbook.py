@@ -15,6 +15,7 @@ from derive.extract import extract
 from derive.factored import factored
 from derive.facts import Facts
 from derive.hoist import split_scale
+from derive.in_shares import in_shares
 from derive.lift import lift
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
@@ -60,11 +61,42 @@ def textbook(equation: Equation, program: Program) -> Equation:
     candidates += [whole.body, *_shortened(whole.body, normal)]
     found = [equation.with_body(c) for c in candidates if _named(c, program) is None]
     best = min([c for c in found if lift(c) is not None] or found, key=lambda c: _length(c.body))
-    best = best.with_body(factored(recognized(best.body, known_in(program), upright=True)))
+    body, shares = _in_shares(whole.body, best.body, program.with_equations(e for e in own if e is not None))
+    body = factored(recognized(body, known_in(program), upright=True))
+    dearer = cost(body, *(p.body for p in shares)).degree > _chain(equation, program).degree
+    for p in reversed(shares):
+        body = inline(body, p)
+    best = best.with_body(body)
     short = readable(equation, program)
-    dearer = cost(best.body).degree > _chain(equation, program).degree
     spoken = lift(short) is not None and _named(short.body, program) is None
     return short if dearer and (lift(best) is None or spoken) else best
+
+
+def _in_shares(whole: Expr, best: Expr, program: Program) -> tuple[Expr, list[Equation]]:
+    """The shortest formula in terms of shares, with what they are; else the best without."""
+    found = [in_shares(e, program) for e in (whole, best)]
+    found = [(e, shares) for e, shares in found if shares] or [(best, [])]
+    return min(found, key=lambda f: _length(f[0]))
+
+
+def told_in_shares(equation: Equation, program: Program) -> Equation:
+    """The equation over the user's own names in terms of shares, softmax(x), where all totals go by them.
+
+    For what is shown by itself; the equation as it is where there are none, or it gets too long.
+    """
+    body, defined = equation.body, program.defined
+    while hidden := [t for t in reads(body) if t in defined and (t.hidden or t.kind == "cotangent")]:
+        body = inline(body, defined[max(hidden, key=lambda t: t.number)])
+        if sum(1 for _ in walk(body)) > MAX_NODES:
+            return equation
+    kept = program.with_equations(e for e in program.equations if not e.out.hidden and e.out.kind != "cotangent")
+    body, shares = in_shares(body, kept)
+    if not shares or sum(1 for _ in walk(body)) > READABLE:
+        return equation
+    for p in reversed(shares):
+        body = inline(body, p)
+    whole = equation.with_body(body)
+    return whole if lift(whole, diagonals=True) is not None or lift(equation, diagonals=True) is None else equation
 
 
 def spelled_out(equation: Equation, program: Program) -> Equation:

@@ -18,6 +18,7 @@ from derive.notation.names import Names
 from derive.notation.python_text import PythonPrinter
 from derive.notation.shape_line import with_shapes
 from derive.notation.unicode import UnicodeStyle
+from derive.notation.upright import upright
 from derive.notation.wrapping import wrapped
 from derive.primes import Primes
 from derive.program import Equation, Program, Tensor, reads
@@ -70,7 +71,7 @@ class Notation:
             )  # H[t+1] has its place only
             primes = self.primes if derived else None
             found = None if rounds else lift(self.shown(equation), primes, diagonals=self.diagonals)
-            self._forms[equation] = None if found is None else with_common_numbers(found)
+            self._forms[equation] = None if found is None else upright(with_common_numbers(found))
         return self._forms[equation]
 
     def matrix(self, equation: Equation) -> str | None:

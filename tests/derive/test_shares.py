@@ -21,6 +21,18 @@ CASES = [
     (VECTOR + "minimize log(sum(exp(x)))", "dx = softmax(x)"),
     (VECTOR + "minimize log(sum(exp(x - a)))", "dx = softmax(x − a)"),
     (VECTOR + "minimize sum(softmax(x) * a)", "dx = softmax(x) ⊙ (a − aᵀ softmax(x))"),
+    (VECTOR + "minimize sum(softmax(x)^2)", "dx = 2 (softmax(x) ⊙ (softmax(x) − ‖softmax(x)‖²))"),
+    (VECTOR + "minimize sum(exp(x)^2) / sum(exp(x))^2", "dx = 2 (softmax(x) ⊙ (softmax(x) − ‖softmax(x)‖²))"),
+    (
+        VECTOR + "minimize sum(softmax(x) * log(softmax(x)))",
+        "dx = softmax(x) ⊙ (log(softmax(x)) − log(softmax(x))ᵀ softmax(x))",
+    ),
+    (VECTOR + "minimize log(sum(a * softmax(x)))", "dx = softmax(x) ⊙ (a/(aᵀ softmax(x)) − 1)"),
+    (VECTOR + "minimize sum(softmax(x) * softmax(a))", "dx = softmax(x) ⊙ (softmax(a) − softmax(a)ᵀ softmax(x))"),
+    (
+        ROWS + "minimize sum(Y * softmax(X @ W, axis=1))",
+        "dW = Xᵀ (softmax(X W, axis=1) ⊙ (Y − (Y ⊙ softmax(X W, axis=1)) 1 1ᵀ))",
+    ),
 ]
 
 
@@ -55,6 +67,23 @@ def test_the_form_has_the_value_of_the_equation(text: str) -> None:
     arrays = {t: values[t.name] for t in model.program.declared}
     expected = evaluate_expr(found.equation.body, found.equation.letters, arrays, sizes)
     np.testing.assert_allclose(evaluate_form(form, found.equation.letters, arrays, sizes), expected, rtol=1e-12)
+
+
+HESSIANS = [
+    ("log(sum(exp(x)))", "∂dx/∂x = diag(softmax(x)) − softmax(x) softmax(x)ᵀ"),
+    ("log(sum(exp(A @ x)))", "∂dx/∂x = Aᵀ diag(softmax(A x)) A − Aᵀ softmax(A x) softmax(A x)ᵀ A"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), HESSIANS)
+def test_a_hessian_in_the_textbooks_form(text: str, expected: str) -> None:
+    model = derive.parse(f"dims n, d\ninput A : [n, d]\ninput x : [d]\nminimize {text}\n")
+    assert model.hessian("x").structure == expected
+
+
+def test_a_total_that_stays_is_none_of_a_share() -> None:
+    (found,) = derive.parse(VECTOR + "minimize sum(exp(x)) + log(sum(exp(x)))").gradient().formulas
+    assert found.matrix == "dx = (1 + 1/Σ(exp(x))) exp(x)"
 
 
 def test_the_latex_names_it() -> None:

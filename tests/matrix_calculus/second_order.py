@@ -62,7 +62,7 @@ PROBLEMS = (
         "x : [n]",
         "log(sum(exp(x)))",
         "x",
-        "diag(dx) − dx dxᵀ",
+        "diag(softmax(x)) − softmax(x) softmax(x)ᵀ",
         lambda x: np.diag(np.exp(x)) / np.exp(x).sum() - np.outer(np.exp(x), np.exp(x)) / np.exp(x).sum() ** 2,
         f"{BOYD}, sec. 3.1.5",
         kind=HESSIAN,

@@ -57,7 +57,7 @@ PROBLEMS = (
         "P : [n, n] posdef, x : [n], u : [n]",
         "(x - u)' @ P @ (x - u) / 2 - logdet(P) / 2",
         "P",
-        "((x − u) (xᵀ − uᵀ) − P⁻¹)/2",
+        "((x − u) (x − u)ᵀ − P⁻¹)/2",
         lambda P, x, u: (np.outer(x - u, x - u) - np.linalg.inv(P)) / 2,
         MINKA,
         "((x − u) (x − u)ᵀ − P⁻¹)/2",

@@ -37,7 +37,8 @@ HESSIANS = {
     ),
     "dims d, c\nbatch n\ninput X : [n, d]\ntarget Y : [n, c] one_hot\nparam W : [d, c]\n"
     "minimize cross_entropy(Y, softmax(X @ W, axis=1))": (
-        "∂vec(dW)/∂vec(W) = (1/n) Σ_i (diag(E_{i:})/S_2_i − (1/S_2_i²) E_{i:}ᵀ E_{i:}) ⊗ (X_{i:}ᵀ X_{i:})"
+        "∂vec(dW)/∂vec(W) = (1/n) Σ_i (diag(softmax(Wᵀ X_{i:}ᵀ)) − softmax(Wᵀ X_{i:}ᵀ) softmax(X_{i:} W))"
+        " ⊗ (X_{i:}ᵀ X_{i:})"
     ),
     "dims d, c\nbatch n\ninput X : [n, d]\ntarget Y : [n, c] one_hot\nparam W : [d, c]\n"
     "P = softmax(X @ W, axis=1)\nminimize cross_entropy(Y, P)": (

@@ -38,6 +38,7 @@ from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.program import Tensor
 
 NEAR = 1 << 18  # bytes of a right operand above which it is copied strip by strip; as in tiles.py.jinja
+_FEW = 12  # columns or rows, at most, that leave registers half empty
 _NAMES = {
     "step": "the loss and its gradient",
     "product": "the Hessian times a direction",
@@ -191,7 +192,7 @@ class Explanation:
         right = self.bytes(g.right.tensor)
         if vector is None and g.right.transposed:
             why = f"{g.right.tensor.name}ᵀ is copied by strips of columns, which do not lie next to each other"
-        elif right > NEAR and m > 8:
+        elif right > NEAR and m > 16:
             why = f"{g.right.tensor.name} is copied by strips that stay in the cache: it has {_bytes(right)}"
         else:
             why = "both operands are read in place"
@@ -199,6 +200,8 @@ class Explanation:
             why += "; it is symmetric: of several strips one triangle is computed and mirrored"
         if g.start:
             why += f"; sums start from {g.start.tensor.name}"
+        if vector is None and min(m, n) <= _FEW < k:
+            why += "; where whole registers would stay empty, sums run along the rows, or the transposed result is made"
         return shape, f"tiles of registers; {why}", 2 * m * k * n + (m * n if g.start else 0), size
 
     def extents(self, o: Operand, row: bool) -> tuple[int, int]:

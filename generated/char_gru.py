@@ -1021,6 +1021,7 @@ def _draw(random, limit):
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 _LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
 _ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
+_COLUMNS = 5 if _WIDE else 3  # that are summed along the numbers of a row, where there are few of them
 _STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
 _NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
 _ADDRESS = types.CPointer(types.float64)
@@ -1058,7 +1059,10 @@ def _lanes(builder, address, vectors, count):
         place = builder.bitcast(builder.gep(address, [_int(v * _LANES)]), _VECTOR.as_pointer())
         mask = None
         if v == vectors - 1:
-            left = _spread(builder, builder.sub(count, _int(v * _LANES)), ir.VectorType(ir.IntType(64), _LANES))
+            few = builder.sub(count, _int(v * _LANES))
+            few = builder.select(builder.icmp_signed("<", few, _int(_LANES)), few, _int(_LANES))
+            few = builder.trunc(few, ir.IntType(32))
+            left = _spread(builder, few, ir.VectorType(ir.IntType(32), _LANES))
             mask = builder.icmp_signed("<", ir.Constant(left.type, list(range(_LANES))), left)
         yield place, mask
 
@@ -1073,6 +1077,34 @@ def _masked(builder, name, result, arguments):
 def _ahead(context, address, count):
     """The address so many numbers further on."""
     return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
+
+
+@intrinsic
+def _turned(context, a, a_row, b, b_row):
+    """b = aᵀ for a square that is as wide as a register."""
+    def make(context, builder, signature, args):
+        a, a_row, b, b_row = args
+        rows = []
+        for r in range(_LANES):
+            place = builder.bitcast(builder.gep(a, [builder.mul(a_row, _int(r))]), _VECTOR.as_pointer())
+            rows.append(builder.load(place, align=DTYPE.itemsize))
+        apart = 1
+        while apart < _LANES:  # of squares of twice that size, two quarters change places
+            for r in (r for r in range(_LANES) if not r & apart):
+                x, y = rows[r], rows[r + apart]
+                for k, lanes in (
+                    (r, [l - apart + _LANES if l & apart else l for l in range(_LANES)]),
+                    (r + apart, [l + _LANES if l & apart else l + apart for l in range(_LANES)]),
+                ):
+                    chosen = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                    rows[k] = builder.shuffle_vector(x, y, chosen)
+            apart *= 2
+        for r in range(_LANES):
+            place = builder.bitcast(builder.gep(b, [builder.mul(b_row, _int(r))]), _VECTOR.as_pointer())
+            builder.store(rows[r], place, align=DTYPE.itemsize)
+        return context.get_dummy_value()
+
+    return types.none(_ADDRESS, types.int64, _ADDRESS, types.int64), make
 
 
 @intrinsic
@@ -1108,7 +1140,7 @@ def _zeros(context, rows, vectors):
 
 
 @intrinsic
-def _step(context, t, a, row, b, count):
+def _added(context, t, a, row, b, count):
     """t + a b: of a one number in each row, `row` numbers apart; of b the next `count` numbers."""
     def make(context, builder, signature, args):
         tile, a, row, b, count = args
@@ -1150,40 +1182,47 @@ def _store(context, t, c, row, count):
 
 
 @intrinsic
-def _dots(context, t, a, row, x, count):
-    """t + a x, lane by lane: of every row of a, `row` numbers apart, and of x the next numbers, `count` at most."""
+def _dots(context, t, a, a_row, b, b_row, count):
+    """t + a b, lane by lane: of every row of a and, for each vector of t, of b the next numbers, `count` at most."""
     def make(context, builder, signature, args):
-        tile, a, row, x, count = args
+        tile, a, a_row, b, b_row, count = args
 
-        def load(address):
-            ((place, mask),) = _lanes(builder, address, 1, count)
+        def load(address, row, r):
+            ((place, mask),) = _lanes(builder, builder.gep(address, [builder.mul(row, _int(r))]), 1, count)
             given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
             return _masked(builder, "load", _VECTOR, given)
 
-        right = load(x)
+        right = [load(b, b_row, v) for v in range(t.vectors)]
         for r in range(t.rows):
-            product = builder.fmul(load(builder.gep(a, [builder.mul(row, _int(r))])), right, flags=_MAY)
-            total = builder.fadd(builder.extract_value(tile, r), product, flags=_MAY)
-            tile = builder.insert_value(tile, total, r)
+            left = load(a, a_row, r)
+            for v in range(t.vectors):
+                n = r * t.vectors + v
+                product = builder.fmul(left, right[v], flags=_MAY)
+                total = builder.fadd(builder.extract_value(tile, n), product, flags=_MAY)
+                tile = builder.insert_value(tile, total, n)
         return tile
 
-    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64, types.int64), make
 
 
 @intrinsic
-def _sums(context, t, y):
-    """y = the sum of the lanes of every row of t."""
+def _sums(context, t, s, s_row, given, c, c_row):
+    """C = the sum of the lanes of every vector of t, and S if `given`; rows lie so many numbers apart."""
     def make(context, builder, signature, args):
-        tile, y = args
+        tile, s, s_row, given, c, c_row = args
         kind = ir.FunctionType(_NUMBER, [_NUMBER, _VECTOR])
         name = f"llvm.vector.reduce.fadd.v{_LANES}f{8 * DTYPE.itemsize}"
         function = cgutils.get_or_insert_function(builder.module, kind, name)
-        for r in range(t.rows):
-            given = [ir.Constant(_NUMBER, 0.0), builder.extract_value(tile, r)]
-            builder.store(builder.call(function, given, fastmath=("reassoc",)), builder.gep(y, [_int(r)]))
+        given = builder.icmp_signed("!=", given, _int(0))
+        for n in range(t.rows * t.vectors):
+            r, v = divmod(n, t.vectors)
+            start = builder.load(builder.gep(s, [builder.add(builder.mul(s_row, _int(r)), _int(v))]))
+            start = builder.select(given, start, ir.Constant(_NUMBER, 0.0))
+            total = builder.call(function, [start, builder.extract_value(tile, n)], fastmath=("reassoc",))
+            builder.store(total, builder.gep(c, [builder.add(builder.mul(c_row, _int(r)), _int(v))]))
         return context.get_dummy_value()
 
-    return types.none(t, _ADDRESS), make
+    return types.none(t, _ADDRESS, types.int64, types.int64, _ADDRESS, types.int64), make
 
 
 def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
@@ -1192,8 +1231,52 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
     The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
     triangle is computed and `mirrored`.
     """
+    full = (N + _LANES - 1) // _LANES * _LANES  # with few columns, much of a register stays empty
+    few = N if N < _COLUMNS else (N + _COLUMNS - 1) // _COLUMNS * _COLUMNS
+    if a_column == 1 and (N == 1 or (M >= _FEWER and K >= 8 * _LANES and 4 * few <= 3 * full)):
+        if b_row != 1:
+            for n in range(N):
+                for k in range(K):
+                    strip[n * K + k] = b[k * b_row + n * b_column]
+            b, b_column = strip, K
+        whole = K // _LANES * _LANES
+        wide = _COLUMNS if N >= _COLUMNS else 1
+        i, rows = 0, 4 if wide > 1 else _FEWER if M >= _FEWER else 1
+        while i < M:
+            i, j = min(i, M - rows), 0
+            while j < N:
+                j = min(j, N - wide)
+                p, q = _ahead(a, i * a_row), _ahead(b, j * b_column)
+                y, z = _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
+                if wide == _COLUMNS and rows == 4:
+                    t01 = _zeros(4, _COLUMNS)
+                    for k in range(0, whole, _LANES):
+                        t01 = _dots(t01, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
+                    if whole < K:
+                        t01 = _dots(t01, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
+                    _sums(t01, z, s_row, given, y, c_row)
+                elif wide == 1 and rows == _FEWER:
+                    t02 = _zeros(_FEWER, 1)
+                    for k in range(0, whole, _LANES):
+                        t02 = _dots(t02, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
+                    if whole < K:
+                        t02 = _dots(t02, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
+                    _sums(t02, z, s_row, given, y, c_row)
+                elif wide == 1 and rows == 1:
+                    t03 = _zeros(1, 1)
+                    for k in range(0, whole, _LANES):
+                        t03 = _dots(t03, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
+                    if whole < K:
+                        t03 = _dots(t03, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
+                    _sums(t03, z, s_row, given, y, c_row)
+                j += wide
+            i += rows
+        return
+    flipped = a_row == 1 and K >= 4 * _LANES and 4 * N * ((M + _LANES - 1) // _LANES * _LANES) <= 3 * M * full
+    if flipped:  # the transposed result has longer rows
+        M, N, a, b, a_row, a_column, b_row, b_column = N, M, b, a, b_column, b_row, a_column, a_row
     mirrored = mirrored and N > 2 * _LANES
-    packed = b_column != 1 or (K * N > _NEAR and M > _ROWS)
+    packed = b_column != 1 or (K * N > _NEAR and M > 2 * _ROWS and not flipped)
     rows = _ROWS
     if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
         rows = _FEWER if M >= _FEWER else 1
@@ -1204,88 +1287,88 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
         near, near_row = _ahead(b, j * b_column), b_row
         if packed:
             near, near_row = strip, count
-            for k in range(K):
-                for n in range(count):
-                    strip[k * count + n] = b[k * b_row + (j + n) * b_column]
+            if b_row == 1 and K >= _LANES and count >= _LANES:
+                n = 0
+                while n < count:
+                    n, k = min(n, count - _LANES), 0
+                    while k < K:
+                        k = min(k, K - _LANES)
+                        _turned(_ahead(b, k + (j + n) * b_column), b_column, _ahead(strip, k * count + n), count)
+                        k += _LANES
+                    n += _LANES
+            else:
+                for k in range(K):
+                    for n in range(count):
+                        strip[k * count + n] = b[k * b_row + (j + n) * b_column]
         vectors = (count + _LANES - 1) // _LANES
         i = j if mirrored else 0
         while i < M:
             i = min(i, M - rows)
             x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
+            y_row, start = c_row, given
+            if flipped:
+                y, y_row, start = strip, count, 0
             if rows == _ROWS:
                 if vectors == 1:
-                    t11 = _begun(_ROWS, 1, z, s_row, count) if given else _zeros(_ROWS, 1)
+                    t11 = _begun(_ROWS, 1, z, s_row, count) if start else _zeros(_ROWS, 1)
                     for k in range(K):
-                        t11 = _step(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t11, y, c_row, count)
+                        t11 = _added(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t11, y, y_row, count)
                 elif vectors == 2:
-                    t12 = _begun(_ROWS, 2, z, s_row, count) if given else _zeros(_ROWS, 2)
+                    t12 = _begun(_ROWS, 2, z, s_row, count) if start else _zeros(_ROWS, 2)
                     for k in range(K):
-                        t12 = _step(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t12, y, c_row, count)
+                        t12 = _added(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t12, y, y_row, count)
                 elif vectors == _VECTORS:
-                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if given else _zeros(_ROWS, _VECTORS)
+                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if start else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
-                        t13 = _step(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t13, y, c_row, count)
+                        t13 = _added(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t13, y, y_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
-                    t21 = _begun(_FEWER, 1, z, s_row, count) if given else _zeros(_FEWER, 1)
+                    t21 = _begun(_FEWER, 1, z, s_row, count) if start else _zeros(_FEWER, 1)
                     for k in range(K):
-                        t21 = _step(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t21, y, c_row, count)
+                        t21 = _added(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t21, y, y_row, count)
                 elif vectors == 2:
-                    t22 = _begun(_FEWER, 2, z, s_row, count) if given else _zeros(_FEWER, 2)
+                    t22 = _begun(_FEWER, 2, z, s_row, count) if start else _zeros(_FEWER, 2)
                     for k in range(K):
-                        t22 = _step(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t22, y, c_row, count)
+                        t22 = _added(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t22, y, y_row, count)
                 elif vectors == _VECTORS:
-                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if given else _zeros(_FEWER, _VECTORS)
+                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if start else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
-                        t23 = _step(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t23, y, c_row, count)
+                        t23 = _added(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t23, y, y_row, count)
             elif rows == 1:
                 if vectors == 1:
-                    t31 = _begun(1, 1, z, s_row, count) if given else _zeros(1, 1)
+                    t31 = _begun(1, 1, z, s_row, count) if start else _zeros(1, 1)
                     for k in range(K):
-                        t31 = _step(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t31, y, c_row, count)
+                        t31 = _added(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t31, y, y_row, count)
                 elif vectors == 2:
-                    t32 = _begun(1, 2, z, s_row, count) if given else _zeros(1, 2)
+                    t32 = _begun(1, 2, z, s_row, count) if start else _zeros(1, 2)
                     for k in range(K):
-                        t32 = _step(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t32, y, c_row, count)
+                        t32 = _added(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t32, y, y_row, count)
                 elif vectors == _VECTORS:
-                    t33 = _begun(1, _VECTORS, z, s_row, count) if given else _zeros(1, _VECTORS)
+                    t33 = _begun(1, _VECTORS, z, s_row, count) if start else _zeros(1, _VECTORS)
                     for k in range(K):
-                        t33 = _step(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t33, y, c_row, count)
+                        t33 = _added(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                    _store(t33, y, y_row, count)
+            if flipped:
+                for r in range(rows):
+                    for n in range(count):
+                        c[(j + n) * c_row + i + r] = y[r * count + n]
+                    if given:
+                        for n in range(count):
+                            c[(j + n) * c_row + i + r] += s[(j + n) * s_row + i + r]
             i += rows
         j += count
     if mirrored:
         for i in range(M):
             for n in range(i + 1, N):
                 c[i * c_row + n] = c[n * c_row + i]
-
-
-def _matvec_kernel(M, K, a, a_row, x, y):
-    """y = A x for an M x K matrix whose rows lie so many numbers apart."""
-    rows = _FEWER if M >= _FEWER else 1
-    i = 0
-    while i < M:
-        i = min(i, M - rows)
-        p, q = _ahead(a, i * a_row), _ahead(y, i)
-        if rows == _FEWER:
-            t = _zeros(_FEWER, 1)
-            for k in range(0, K, _LANES):
-                t = _dots(t, _ahead(p, k), a_row, _ahead(x, k), K - k)
-            _sums(t, q)
-        else:
-            s = _zeros(1, 1)
-            for k in range(0, K, _LANES):
-                s = _dots(s, _ahead(p, k), a_row, _ahead(x, k), K - k)
-            _sums(s, q)
-        i += rows
 
 
 def _called(name, kernel, *kinds):
@@ -1305,13 +1388,10 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_517531f5",
+    "gradc_matmul_float64_00c570b6",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
-)
-_MATVEC = _called(
-    "gradc_matvec_float64_517531f5", _matvec_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _ADDRESS
 )
 
 
@@ -1369,7 +1449,8 @@ def _matvec(context, A, x, y):
     """y = A x; the numbers of a row of A lie next to each other."""
     def make(context, builder, signature, args):
         (a, (M, K), a_apart), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
-        _call(builder, _MATVEC, [M, K, a, a_apart[0], x, y])
+        given = [M, K, _int(1), a, *a_apart, x, _int(1), _int(1), y, _int(0), _int(0), y, _int(1), x, _int(0)]
+        _call(builder, _MATMUL, given)
         return context.get_dummy_value()
 
     return types.none(A, x, y), make
@@ -1480,17 +1561,17 @@ def _fold_kernel(M, K, a, a_row, y, what):
             t1z = _zeros(_FEWER, 1)
             for k in range(0, K, _LANES):
                 t1z = _summed(t1z, _ahead(p, k), a_row, K - k)
-            _sums(t1z, q)
+            _sums(t1z, q, 0, 0, q, 1)
         elif what == 0 and rows == 1:
             t2z = _zeros(1, 1)
             for k in range(0, K, _LANES):
                 t2z = _summed(t2z, _ahead(p, k), a_row, K - k)
-            _sums(t2z, q)
+            _sums(t2z, q, 0, 0, q, 1)
         i += rows
 
 
 _FOLD = _called(
-    "gradc_fold_float64_6712af79", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
+    "gradc_fold_float64_5905d6ab", _fold_kernel, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT
 )
 
 

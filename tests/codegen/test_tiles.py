@@ -69,6 +69,38 @@ def test_products_of_every_shape_and_layout(module, flipped):
         assert np.all(frame[[0, -1]] == 7)
 
 
+@pytest.mark.parametrize("flipped", list(itertools.product([False, True], repeat=2)), ids=["AB", "ABt", "AtB", "AtBt"])
+@pytest.mark.parametrize("k", [131, 256])
+def test_products_with_long_sums_and_few_columns_or_rows(module, flipped, k):
+    """Where registers would stay empty: dot products along the rows, or the transposed result."""
+    call, plus = product(module), module._matmul_plus
+
+    @numba.njit
+    def call_plus(a, b, s, c, strip):
+        plus(a, b, s, c, strip)
+
+    for m, n in [*itertools.product((3, 5, 11, 97), (1, 2, 3, 5, 7, 10, 12)), (3, 97), (7, 50)]:
+        a, b, s = numbers((m, k), module.DTYPE), numbers((k, n), module.DTYPE), numbers((m, n), module.DTYPE)
+        a = np.asfortranarray(a) if flipped[0] else a
+        b = np.asfortranarray(b) if flipped[1] else b
+        frame = np.full((m + 2, n), 7, module.DTYPE)
+        call(a, b, frame[1:-1], strip_for(module, k))
+        near(frame[1:-1], a, b)
+        assert np.all(frame[[0, -1]] == 7)
+        for start in (s, s[1]):
+            call_plus(a, b, start, frame[1:-1], strip_for(module, k))
+            np.testing.assert_allclose(frame[1:-1] - start, a @ b, atol=50 * k * np.finfo(module.DTYPE).eps)
+            assert np.all(frame[[0, -1]] == 7)
+
+
+def test_a_column_of_a_matrix_is_read_in_place(module):
+    call = product(module)
+    a, b = numbers((13, 167), module.DTYPE), numbers((167, 3), module.DTYPE)[:, 1:2]
+    c = np.empty((13, 1), module.DTYPE)
+    call(a, b, c, strip_for(module, 167))
+    near(c, a, b)
+
+
 def test_rows_of_a_result_may_lie_apart(module):
     call = product(module)
     a, b = numbers((13, 19), module.DTYPE), numbers((19, 10), module.DTYPE)

@@ -6,7 +6,7 @@ In: a sum of a product, or the factors of one. Out: a sum of products, or None w
 from __future__ import annotations
 
 from derive.contract import is_delta
-from derive.expr import Add, Expr, Reduce, add, mul, reduce_
+from derive.expr import Add, Expr, Letter, Reduce, add, mul, reduce_
 from derive.rewrite import factors
 
 
@@ -23,16 +23,28 @@ def expanded(e: Reduce) -> Expr | None:
 def multiplied_out(parts: tuple[Expr, ...]) -> Expr | None:
     """The product of factors, term by term over a sum that has a Kronecker delta in it; None where there is none.
 
+    So is a sum of outer products beside vectors: p pᵀ − p∘² pᵀ for diag(p) (1 1ᵀ − p 1ᵀ) diag(p).
+
     >>> from derive.expr import Dim, compare, fresh
     >>> i, j = fresh(Dim("n"), "i"), fresh(Dim("n"), "j")
     >>> multiplied_out((Dim("a"), compare("==", i, j) - Dim("b")))
     -1·a·b + a·[i == j]
     """
     found = next((p for p in parts if isinstance(p, Add) and any(map(is_delta, _all_factors(p)))), None)
+    found = found or _outer(parts)
     if found is None:
         return None
     rest = [p for p in parts if p is not found]
     return add(*(mul(*rest, t) for t in found.args))
+
+
+def _outer(parts: tuple[Expr, ...]) -> Add | None:
+    """The sum of products of vectors among factors that are vectors otherwise, of both letters; None for any other."""
+    sums = [p for p in parts if len(p.letters) > 1]
+    beside = frozenset[Letter]().union(*(p.letters for p in parts if p not in sums))
+    if len(sums) != 1 or not isinstance(sums[0], Add) or beside != sums[0].letters:
+        return None
+    return sums[0] if all(len(f.letters) < 2 for f in _all_factors(sums[0])) else None
 
 
 def _all_factors(e: Add) -> list[Expr]:

@@ -82,21 +82,29 @@ def _in_shares(whole: Expr, best: Expr, program: Program) -> tuple[Expr, list[Eq
 def told_in_shares(equation: Equation, program: Program) -> Equation:
     """The equation over the user's own names in terms of shares, softmax(x), where all totals go by them.
 
-    For what is shown by itself; the equation as it is where there are none, or it gets too long.
+    For what is shown by itself; the equation as it is where there are none, or where it and all that it rests on is
+    shorter.
     """
     body, defined = equation.body, program.defined
+    length = _nodes(body)
     while hidden := [t for t in reads(body) if t in defined and (t.hidden or t.kind == "cotangent")]:
-        body = inline(body, defined[max(hidden, key=lambda t: t.number)])
-        if sum(1 for _ in walk(body)) > MAX_NODES:
+        last = defined[max(hidden, key=lambda t: t.number)]
+        length += _nodes(last.body)
+        body = inline(body, last)
+        if _nodes(body) > MAX_NODES:
             return equation
     kept = program.with_equations(e for e in program.equations if not e.out.hidden and e.out.kind != "cotangent")
     body, shares = in_shares(body, kept)
-    if not shares or sum(1 for _ in walk(body)) > READABLE:
+    if not shares or _nodes(body) > max(READABLE, length):
         return equation
     for p in reversed(shares):
         body = inline(body, p)
     whole = equation.with_body(body)
     return whole if lift(whole, diagonals=True) is not None or lift(equation, diagonals=True) is None else equation
+
+
+def _nodes(e: Expr) -> int:
+    return sum(1 for _ in walk(e))
 
 
 def spelled_out(equation: Equation, program: Program) -> Equation:
@@ -111,7 +119,7 @@ def spelled_out(equation: Equation, program: Program) -> Equation:
         if sums and sum(isinstance(x, Access) and x.tensor == last for x in walk(body)) > 2:
             return equation
         body = inline(body, defined[last])
-        if sum(1 for _ in walk(body)) > READABLE:
+        if _nodes(body) > READABLE:
             return equation
     whole = equation.with_body(body)
     kept = lift(equation, diagonals=True) is None or lift(whole, diagonals=True) is not None
@@ -126,7 +134,7 @@ def _is_nobodys(t: Tensor, definition: Equation) -> bool:
 
 def _length(e: Expr) -> tuple[Cost, int]:
     """What it costs, and how long it is."""
-    return cost(e), sum(1 for _ in walk(e))
+    return cost(e), _nodes(e)
 
 
 def _shortened(e: Expr, normal: Normalizer) -> list[Expr]:
@@ -158,7 +166,7 @@ def _without_a_name(e: Expr, program: Program) -> Expr | None:
     if named is None:
         return None
     unfolded = inline(e, program.defined[named])
-    return unfolded if sum(1 for _ in walk(unfolded)) <= MAX_NODES else None
+    return unfolded if _nodes(unfolded) <= MAX_NODES else None
 
 
 def _chain(equation: Equation, program: Program) -> Cost:

@@ -28,6 +28,7 @@ def with_common_numbers(form: Form) -> Form:
         return forms.product(*form.parts)  # a number found in a factor goes in front of all
     if not isinstance(form, forms.Sum):
         return form
+    form = replace(form, parts=tuple(_flat(form)))
     split = [_split(p) for p in form.parts]
     shared = abs(split[0][0])
     if shared == 1 or any(abs(c) != shared for c, _ in split):
@@ -43,6 +44,17 @@ def with_common_numbers(form: Form) -> Form:
     return _signed(Fraction(sign), inside)
 
 
+def _flat(form: Form) -> list[Form]:
+    """The terms of a sum and of sums in it, those with a minus last."""
+    inside, sign = (form.parts[0], -1) if isinstance(form, forms.Negative) else (form, 1)
+    if not isinstance(inside, forms.Sum):
+        return [form]
+    found = [t for p in inside.parts for t in _flat(p)]
+    if sign < 0:
+        found = [t.parts[0] if isinstance(t, forms.Negative) else forms.Negative(t.row, t.col, (t,)) for t in found]
+    return sorted(found, key=lambda t: isinstance(t, forms.Negative))
+
+
 def with_common_factors(form: forms.Sum) -> Form:
     """A B + A C as A (B + C): a matrix that all terms begin or end with, in front of or behind them."""
     if form.is_scalar:
@@ -51,8 +63,7 @@ def with_common_factors(form: forms.Sum) -> Form:
     if not all(isinstance(rest, forms.Product) for _, rest in split):
         return form
     chains = [list(rest.parts) for _, rest in split]
-    if any(p.col is None for c in chains for p in c[:-1]):
-        return form  # X b aᵀ + X a bᵀ takes fewer operations than X (b aᵀ + a bᵀ)
+    vectors = any(p.col is None for c in chains for p in c[:-1])
     before, after = list[Form](), list[Form]()
     for end, shared in ((0, before), (-1, after)):
         while all(len(c) > 1 and forms.same(c[end], chains[0][end]) for c in chains) and forms.is_matrix(
@@ -63,6 +74,8 @@ def with_common_factors(form: forms.Sum) -> Form:
                 del c[end]
     if not before and not after:
         return form
+    if vectors and not (before and after):
+        return form  # X b aᵀ + X a bᵀ takes fewer operations than X (b aᵀ + a bᵀ)
     row = before[-1].col if before else form.row
     col = after[-1].row if after else form.col
     inside = []

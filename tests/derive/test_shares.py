@@ -71,14 +71,27 @@ def test_the_form_has_the_value_of_the_equation(text: str) -> None:
 
 HESSIANS = [
     ("log(sum(exp(x)))", "∂dx/∂x = diag(softmax(x)) − softmax(x) softmax(x)ᵀ"),
-    ("log(sum(exp(A @ x)))", "∂dx/∂x = Aᵀ diag(softmax(A x)) A − Aᵀ softmax(A x) softmax(A x)ᵀ A"),
+    ("log(sum(exp(A @ x)))", "∂dx/∂x = Aᵀ (diag(softmax(A x)) − softmax(A x) softmax(A x)ᵀ) A"),
+    (
+        "sum(softmax(x)^2)",
+        "∂dx/∂x = 2 diag(softmax(x) ⊙ (2 softmax(x) − ‖softmax(x)‖²)) + 6 ‖softmax(x)‖² softmax(x) softmax(x)ᵀ"
+        " − 4 softmax(x)∘² softmax(x)ᵀ − 4 softmax(x) (softmax(x)∘²)ᵀ",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("text", "expected"), HESSIANS)
 def test_a_hessian_in_the_textbooks_form(text: str, expected: str) -> None:
     model = derive.parse(f"dims n, d\ninput A : [n, d]\ninput x : [d]\nminimize {text}\n")
-    assert model.hessian("x").structure == expected
+    hessian = model.hessian("x")
+    assert hessian.structure == expected
+    equation = hessian.partial.equation
+    form = hessian.formula.notation.form(equation)
+    rng = np.random.default_rng(0)
+    values = {t: rng.normal(size=[{"n": 5, "d": 3}[str(a)] for a in t.axes]) for t in model.program.declared}
+    found = evaluate_form(form, equation.letters, values, {"n": 5, "d": 3})
+    true = hessian.result({t.name: v for t, v in values.items()})
+    np.testing.assert_allclose(found, true, rtol=1e-10, atol=1e-12)
 
 
 def test_a_total_that_stays_is_none_of_a_share() -> None:

@@ -113,7 +113,7 @@ def bench(p: Prepared, batch: int = 128, rounds: int = 15, seed: int = 0) -> Ben
     tasks: list[tuple[str, int, Callable[[int], Any], int]] = [(f"a step ({what})", operations, call, steps)]
     kernels = load_source(text_of(prepared(derive.parse(_PRODUCT), dtype=p.dtype)))
     multiply = _multiplied(kernels)
-    tasks += [(*made, 1) for made in _products(multiply, told, function.plan.steps)]
+    tasks += [(*made, 1) for made in _products(multiply, told, function.steps)]
     tasks.append(("peak", 2 * int(np.prod(_PEAK)), multiply(*_PEAK, False, False), 1))
     found = _in_turns([(run, steps) for _, _, run, steps in tasks], rounds)
     timed = [Timed(name, count, times) for (name, count, _, _), times in zip(tasks, found, strict=True)]

@@ -55,7 +55,9 @@ def text_of(p: Prepared) -> str:
     environment.filters["repr"] = quoted
     environment.filters["digest"] = lambda text: hashlib.sha256(text.encode()).hexdigest()[:8]
     template = environment.get_template(p.target.template)
-    return tidy(template.render(context(p.program, p.target, p.dtype, p.sizes, p.shown, p.inference, p.product)))
+    return tidy(
+        template.render(context(p.program, p.target, p.dtype, p.sizes, p.shown, p.inference, p.product, p.threads))
+    )
 
 
 def write(source: str, path: str | Path) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from codegen.blocks import in_blocks
 from codegen.contract import contraction
 from codegen.factors import inverses, solved, without_inverses
 from codegen.function import Function, Setting, Slice
@@ -20,7 +21,7 @@ from codegen.naming import names_of
 from codegen.noise import drawn
 from codegen.plan import plan
 from codegen.schedule import copies, schedule
-from codegen.steps import Fold, Gemm, Part, RoundParts, Routine, Step, every, item_reads, parts_of
+from codegen.steps import Blocks, Fold, Gemm, Part, RoundParts, Routine, Step, every, item_reads, parts_of
 from codegen.targets import Target
 from codegen.targets.numba.elementary import elementary
 from codegen.targets.shapes import Shapes
@@ -46,11 +47,12 @@ def context(
     formulas: Mapping[Tensor, str],
     inference: tuple[Program, Mapping[Tensor, str]] | None = None,
     product: tuple[Program, Mapping[Tensor, str]] | None = None,
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Everything that a module's template prints.
 
     ``inference`` is the other form of the model with its formulas, where there is one; ``product`` the program of
-    Hessian products.
+    Hessian products. The gradient runs on so many ``threads`` at most.
     """
     names, extents = names_of(program)
     missing = [t for t in program.parameters if any(program.batch in _dims(a) for a in t.axes)]
@@ -63,8 +65,8 @@ def context(
             size *= extent(axis, sizes)
         slices.append(Slice(t, total, size))
         total += size
-    setting = Setting(program, dtype, names, extents, sizes, tuple(slices), Comments(program, formulas))
-    functions = planned(program, target, sizes, inference and inference[0], product and product[0])
+    setting = Setting(program, dtype, names, extents, sizes, tuple(slices), Comments(program, formulas), threads)
+    functions = planned(program, target, sizes, inference and inference[0], product and product[0], threads)
     others = {} if inference is None else dict.fromkeys(_INFERENCE, _other(setting, *inference))
     if product is not None:
         others["product"] = _other(setting, *product)
@@ -78,7 +80,8 @@ def context(
     update = update_of(program, slices, extents) if _trains(program, functions) else None
     epoch = target.epoch(kernels["step"], functions["step"], update, setting) if update else None
     shapes = Shapes(extents)
-    steps = [s for f in functions.values() for s in every(f.plan.steps)]
+    steps = [s for f in functions.values() for s in every(f.steps)]
+    texts = [t for k in kernels.values() for t in k.together]
     inputs = program.data
     shown = {t: shapes.call(t, setting.batch) for t in inputs}
     return {
@@ -105,14 +108,13 @@ def context(
         "calls": calls(program, functions, kernels, setting, shapes),
         "epoch": epoch,
         "step": kernels.get("step"),
-        "uses_special": any("special." in line for k in kernels.values() for line in k.lines),
-        "elementary": elementary(
-            (line for k in [*kernels.values(), *([epoch] if epoch else [])] for line in k.lines), dtype
-        ),
-        "uses_factors": any(isinstance(s, Routine) for s in steps),
+        "uses_special": any("special." in line for k in texts for line in k.lines),
+        "elementary": elementary((line for k in [*texts, *([epoch] if epoch else [])] for line in k.lines), dtype),
+        "uses_factors": any(isinstance(s, Routine) and not isinstance(s, Blocks) for s in steps),
+        "uses_threads": any(k.parallel for k in texts),
         "uses_tiles": any(isinstance(s, (Gemm, Fold)) for s in steps),
         "uses_folds": any(isinstance(s, Fold) for s in steps),
-        "uses_added": any("_added(" in line for k in kernels.values() for line in k.lines),
+        "uses_added": any("_added(" in line for k in texts for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
         "update": update,
         "draws": any(distribution(program, s.tensor)[0] != "constant" for s in slices),
@@ -177,7 +179,12 @@ def _other(setting: Setting, program: Program, formulas: Mapping[Tensor, str]) -
 
 
 def planned(
-    program: Program, target: Target, sizes: Mapping[str, int], inference: Program | None, product: Program | None
+    program: Program,
+    target: Target,
+    sizes: Mapping[str, int],
+    inference: Program | None,
+    product: Program | None,
+    threads: int = 1,
 ) -> dict[str, Function]:
     """The functions of the module by their roles: what is wanted from each, scheduled and planned."""
     out: dict[str, Function] = {}
@@ -192,7 +199,7 @@ def planned(
         if program.gradients:
             after = [after for _, after in program.updates]
             pairs, goal = program.gradients, program.objective
-            out["step"] = _function("_loss_and_grad", program, target, sizes, after, pairs, goal)
+            out["step"] = _function("_loss_and_grad", program, target, sizes, after, pairs, goal, threads)
     if product is not None:
         out["product"] = _function("_hvp", product, target, sizes, (), product.gradients, None)
     return out
@@ -206,6 +213,7 @@ def _function(
     outputs: Iterable[Tensor],
     gradients: Iterable[tuple[Tensor, Tensor]],
     objective: Tensor | None,
+    threads: int = 1,
 ) -> Function:
     pairs = tuple(gradients)
     own = [g for t, g in pairs if t.kind != "param"]
@@ -216,7 +224,7 @@ def _function(
     goal = stands[objective] if objective else None
     wanted = [*(stands[t] for t in results), *(stands[g] for _, g in pairs), *([goal] if goal else [])]
     parts = schedule(whole, wanted, frozenset(target.functions), sizes)
-    return Function(
+    made = Function(
         name,
         _inputs(program, needed(whole, wanted)),
         tuple(stands[t] for t in results),
@@ -225,6 +233,7 @@ def _function(
         tuple(without_inverses(list(_with_products(parts)), wanted, item_reads)),
         plan(parts, wanted, sizes),
     )
+    return in_blocks(made, parts, wanted, program, sizes, threads) if threads > 1 else made
 
 
 def _with_products(parts: Iterable[Part | RoundParts | Routine]) -> Iterator[Part | RoundParts | Gemm | Routine]:

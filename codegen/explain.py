@@ -16,6 +16,7 @@ from codegen.function import Function
 from codegen.memory import memory_of
 from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
+    Blocks,
     Fold,
     Gemm,
     Nest,
@@ -35,7 +36,7 @@ from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import Expr, Letter
 from derive.matrix_functions import MATRIX_FUNCTIONS
-from derive.program import Tensor
+from derive.program import Tensor, reads
 
 NEAR = 1 << 18  # bytes of a right operand above which it is copied strip by strip; as in tiles.py.jinja
 _FEW = 12  # columns or rows, at most, that leave registers half empty
@@ -136,12 +137,20 @@ class Explanation:
         share = f", {100 * products / total:.0f} % of them in matrix products" if total else ""
         yield ""
         yield f"{total:,} operations{share}"
+        if self.function.serial:
+            yield f"on one thread: {self.function.serial}"
         yield from self.memory()
 
     def rows(self, steps: Sequence[Step], prefix: str = "", times: int = 1) -> Iterator[Row]:
         """A row for each step; of a loop one for itself and one for each step of a round."""
         for k, step in enumerate(steps, 1):
             number = f"{prefix}{k}"
+            if isinstance(step, Blocks):
+                assert self.function.block is not None
+                way = f"{step.threads} blocks of samples, each on a thread, from {step.least} samples on"
+                yield Row(number, (), way, "no sample reads another one's results; totals are added afterwards", 0, 0)
+                yield from self.rows(self.function.block.plan.steps, f"{number}.", times)
+                continue
             if isinstance(step, Rounds):
                 first, last = (self.size(e) for e in step.range)
                 rounds = max(last - first, 0)
@@ -234,14 +243,7 @@ class Explanation:
 
     def memory(self) -> Iterator[str]:
         """What lies in the workspace from which step to which, what is computed twice, and how large all is."""
-        plan = self.function.plan
-        steps = [{*reads_of(s), *written_by(s)} for s in plan.steps]
-        rows = []
-        for t in plan.places:
-            at = [k for k, found in enumerate(steps, 1) if t in found]
-            if at:
-                over = f", over {plan.shared[t].name}" if t in plan.shared else ""
-                rows.append((t.name, _bytes(self.bytes(t)), f"steps {at[0]} to {at[-1]}{over}"))
+        rows = list(self.kept(self.function))
         if rows:
             yield ""
             yield "kept in the workspace"
@@ -255,12 +257,28 @@ class Explanation:
         again = self.again()
         yield f"recomputed: {', '.join(again)}" if again else "recomputed: nothing"
 
+    def kept(self, function: Function, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+        """The name of each tensor of the workspace, its bytes, all blocks together, and from which step to which."""
+        plan = function.plan
+        steps = [{*reads_of(s), *written_by(s)} for s in plan.steps]
+        for t in plan.places:
+            at = [k for k, found in enumerate(steps, 1) if t in found]
+            if at:
+                over = f", over {plan.shared[t].name}" if t in plan.shared else ""
+                yield t.name, _bytes(self.bytes(t)), f"steps {prefix}{at[0]} to {prefix}{at[-1]}{over}"
+        for k, step in enumerate(plan.steps, 1):
+            if isinstance(step, Blocks) and function.block is not None:
+                yield from self.kept(function.block, f"{k}.")
+
     def again(self) -> list[str]:
         """What is found once more in a later step, rather than kept."""
         slices = self.function.slices
         found: dict[Tensor, set[int]] = {}
-        for k, step in enumerate(self.function.plan.steps):
+        sums = {s.sums for s in self.function.steps if isinstance(s, Blocks)}
+        for k, step in enumerate(self.function.steps):
             for part in parts_of(step):
+                if not sums.isdisjoint(reads(part.body)):
+                    continue  # a total of all blocks, where it is needed
                 if part.out == part.origin.out or part.out in slices:
                     found.setdefault(slices.get(part.origin.out, part.origin.out), set()).add(k)
         return [t.name for t, at in found.items() if len(at) > 1]

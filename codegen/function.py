@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from codegen.naming import Names
 from codegen.plan import Plan
 from codegen.steps import Gemm, Part, RoundParts, Routine, Step
-from derive.expr import Expr
+from derive.expr import Dim, Expr
 from derive.functions import Parameter
 from derive.program import OptimizerCall, Program, Tensor
 from derive.rewrite import walk
@@ -34,6 +34,10 @@ class Function:
     ``outputs`` are filled in arrays that the caller gives, ``gradients`` (parameter, cotangent) in the flat
     gradient, ``returned`` is a number that the function returns. ``order`` are the parts and products as
     scheduled, ``plan`` the same fused and placed.
+
+    Where samples run in blocks, the plan calls ``block``, the function of one block, which leaves its partial ``sums``
+    in a vector and in which ``batch`` is the number of its samples and ``every`` that of all; otherwise ``serial`` may
+    say why they do not.
     """
 
     name: str
@@ -43,6 +47,16 @@ class Function:
     returned: Tensor | None
     order: tuple[Part | RoundParts | Gemm | Routine, ...]
     plan: Plan
+    block: Function | None = None
+    sums: tuple[Slice, ...] = ()
+    every: Dim | None = None
+    batch: str = ""
+    serial: str = ""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, those of a block too."""
+        return (*self.plan.steps, *(self.block.steps if self.block else ()))
 
     @property
     def slices(self) -> dict[Tensor, Tensor]:
@@ -54,7 +68,8 @@ class Function:
 class Kernel:
     """The text of a function: what it takes, its lines, and what a caller passes before the arrays.
 
-    ``kinds`` are the types of what it takes, where a target has any: all of them, or those behind the first.
+    ``kinds`` are the types of what it takes, where a target has any: all of them, or those behind the first. Functions
+    that it alone calls are ``parts`` of it; one that is ``parallel`` runs its loop on threads.
     """
 
     name: str
@@ -62,6 +77,13 @@ class Kernel:
     lines: tuple[str, ...]
     leading: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    parts: tuple[Kernel, ...] = ()
+    parallel: bool = False
+
+    @property
+    def together(self) -> tuple[Kernel, ...]:
+        """The function behind its parts."""
+        return (*self.parts, self)
 
 
 @dataclass(frozen=True)
@@ -133,6 +155,7 @@ class Setting:
     sizes: Mapping[str, int]
     slices: tuple[Slice, ...]
     comment: Callable[[Step | Part], list[str]] = field(compare=False)
+    threads: int = 1
 
     @property
     def total(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen.function import Function
-from codegen.steps import Fold, Gemm, Nest, Rounds, Routine, Step, reads_of, scalars_of, written_by
+from codegen.steps import Blocks, Fold, Gemm, Nest, Rounds, Routine, Step, reads_of, scalars_of, written_by
 from derive.evaluate import extent
 from derive.expr import Expr, mul
 from derive.program import Tensor
@@ -55,7 +55,20 @@ def memory_of(function: Function, sizes: Mapping[str, int], item: int) -> Memory
     strip = item * STRIP * max((_inner(g, sizes) for g in _products(plan.steps)), default=0)
     fullest = max(range(len(at)), key=at.__getitem__, default=0)
     most = sum(count * size(*kind) for kind, count in bound.items())
-    return Memory(results, strip, max(at, default=0), fullest + 1, most + strip)
+    alive = max(at, default=0)
+    for k, step in enumerate(plan.steps):
+        if isinstance(step, Blocks) and function.block is not None:
+            one = memory_of(function.block, _of_a_block(step, function.block, sizes), item)
+            private = item * sum(math.prod(extent(a, sizes) for a in t.axes) for t, _ in function.gradients)
+            inside, fullest = step.threads * (one.alive + private), k
+            results, strip = results + step.threads * (one.results + private), strip + step.threads * one.strip
+            alive, most = alive + inside, most + step.threads * (one.bound - one.strip + private)
+    return Memory(results, strip, alive, fullest + 1, most + strip)
+
+
+def _of_a_block(step: Blocks, block: Function, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The extents in the largest block: its share is for one sample more than it needs, or two."""
+    return {**sizes, block.batch: sizes[block.batch] // step.threads + 2}
 
 
 def live(function: Function) -> dict[Tensor, tuple[int, int]]:

@@ -20,6 +20,7 @@ MODULE_WORDS = frozenset(
     {"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "STATES", "BOUNDS", "real", "zip"}
     | {"ctypes", "llvm", "ir", "types", "cfunc", "cgutils", "intrinsic", "models", "register_model"}
     | {"sys", "arrayobj", "functools", "typeof", "FunctionCache", "normalize_signature"}
+    | {"prange"}
 )
 PUBLIC_WORDS = frozenset(
     {"init_params", "forward", "loss", "loss_and_grad", "loss_and_grad_flat", "fit", "save", "load"}

@@ -34,7 +34,7 @@ class Prepared:
     """``sizes`` are those of all dims, without the batch.
 
     ``inference`` is the stable program of the other form of the model, with its formulas, where there is one, and
-    ``product`` that of Hessian products, where they are wanted.
+    ``product`` that of Hessian products, where they are wanted. The gradient runs on so many ``threads`` at most.
     """
 
     program: Program
@@ -44,11 +44,12 @@ class Prepared:
     sizes: Mapping[str, int]
     inference: Shown | None = None
     product: Shown | None = None
+    threads: int = 1
 
     def functions(self, sizes: Mapping[str, int] | None = None) -> dict[str, Function]:
         """The functions of the module by their roles, scheduled and planned."""
-        programs = (shown and shown[0] for shown in (self.inference, self.product))
-        return planned(self.program, self.target, sizes or self.sizes, *programs)
+        inference, product = (shown and shown[0] for shown in (self.inference, self.product))
+        return planned(self.program, self.target, sizes or self.sizes, inference, product, self.threads)
 
 
 def with_residuals(p: Prepared, way: str) -> Prepared:
@@ -65,6 +66,7 @@ def prepared(
     sizes: Mapping[str, int | Sequence[int]] | None = None,
     wrt: Sequence[str] | None = None,
     products: bool = False,
+    threads: int = 1,
 ) -> Prepared:
     """What the module of a model is made from; see `prepare`.
 
@@ -74,12 +76,19 @@ def prepared(
     net, left = model.sized(sizes or {})
     stack = None if net.repeated is None or wrt else net.repeated.stacked
     if stack is not None:
-        return prepare(stack, dtype=dtype, target=target, sizes=left, products=products)
+        return prepare(stack, dtype=dtype, target=target, sizes=left, products=products, threads=threads)
     derivation = None
     if net.repeated is not None and net.program.objective is not None and (wrt or net.program.trained):
         derivation = net.gradient(*(wrt or ())).derivation
     return prepare(
-        net.program, dtype=dtype, target=target, sizes=left, wrt=wrt, derivation=derivation, products=products
+        net.program,
+        dtype=dtype,
+        target=target,
+        sizes=left,
+        wrt=wrt,
+        derivation=derivation,
+        products=products,
+        threads=threads,
     )
 
 
@@ -92,6 +101,7 @@ def prepare(
     wrt: Sequence[str] | None = None,
     derivation: Derivation | None = None,
     products: bool = False,
+    threads: int = 1,
 ) -> Prepared:
     """The program derived by ``wrt`` (all parameters); one that is derived already is taken as it is.
 
@@ -105,7 +115,16 @@ def prepare(
     inference = None if other is None else (hoist(other), _texts(other))
 
     def made(program: Program, shown: Mapping[Tensor, str], product: Shown | None = None) -> Prepared:
-        return laid_out(program, shown, dtype=dtype, target=target, sizes=sizes, inference=inference, product=product)
+        return laid_out(
+            program,
+            shown,
+            dtype=dtype,
+            target=target,
+            sizes=sizes,
+            inference=inference,
+            product=product,
+            threads=threads,
+        )
 
     if program.gradients:
         return made(program, _texts(program))
@@ -136,6 +155,7 @@ def laid_out(
     sizes: Mapping[str, int] | None = None,
     inference: Shown | None = None,
     product: Shown | None = None,
+    threads: int = 1,
 ) -> Prepared:
     """The same of a derived, stable program and the formula above each tensor's statements."""
     kind = dtype or dict(program.options).get("dtype", "float64")
@@ -143,8 +163,10 @@ def laid_out(
         raise GradcError(f"dtype {kind} is not known; choose one of {', '.join(_DTYPES)}")
     if target not in TARGETS:
         raise GradcError(f"target {target} is not known; choose one of {', '.join(TARGETS)}")
+    if threads > 1 and target != "numba":
+        raise GradcError(f"threads are of the target numba; {target} has its own")
     known = known_sizes(program, sizes or {})
-    return Prepared(hoist(program), shown, kind, TARGETS[target], known, inference, product)
+    return Prepared(hoist(program), shown, kind, TARGETS[target], known, inference, product, threads)
 
 
 def _texts(program: Program) -> dict[Tensor, str]:

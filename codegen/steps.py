@@ -98,6 +98,18 @@ class Routine:
 
 
 @dataclass(frozen=True, eq=False)
+class Blocks(Routine):
+    """A call for all samples, in blocks on so many ``threads`` from ``least`` samples on; `Function.block` is of one.
+
+    It leaves ``sums`` behind, the totals that are no gradients, one after another.
+    """
+
+    threads: int = 1
+    least: int = 0
+    sums: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Write:
     """``target = value`` where ``op`` is None, else ``target op= value``; without a value, op's start.
 
@@ -296,6 +308,8 @@ def every(steps: Iterable[Step]) -> Iterator[Step]:
 
 def parts_of(step: Step) -> list[Part]:
     """The parts that a step computes."""
+    if isinstance(step, Blocks):
+        return []
     if isinstance(step, (Gemm, Fold, Routine)):
         return [step.part]
     if isinstance(step, Rounds):

@@ -76,6 +76,7 @@ def train(
     seed: int = 0,
     dtype: str | None = None,
     holdout: float = 0.2,
+    threads: int = 1,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Training:
     """Train all parameters of ``model``; ``on_epoch`` is called after each epoch.
@@ -89,7 +90,7 @@ def train(
         )
     known = {d.name for d in program.dims}
     sizes = {name: size for name, size in data.sizes.items() if name in known}
-    module = compile(model, dtype=dtype, sizes=sizes)
+    module = compile(model, dtype=dtype, sizes=sizes, threads=threads)
     kept, held = data.split(holdout, seed)
     train_arrays, held_arrays = (None if d is None else cast(d, module.DTYPE) for d in (kept, held))
     assert train_arrays is not None

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+from numba import config
 
 import derive
 from benchmarks.training.solver import solved
@@ -14,9 +15,9 @@ from codegen.api import build
 
 
 def ways(w: Workload, dtype: str, steps: int, folder: Path) -> tuple[dict[str, Way], Arrays]:
-    """The one way of gradc, and the weights at the start."""
+    """The one way of gradc, on as many threads as Numba may use, and the weights at the start."""
     path = folder / f"{w.name}_{dtype}.py"
-    build(derive.parse(w.model()), path, dtype=dtype)
+    build(derive.parse(w.model()), path, dtype=dtype, threads=config.NUMBA_NUM_THREADS)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

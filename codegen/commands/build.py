@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from codegen import ahead
-from codegen.commands.common import Sizes, dtype_option, load_model, model_argument, reporting, size_option
+from codegen.commands.common import (
+    Sizes,
+    dtype_option,
+    load_model,
+    model_argument,
+    reporting,
+    size_option,
+    threads_option,
+)
 from codegen.compiler import text_of
 from codegen.explain import explained
 from codegen.files import write_text
@@ -24,6 +32,7 @@ from codegen.prepared import prepared, with_residuals
     "--recompute", is_flag=True, help="Recurrences find again what their rounds found: less memory, more work."
 )
 @click.option("--precompile", is_flag=True, help="Compile OUT.py as well: no first call has to, on such a processor.")
+@threads_option
 @click.option("--hessian", is_flag=True, help="Add hvp and hvp_flat, the Hessian times a direction.")
 @size_option
 @dtype_option
@@ -36,6 +45,7 @@ def command(
     target: str,
     recompute: bool,
     precompile: bool,
+    threads: int,
     hessian: bool,
     sizes: Sizes,
     dtype: str | None,
@@ -45,7 +55,7 @@ def command(
         raise click.UsageError("Missing option '-o' / '--output'.")
     if precompile and (output in (None, "-") or target != "numba"):
         raise click.UsageError("--precompile needs a file to write, and the target numba")
-    plan = prepared(load_model(model), dtype=dtype, target=target, sizes=sizes, products=hessian)
+    plan = prepared(load_model(model), dtype=dtype, target=target, sizes=sizes, products=hessian, threads=threads)
     plan = with_residuals(plan, "recompute") if recompute else plan
     if explain:
         click.echo(explained(plan, batch))

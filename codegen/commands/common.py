@@ -80,6 +80,13 @@ size_option = click.option(
 )
 DATA_HELP = f"A .npz or .csv file, or one of {', '.join(BUNDLED)}."
 model_argument = click.argument("model", metavar="MODEL")
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Large batches run in blocks of samples, on so many threads at most.",
+)
 dtype_option = click.option("--dtype", type=click.Choice(["float32", "float64"]), help="The precision.")
 
 

@@ -13,7 +13,7 @@ import click
 import derive
 from codegen import data as datasets
 from codegen import train as training
-from codegen.commands.common import DATA_HELP, dtype_option
+from codegen.commands.common import DATA_HELP, dtype_option, threads_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +28,7 @@ class How(TypedDict):
     seed: int
     holdout: float
     dtype: str | None
+    threads: int
 
 
 def training_options(*, required: bool) -> Callable[[F], F]:
@@ -40,6 +41,7 @@ def training_options(*, required: bool) -> Callable[[F], F]:
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
         click.option("--holdout", type=float, default=0.2, show_default=True, help="Part that is only measured."),
         dtype_option,
+        threads_option,
     ]
 
     def decorate(function: F) -> F:
@@ -72,5 +74,6 @@ def train(
         seed=how["seed"],
         dtype=how["dtype"],
         holdout=how["holdout"],
+        threads=how["threads"],
         on_epoch=on_epoch,
     )

@@ -15,6 +15,7 @@ from codegen.naming import Names
 from codegen.noise import next_states, row
 from codegen.steps import parts_of, reads_of
 from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
+from codegen.targets.numba.threads import Share, blocks_loop, calls
 from codegen.targets.numba.update import update_lines
 from codegen.targets.scalar import SUM
 from codegen.targets.shapes import Shapes
@@ -28,15 +29,28 @@ __all__ = ["FUNCTIONS", "TEMPLATE", "epoch", "kernel"]
 
 def kernel(function: Function, setting: Setting) -> Kernel:
     """The function as text."""
+    return _made(function, setting)[0]
+
+
+def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
+    """The function as text, and how many numbers and integers of the workspace it takes."""
     names, plan = setting.names.scope(), function.plan
     for step in plan.steps:  # a sum that its equation's tensor is written over goes by that name
         for part in parts_of(step):
             under = plan.shared.get(part.origin.out)
             if part.out == under and part.out != part.origin.out:
                 names.alias(under, part.origin.out)
-    printer = NumbaPrinter(names, setting.extents, setting.dtype)
-    vectors = {v: names.fresh(v) for v in ("theta", "grad", "work", "int_work")}
+    every = [names.fresh(f"all_{setting.batch}")] if function.every is not None else []
+    extents = setting.extents | {d.name: e for d, e in zip([function.every], every, strict=False) if d is not None}
+    printer = NumbaPrinter(names, extents, setting.dtype)
+    words = ["theta", "grad", "work", "int_work", *(["sums"] if function.sums else [])]
+    words += ["shares", "int_shares"] if function.block else []
+    vectors = {v: names.fresh(v) for v in words}
     results = {t: names.fresh(f"{names.tensor(t)}_out") if t.rank == 0 else names.tensor(t) for t in function.outputs}
+    parts, share = _parts(function, setting)
+    if share is not None:
+        whole = share.int_work != "0"
+        printer.blocks = lambda step: calls(step, function, setting, printer, vectors, whole)
     steps = list(printer.steps(plan, setting.comment))
     read = {t for step in plan.steps for t in reads_of(step)}
     params = [
@@ -45,20 +59,32 @@ def kernel(function: Function, setting: Setting) -> Kernel:
         if s.tensor in read
     ]
     targets = {t: s for t, g in function.gradients for s in setting.slices if s.tensor == t}
-    grads = [_cut(names.tensor(g), vectors["grad"], targets[t].offset, g, printer)
-             for t, g in function.gradients if g.rank]  # fmt: skip
+    totals = [(g, "grad", targets[t].offset) for t, g in function.gradients]
+    totals += [(s.tensor, "sums", s.offset) for s in function.sums]
+    views = [_cut(names.tensor(g), vectors[v], offset, g, printer) for g, v, offset in totals if g.rank]
     pieces, work, int_work = _workspace(function, setting, names, printer, vectors)
     if printer.inner:
         pieces.append(f"{printer.strip} = {vectors['work']}[{work}:]")
         work = f"{work} + {_strip(printer, setting)}"
-    last = [f"{vectors['grad']}[{targets[t].offset}] = {names.tensor(g)}" for t, g in function.gradients if not g.rank]
+    if share is not None:
+        pieces.append(f"{vectors['shares']} = {vectors['work']}[{work}:]")
+        more, int_more = share.sizes(setting.batch or "", setting.threads)
+        if int_more != "0":
+            pieces.append(f"{vectors['int_shares']} = {vectors['int_work']}[{int_work}:]")
+        work, int_work = (
+            b if a == "0" else a if b == "0" else f"{a} + {b}" for a, b in ((work, more), (int_work, int_more))
+        )
+    last = [f"{vectors[v]}[{offset}] = {names.tensor(g)}" for g, v, offset in totals if not g.rank]
     last += [f"{results[t]}[()] = {names.tensor(t)}" for t in function.outputs if not t.rank]
     if function.returned is not None:
         last.append(f"return {names.tensor(function.returned)}")
-    lines = [*params, *grads, *pieces, *steps, *last]
+    alone = [f"# on one thread: {function.serial}"] if function.serial else []
+    lines = [*alone, *params, *views, *pieces, *steps, *last]
     arguments = [setting.batch] if setting.batch else []
+    arguments += every
     arguments += [vectors["theta"]] + ([vectors["grad"]] if function.gradients else [])
     arguments += [vectors["work"]] + ([vectors["int_work"]] if int_work != "0" else [])
+    arguments += [vectors["sums"]] if function.sums else []
     arguments += [names.tensor(t) for t in function.inputs] + [results[t] for t in function.outputs]
     leading = [setting.batch] if setting.batch else []
     leading += ["theta", *(["grad"] if function.gradients else []), f"_workspace(DTYPE, {work})"]
@@ -67,7 +93,18 @@ def kernel(function: Function, setting: Setting) -> Kernel:
     kinds += [_kind(1, "int64")] if int_work != "0" else []
     kinds += [_kind(t.rank, _number(t, setting)) for t in function.inputs]
     kinds += [_kind(t.rank, _number(t, setting), result=True) for t in function.outputs]
-    return Kernel(function.name, tuple(arguments), tuple(lines), tuple(leading), tuple(kinds))
+    made = Kernel(function.name, tuple(arguments), tuple(lines), tuple(leading), tuple(kinds), parts)
+    return made, work, int_work
+
+
+def _parts(function: Function, setting: Setting) -> tuple[tuple[Kernel, ...], Share | None]:
+    """The function of one block of samples, the loop over blocks, and what a block takes of the workspace."""
+    if function.block is None:
+        return (), None
+    block, work, int_work = _made(function.block, setting)
+    count = sum(s.size for s in function.block.sums)
+    share = Share(work, int_work, setting.total if function.block.gradients else 0, count)
+    return (block, blocks_loop(function, block, share, setting)), share
 
 
 def _number(t: Tensor, setting: Setting) -> str:

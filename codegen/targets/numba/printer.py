@@ -14,7 +14,7 @@ from fractions import Fraction
 from codegen.common import ELEMENTARY, repeated
 from codegen.naming import Names
 from codegen.plan import Plan
-from codegen.steps import Fold, Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
+from codegen.steps import Blocks, Fold, Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
 from codegen.targets.scalar import SUM, ScalarPrinter
 from derive.expr import ONE, Access, Expr, Letter, mul, split_coefficient
 from derive.program import Tensor
@@ -38,6 +38,7 @@ class NumbaPrinter(ScalarPrinter):
         self.best: dict[Tensor, str] = {}
         self.strip = names.fresh("strip")
         self.inner: list[Expr] = []
+        self.blocks: Callable[[Blocks], Iterator[str]] = lambda _: iter(())
 
     def number(self, value: Fraction) -> str:
         return self.converted(repr(float(value)))
@@ -62,6 +63,9 @@ class NumbaPrinter(ScalarPrinter):
         """The statements of one step."""
         if isinstance(step, Rounds):
             yield from self.rounds(step, comment)
+            return
+        if isinstance(step, Blocks):
+            yield from self.blocks(step)
             return
         yield from comment(step)
         if isinstance(step, Gemm):

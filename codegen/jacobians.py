@@ -51,6 +51,8 @@ class Jacobian:
                 return "\n\n".join([*parts, *(f"% {note}" for note in _notes(self.model))])
             case "matrix":
                 return self._text()
+            case "python" if (line := self.model.partial.python()) is not None:
+                return "\n".join([line, *(f"# {n}" for n in _notes(self.model))])
         formula = self.model.formula
         return "\n".join([formula.notation.formula(formula.equation, form), *(f"# {n}" for n in _notes(self.model))])
 

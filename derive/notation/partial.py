@@ -16,6 +16,8 @@ from derive.notation.kronecker import kronecker
 from derive.notation.matrix_text import MatrixPrinter
 from derive.notation.names import Names
 from derive.notation.notation import Notation
+from derive.notation.python_text import PythonPrinter, definition, wrap
+from derive.notation.style import ATOM
 from derive.program import Equation, Tensor
 from derive.rewrite import factors, map_children, substitute
 
@@ -49,9 +51,7 @@ class Partial:
         form = None if equation is None else self.notation.form(equation)
         style: EntryStyle = EntryLatex(self.names) if latex else EntryUnicode(self.names)
         if form is None:
-            own = with_letters_of(self.equation.body, frozenset(self.equation.letters[: self.y.rank]))
-            body = self.equation.with_body(own)
-            found = None if at is not None else kronecker(body, self.y.rank, self.notation.form)
+            found = None if at is not None else self.vectorized()
             if found is None:
                 return None
             text = MatrixPrinter(style).text(found)
@@ -61,6 +61,24 @@ class Partial:
         if (row and (matrix or form.row is not None)) or (not row and not matrix and form.row is None):
             form = forms.transpose(form)
         return f"{self.title(style, fixed)} = {MatrixPrinter(style, exact=is_repeated(form)).text(form)}"
+
+    def vectorized(self) -> forms.Form | None:
+        """∂vec(y)/∂vec(x) in Kronecker products; None where it does not fall apart."""
+        own = with_letters_of(self.equation.body, frozenset(self.equation.letters[: self.y.rank]))
+        return kronecker(self.equation.with_body(own), self.y.rank, self.notation.form)
+
+    def python(self) -> str | None:
+        """A line of NumPy for the array of all entries, the axes of y in front; None without a matrix form."""
+        form = self.notation.form(self.equation)
+        printer = PythonPrinter(self.names)
+        if form is not None:
+            return printer.assignment(self.equation, form)
+        found = self.vectorized()
+        if found is None:
+            return None
+        shape = ", ".join(definition(a, {}).text for a in self.equation.out.axes)
+        name = self.names.python(self.equation.out)
+        return f'{name} = {wrap(printer.piece(found), ATOM)}.reshape(({shape}), order="F")'
 
     def at(self, places: Sequence[str | None]) -> Equation | None:
         """The equation with some places fixed, a delta of a fixed one as a unit vector; None where it stands elsewhere.

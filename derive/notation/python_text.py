@@ -13,7 +13,7 @@ from derive.expr import ONE, Add, Call, Compare, Const, Dim, Expr, Mul, Not, Num
 from derive.functions import SIGN, Parameter, ScalarFunction
 from derive.notation.names import Names
 from derive.notation.style import ATOM, FLIPPED, SUM, TIGHT, TIMES, Piece
-from derive.program import Equation
+from derive.program import Equation, Tensor
 
 _OF_MATRIX = {"inv": "np.linalg.inv({})", "det": "np.linalg.det({})", "logdet": "np.linalg.slogdet({})[1]"}
 _OF_MATRIX |= {"cholesky": "np.linalg.cholesky({})"}
@@ -25,6 +25,7 @@ class PythonPrinter:
 
     def __init__(self, names: Names) -> None:
         self.names = names
+        self.slices: dict[Tensor, str] = {}
 
     def assignment(self, equation: Equation, form: forms.Form) -> str:
         """``out = expression``, of the shape of ``out``."""
@@ -70,12 +71,44 @@ class PythonPrinter:
                 return self.cumulative(form)
             case forms.Product():
                 return self.product(form)
+            case forms.Kron():
+                return Piece(f"np.kron({', '.join(self.kron_factor(p, form) for p in form.parts)})")
+            case forms.Vec():
+                return Piece(wrap(self.piece(form.parts[0]), ATOM) + '.ravel(order="F")')
+            case forms.Commutation():
+                assert form.rows is not None
+                assert form.columns is not None
+                rows, columns = (definition(x, {}).text for x in (form.rows, form.columns))
+                entries = self.size(form.row)
+                return Piece(f"np.eye({entries})[np.arange({entries}).reshape(({columns}, {rows})).T.ravel()]")
+            case forms.SumOver():
+                return self.sum_over(form)
         return self.reduced(form)
+
+    def kron_factor(self, part: forms.Form, whole: forms.Form) -> str:
+        """A factor of a Kronecker product; a vector says which way it lies where the product is a matrix."""
+        piece = self.piece(part)
+        if not forms.is_matrix(whole) or forms.is_matrix(part) or part.is_scalar:
+            return piece.text
+        return wrap(piece, ATOM) + ("[:, None]" if part.row is not None else "[None, :]")
+
+    def sum_over(self, form: forms.SumOver) -> Piece:
+        """A sum of what is made of slices, one at a time."""
+        taken = {self.names.python(t) for t in self.names.program.tensors} | {d.name for d in self.names.program.dims}
+        free = (c for c in "ijklpqrstuvw" if c not in taken)
+        shown = {letter: next(free) for letter in form.letters}
+        for cut in form.slices:
+            places = ", ".join(":" if p is None else shown[p] for p in cut.places)
+            self.slices[cut.tensor] = f"{self.names.python(cut.source)}[{places}]"
+        rounds = " ".join(f"for {name} in range({self.size(letter)})" for letter, name in shown.items())
+        return Piece(f"sum({self.piece(form.parts[0]).text} {rounds})")
 
     def size(self, letter: object) -> str:
         return definition(letter.extent, {}).text  # type: ignore[attr-defined]
 
     def leaf(self, form: forms.Leaf) -> Piece:
+        if form.tensor in self.slices:
+            return Piece(self.slices[form.tensor])
         name = self.names.python(form.tensor)
         if ONE in form.tensor.axes:
             return Piece(f"{name}[{', '.join('0' if a == ONE else ':' for a in form.tensor.axes)}]")

@@ -107,3 +107,21 @@ def test_what_depends_on_the_entry_stands_in_front():
 def test_what_does_not_fall_apart_has_none():
     text = "dims a, b\nparam W : [a, b]\nY = softmax(W, axis=1)"
     assert derive.parse(text).jacobian("Y", "W").structure is None
+
+
+@pytest.mark.parametrize(
+    "text", [*JACOBIANS, *HESSIANS, "dims a, b, c\ninput X : [a, b]\nparam W : [b, c]\nY = tanh(X @ W)"]
+)
+def test_the_numpy_text_runs(text):
+    """It gives the array of all entries, in the axes' own order."""
+    parsed = derive.parse(text)
+    model = parsed.hessian("W") if text in HESSIANS else parsed.jacobian("Y", "W")
+    program = model.program
+    values = next(points(program, small_sizes(program, {}), 2, lambda p: True))
+    everything = evaluate(program, values)
+    sizes = find_sizes(program, {t: np.asarray(everything[t.name]) for t in program.tensors if t.name in everything})
+    line = model.partial.python()
+    assert line is not None
+    space = {"np": np, **sizes, **everything, "result": None}
+    exec(line, space)
+    np.testing.assert_allclose(space["result"], everything["result"], rtol=1e-10, atol=1e-12)

@@ -105,6 +105,7 @@ def context(
             for t in inputs
         ],
         "kernels": [*kernels.values()],
+        "typed": [k for k in texts if k.kinds],
         "calls": calls(program, functions, kernels, setting, shapes),
         "epoch": epoch,
         "step": kernels.get("step"),

@@ -44,7 +44,7 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     extents = setting.extents | {d.name: e for d, e in zip([function.every], every, strict=False) if d is not None}
     printer = NumbaPrinter(names, extents, setting.dtype)
     words = ["theta", "grad", "work", "int_work", *(["sums"] if function.sums else [])]
-    words += ["shares", "int_shares"] if function.block else []
+    words += ["block", "shares", "int_shares"] if function.block else []
     vectors = {v: names.fresh(v) for v in words}
     results = {t: names.fresh(f"{names.tensor(t)}_out") if t.rank == 0 else names.tensor(t) for t in function.outputs}
     parts, share = _parts(function, setting)
@@ -82,15 +82,19 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     lines = [*alone, *params, *views, *pieces, *steps, *last]
     arguments = [setting.batch] if setting.batch else []
     arguments += every
+    arguments += [vectors["block"]] if share is not None else []
     arguments += [vectors["theta"]] + ([vectors["grad"]] if function.gradients else [])
     arguments += [vectors["work"]] + ([vectors["int_work"]] if int_work != "0" else [])
     arguments += [vectors["sums"]] if function.sums else []
     arguments += [names.tensor(t) for t in function.inputs] + [results[t] for t in function.outputs]
     leading = [setting.batch] if setting.batch else []
+    leading += ["_block()"] if share is not None else []
     leading += ["theta", *(["grad"] if function.gradients else []), f"_workspace(DTYPE, {work})"]
     leading += [f"_workspace(np.int64, {int_work})"] if int_work != "0" else []
-    kinds = ["int64"] * bool(setting.batch) + [_kind(1, setting.dtype)] * (2 + bool(function.gradients))
+    kinds = ["int64"] * (bool(setting.batch) + len(every) + (share is not None))
+    kinds += [_kind(1, setting.dtype)] * (2 + bool(function.gradients))
     kinds += [_kind(1, "int64")] if int_work != "0" else []
+    kinds += [_kind(1, setting.dtype)] if function.sums else []
     kinds += [_kind(t.rank, _number(t, setting)) for t in function.inputs]
     kinds += [_kind(t.rank, _number(t, setting), result=True) for t in function.outputs]
     made = Kernel(function.name, tuple(arguments), tuple(lines), tuple(leading), tuple(kinds), parts)
@@ -176,6 +180,7 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     whole = {t: names.fresh(f"all_{names.tensor(t)}") if t in gathered else names.tensor(t) for t in data}
     state = {s: names.fresh(f"{s}_state") for s in update.state}
     hyper = {k: names.fresh(k) for k in (*(k for k, _ in update.hyper), *(s.keyword for s in update.schedules))}
+    block = [names.fresh("block")] if step.parts else []
     works = [w for w, kind in (("work", "DTYPE"), ("int_work", "int64")) if any(kind in x for x in step.leading)]
     lines = [
         f"{v['count']} = {v['order']}.shape[0]",
@@ -196,7 +201,7 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     shapes, dtype = Shapes(setting.extents), f"{v['theta']}.dtype"
     lines += [f"    {names.tensor(t)} = {row(t, setting.program, shapes, generator[0], dtype)}" for t in noise]
     lines += [f"    {names.tensor(t)} = np.empty({shapes.tuple(t)}, {dtype})" for t in function.outputs]
-    call = ", ".join([*([batch] if setting.batch else []), v["theta"], v["grad"], *(v[w] for w in works),
+    call = ", ".join([*([batch] if setting.batch else []), *block, v["theta"], v["grad"], *(v[w] for w in works),
                       *(names.tensor(t) for t in (*function.inputs, *function.outputs))])  # fmt: skip
     lines += [
         f"    {v['value']} = {v['step']}({call})",
@@ -206,7 +211,8 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
         *("    " + line for line in next_states(function, setting, v["theta"], state, names)),
         f"return {v['total']} / {v['count']}",
     ]
-    arguments = [v[w] for w in ("step", "theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]
+    arguments = [v["step"], *block]
+    arguments += [v[w] for w in ("theta", "grad", *works, "order", "random", "steps", "batch_size", "shuffle")]
     arguments += [whole[t] for t in data] + [gathered[t] for t in moved]
     arguments += [*state.values(), *(hyper[k] for k, _ in update.hyper)]
     arguments += [*([v["last"]] if update.last else []), *generator]
@@ -215,7 +221,7 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     given += [f"DTYPE.type({name})" for name, _ in update.hyper]
     given += update.last + ["generator"] * len(generator)
     vector = _kind(1, setting.dtype)
-    kinds = [vector, vector, *(vector if w == "work" else _kind(1, "int64") for w in works)]
+    kinds = ["int64"] * len(block) + [vector, vector, *(vector if w == "work" else _kind(1, "int64") for w in works)]
     kinds += [_kind(1, "int64"), _kind(1, "uint64"), _kind(1, "int64"), "int64", "boolean"]
     kinds += [_kind(t.rank, _number(t, setting)) for t in data] + [_kind(1, _number(t, setting)) for t in moved]
     kinds += [vector] * len(state) + [setting.dtype] * len(update.hyper) + ["int64"] * bool(update.last)

@@ -63,9 +63,9 @@ def calls(
     yield f"# the samples, from {step.least} on in blocks on threads, each with its own share of the workspace"
     yield f"{blocks} = min({step.threads}, _threads()) if {n} >= {step.least} else 1"
     yield f"if {blocks} == 1:"
-    yield f"    {function.name}_block({n}, {n}, {', '.join(given)})"
+    yield f"    _called_at({vectors['block']}, ({n}, {n}, {', '.join(given)}))"
     yield "else:"
-    yield f"    {function.name}_blocks({blocks}, {n}, {', '.join(given)})"
+    yield f"    {function.name}_blocks({blocks}, {n}, {vectors['block']}, {', '.join(given)})"
 
 
 def blocks_loop(function: Function, block: Kernel, share: Share, setting: Setting) -> Kernel:
@@ -75,7 +75,10 @@ def blocks_loop(function: Function, block: Kernel, share: Share, setting: Settin
     assert setting.batch is not None
     names, n = setting.names.scope(), setting.batch
     given = [names.fresh(a) if a in ("theta", "grad", "work", "int_work", "sums") else a for a in block.arguments[2:]]
-    v = {w: names.fresh(w) for w in ("blocks", "most", "own", "its", "first", "count", "start", "thread", "b", "p")}
+    v = {
+        w: names.fresh(w)
+        for w in ("blocks", "most", "own", "its", "first", "count", "start", "thread", "block", "b", "p")
+    }
     printer = NumbaPrinter(names, setting.extents | {str(setting.program.batch): v["count"]}, setting.dtype)
     vectors = [a for a in given if a.rstrip("_0123456789") in ("theta", "grad", "work", "int_work", "sums")]
     own = f"{share.numbers} + {_with(share.work, n, v['most'])}" if share.numbers else _with(share.work, n, v["most"])
@@ -112,13 +115,13 @@ def blocks_loop(function: Function, block: Kernel, share: Share, setting: Settin
         f"    {v['first']} = {v['b']} * {n} // {v['blocks']}",
         f"    {v['count']} = ({v['b']} + 1) * {n} // {v['blocks']} - {v['first']}",
         f"    {v['start']} = {v['b']} * {v['own']}",
-        f"    {one.name}(",
+        f"    _called_at({v['block']}, (",
         f"        {v['count']}, {n}, {passed[0]},",
         *(f"        {text}," for text in passed[1:]),
-        "    )",
+        "    ))",
         *_added(function, share, v, place, setting),
     ]
-    return Kernel(f"{function.name}_blocks", (v["blocks"], n, *given), tuple(lines), parallel=True)
+    return Kernel(f"{function.name}_blocks", (v["blocks"], n, v["block"], *given), tuple(lines), parallel=True)
 
 
 def _after(start: str, count: int) -> str:

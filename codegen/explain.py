@@ -201,7 +201,7 @@ class Explanation:
         right = self.bytes(g.right.tensor)
         if vector is None and g.right.transposed:
             why = f"{g.right.tensor.name}ᵀ is copied by strips of columns, which do not lie next to each other"
-        elif right > NEAR and m > 16:
+        elif right > (NEAR if m > 64 else 2 * NEAR) and m > 16:
             why = f"{g.right.tensor.name} is copied by strips that stay in the cache: it has {_bytes(right)}"
         else:
             why = "both operands are read in place"

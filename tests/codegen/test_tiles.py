@@ -113,11 +113,12 @@ def test_rows_of_a_result_may_lie_apart(module):
 
 def test_a_matrix_that_is_far_away_is_copied_strip_by_strip(module):
     call = product(module)
-    a, b = numbers((11, 307), module.DTYPE), numbers((307, 401), module.DTYPE)
-    assert b.size > module._NEAR
-    c = np.empty((11, 401), module.DTYPE)
-    call(a, b, c, strip_for(module, 307))
-    near(c, a, b)
+    for m in (11, 23, 67):
+        a, b = numbers((m, 307), module.DTYPE), numbers((307, 461), module.DTYPE)
+        assert b.size > 2 * module._NEAR
+        c = np.empty((m, 461), module.DTYPE)
+        call(a, b, c, strip_for(module, 307))
+        near(c, a, b)
 
 
 def test_slices_with_any_strides_are_read_in_place(module):

@@ -187,7 +187,7 @@ def _multiplied(kernels: ModuleType) -> Multiply:
         rng = np.random.default_rng(0)
         a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
         a, b = (np.asfortranarray(x) if turned else x for x, turned in ((a, left), (b, right)))
-        c, strip = np.empty((m, n), dtype), np.empty(kernels._STRIP * k, dtype)
+        c, strip = np.empty((m, n), dtype), np.empty(11 * kernels._STRIP * k, dtype)
         return lambda times: repeated(a, b, c, strip, times)
 
     return multiply

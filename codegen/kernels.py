@@ -13,13 +13,14 @@ from itertools import permutations
 
 from codegen.contract import spread
 from codegen.steps import Fold, Gemm, Operand, Part, RoundParts, Routine, Step, written_by
-from derive.expr import ZERO, Access, Add, Expr, Letter, Reduce
+from derive.expr import ZERO, Access, Add, Expr, Letter, Reduce, mul
 from derive.program import Tensor, reads
 from derive.rewrite import substitute, walk
 from derive.scatter import landings
 from derive.shapes import size
 
 Item = Part | RoundParts | Routine
+WIDE, MANY = 192, 11  # columns, and how many strips of the right operand and a few rows of the left one take
 
 
 def without_units(part: Part, sizes: Mapping[str, int]) -> Part:
@@ -81,6 +82,21 @@ def narrowed(g: Gemm, sizes: Mapping[str, int]) -> Gemm:
         if _one(g.left.groups[g.left.transposed], sizes):
             return replace(g, left=_vector(g.left, not g.left.transposed), out=_vector(g.out, True))
     return g
+
+
+def copied(g: Gemm, sizes: Mapping[str, int]) -> Expr:
+    """How long, at most, the strip is that a product copies to; none for dot products along the rows of a matrix.
+
+    Of Aᵀ B with many columns, several strips of B are kept at once, for all rows of Aᵀ.
+    """
+    vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
+    matrix = g.left if vector is g.right else g.right
+    if vector is not None:
+        return ZERO if matrix.transposed == (vector is g.left) else mul(*(s.extent for s in vector.groups[0]))
+    inner = mul(*(s.extent for s in g.left.groups[not g.left.transposed]))
+    columns = size(mul(*(s.extent for s in g.right.groups[not g.right.transposed])), sizes)
+    many = g.left.transposed and not g.right.transposed and (columns is None or columns > WIDE)
+    return mul(MANY, inner) if many else inner
 
 
 def _one(letters: Sequence[Letter], sizes: Mapping[str, int]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen.function import Function
+from codegen.kernels import copied
 from codegen.steps import Blocks, Fold, Gemm, Nest, Rounds, Routine, Step, reads_of, scalars_of, written_by
 from derive.evaluate import extent
 from derive.expr import Expr, mul
@@ -52,7 +53,7 @@ def memory_of(function: Function, sizes: Mapping[str, int], item: int) -> Memory
         for kind, count in Counter((t.dtype, mul(*t.axes)) for t in now).items():
             bound[kind] = max(bound[kind], count)
     results = sum(size(*slot) for slot in plan.slots)
-    strip = item * STRIP * max((_inner(g, sizes) for g in _products(plan.steps)), default=0)
+    strip = item * STRIP * max((extent(copied(g, sizes), sizes) for g in _products(plan.steps)), default=0)
     fullest = max(range(len(at)), key=at.__getitem__, default=0)
     most = sum(count * size(*kind) for kind, count in bound.items())
     alive = max(at, default=0)
@@ -94,13 +95,3 @@ def _products(steps: Sequence[Step]) -> Iterator[Gemm]:
             yield step
         else:
             assert isinstance(step, (Fold, Nest, Routine))
-
-
-def _inner(g: Gemm, sizes: Mapping[str, int]) -> int:
-    """The length of the sums of a product by tiles; nothing for dot products along the rows of a matrix."""
-    vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
-    matrix = g.left if vector is g.right else g.right
-    if vector is not None and matrix.transposed == (vector is g.left):
-        return 0
-    group = vector.groups[0] if vector else g.left.groups[not g.left.transposed]
-    return math.prod(extent(s.extent, sizes) for s in group)

@@ -872,15 +872,15 @@ def _sums(context, t, s, s_row, given, c, c_row):
     return types.none(t, _ADDRESS, types.int64, types.int64, _ADDRESS, types.int64), make
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, mirrored):
+def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, room, mirrored):
     """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    The rows of S lie `s_row` numbers apart: none if each is the same. Of a C that is known to be symmetric the lower
+    The rows of S lie `s_row` numbers apart: none if each is the same. There is `room` for copies. Of a C that is known to be symmetric the lower
     triangle is computed and `mirrored`.
     """
     full = (N + _LANES - 1) // _LANES * _LANES  # with few columns, much of a register stays empty
-    few = N if N < _COLUMNS else (N + _COLUMNS - 1) // _COLUMNS * _COLUMNS
-    if a_column == 1 and (N == 1 or (M >= _FEWER and K >= 8 * _LANES and 4 * few <= 3 * full)):
+    least = N if N < _COLUMNS else (N + _COLUMNS - 1) // _COLUMNS * _COLUMNS
+    if a_column == 1 and (N == 1 or (M >= _FEWER and K >= 8 * _LANES and 4 * least <= 3 * full)):
         if b_row != 1:
             for n in range(N):
                 for k in range(K):
@@ -923,7 +923,35 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
     if flipped:  # the transposed result has longer rows
         M, N, a, b, a_row, a_column, b_row, b_column = N, M, b, a, b_column, b_row, a_column, a_row
     mirrored = mirrored and N > 2 * _LANES
-    packed = b_column != 1 or (K * N > _NEAR and M > 2 * _ROWS and not flipped)
+    few = M <= 8 * _ROWS  # a copy has to be read often enough to pay
+    packed = b_column != 1 or (K * N > (2 * _NEAR if few else _NEAR) and M > 2 * _ROWS and not flipped)
+    many = a_row == 1 and b_column == 1 and M > max(K, 8 * _ROWS) and N > 4 * _STRIP
+    if many and room >= 11 * _STRIP * K and not mirrored:
+        # a result larger than what it is of: rows are finished one after the other, for many columns at a time
+        width = _VECTORS * _LANES
+        whole = N // width * width
+        for first in range(0, whole, 10 * _STRIP):
+            last = min(first + 10 * _STRIP, whole)
+            for j in range(first, last, width):
+                near = _ahead(strip, K * (_ROWS + j - first))
+                for k in range(K):
+                    for n in range(_VECTORS * _LANES):
+                        near[k * width + n] = b[k * b_row + j + n]
+            i = 0
+            while i < M:
+                i = min(i, M - _ROWS)
+                for k in range(K):
+                    for r in range(_ROWS):
+                        strip[k * _ROWS + r] = a[i + r + k * a_column]
+                for j in range(first, last, width):
+                    y, z = _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
+                    near = _ahead(strip, K * (_ROWS + j - first))
+                    t = _begun(_ROWS, _VECTORS, z, s_row, width) if given else _zeros(_ROWS, _VECTORS)
+                    for k in range(K):
+                        t = _added(t, _ahead(strip, k * _ROWS), 1, _ahead(near, k * width), _VECTORS * _LANES)
+                    _store(t, y, c_row, _VECTORS * _LANES)
+                i += _ROWS
+        b, c, s, N = _ahead(b, whole), _ahead(c, whole), _ahead(s, whole), N - whole
     rows = _ROWS
     if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
         rows = _FEWER if M >= _FEWER else 1
@@ -1035,10 +1063,10 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_00c570b6",
+    "gradc_matmul_float64_2fd9c726",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
-    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # S, C, strip
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # S, C, strip
 )
 
 
@@ -1061,10 +1089,10 @@ def _product(mirrored=0):
     def matmul(context, A, B, C, strip):
         """C = A B; a strip of B is copied where its columns do not lie next to each other, or far away."""
         def make(context, builder, signature, args):
-            (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+            (a, (M, K), a_apart), (b, (_, N), b_apart), (c, _, c_apart), (near, (room,), _) = _taken_apart(
                 context, builder, signature.args, args
             )
-            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, _int(mirrored)]
+            given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, room, _int(mirrored)]
             _call(builder, _MATMUL, given)
             return context.get_dummy_value()
 
@@ -1080,11 +1108,11 @@ _matmul, _matmul_symmetric = _product(), _product(mirrored=1)
 def _matmul_plus(context, A, B, S, C, strip):
     """C = A B + S; S is another matrix, or a vector that is added to each row."""
     def make(context, builder, signature, args):
-        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, _, _) = _taken_apart(
+        (a, (M, K), a_apart), (b, (_, N), b_apart), (s, _, s_apart), (c, _, c_apart), (near, (room,), _) = _taken_apart(
             context, builder, signature.args, args
         )
         row = s_apart[0] if S.ndim == 2 else _int(0)
-        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, _int(0)]
+        given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, room, _int(0)]
         _call(builder, _MATMUL, given)
         return context.get_dummy_value()
 
@@ -1096,7 +1124,7 @@ def _matvec(context, A, x, y):
     """y = A x; the numbers of a row of A lie next to each other."""
     def make(context, builder, signature, args):
         (a, (M, K), a_apart), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
-        given = [M, K, _int(1), a, *a_apart, x, _int(1), _int(1), y, _int(0), _int(0), y, _int(1), x, _int(0)]
+        given = [M, K, _int(1), a, *a_apart, x, _int(1), _int(1), y, _int(0), _int(0), y, _int(1), x, _int(0), _int(0)]
         _call(builder, _MATMUL, given)
         return context.get_dummy_value()
 

@@ -93,6 +93,34 @@ def test_products_with_long_sums_and_few_columns_or_rows(module, flipped, k):
             assert np.all(frame[[0, -1]] == 7)
 
 
+@pytest.mark.parametrize("room", [1, 11])
+def test_large_results_of_short_sums_with_and_without_room_for_copies(module, room):
+    call, plus = product(module), module._matmul_plus
+
+    @numba.njit
+    def call_plus(a, b, s, c, strip):
+        plus(a, b, s, c, strip)
+
+    for m, n, k in ((97, 193, 19), (67, 500, 5), (71, 1051, 7)):
+        a, b, s = numbers((k, m), module.DTYPE).T, numbers((k, n), module.DTYPE), numbers((m, n), module.DTYPE)
+        strip = np.full(room * module._STRIP * k + 1, 7, module.DTYPE)
+        frame = np.full((m + 2, n), 7, module.DTYPE)
+        call(a, b, frame[1:-1], strip[:-1])
+        near(frame[1:-1], a, b)
+        for start in (s, s[1]):
+            call_plus(a, b, start, frame[1:-1], strip[:-1])
+            np.testing.assert_allclose(frame[1:-1] - start, a @ b, atol=50 * k * np.finfo(module.DTYPE).eps)
+        assert np.all(frame[[0, -1]] == 7)
+        assert strip[-1] == 7
+
+
+def test_the_module_makes_room_for_several_strips_where_a_large_gradient_takes_them():
+    text = "dims d = 211, h = 193\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nminimize sum((X @ W)^2) / n\n"
+    wide, narrow = (source(derive.parse(text.replace("193", h)), dtype="float32") for h in ("193", "191"))
+    assert "_STRIP * max(211, 11 * n)" in wide
+    assert "_STRIP * max(211, n)" in narrow
+
+
 def test_a_column_of_a_matrix_is_read_in_place(module):
     call = product(module)
     a, b = numbers((13, 167), module.DTYPE), numbers((167, 3), module.DTYPE)[:, 1:2]

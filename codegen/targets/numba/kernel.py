@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from codegen.function import Function, Kernel, Setting, Update
+from codegen.kernels import copied
 from codegen.naming import Names
 from codegen.noise import next_states, row
 from codegen.steps import parts_of, reads_of
@@ -63,7 +64,7 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     totals += [(s.tensor, "sums", s.offset) for s in function.sums]
     views = [_cut(names.tensor(g), vectors[v], offset, g, printer) for g, v, offset in totals if g.rank]
     pieces, work, int_work = _workspace(function, setting, names, printer, vectors)
-    if printer.inner:
+    if printer.products:
         pieces.append(f"{printer.strip} = {vectors['work']}[{work}:]")
         work = f"{work} + {_strip(printer, setting)}"
     if share is not None:
@@ -151,8 +152,9 @@ def _workspace(
 
 def _strip(printer: NumbaPrinter, setting: Setting) -> str:
     """How many numbers the products copy at most: a strip of columns, as long as the longest sum."""
-    known = _known(printer.inner, setting)
-    inner = dict.fromkeys(substitute(e, known) for e in printer.inner)
+    needed = [copied(g, setting.sizes) for g in printer.products]
+    known = _known(needed, setting)
+    inner = dict.fromkeys(substitute(e, known) for e in needed)
     fixed = [e.value for e in inner if isinstance(e, Num)]
     texts = [str(max(fixed))] if fixed else []
     texts += [printer.integer(e) for e in inner if not isinstance(e, Num)]

@@ -37,7 +37,7 @@ class NumbaPrinter(ScalarPrinter):
         self.strided: set[Tensor] = set()
         self.best: dict[Tensor, str] = {}
         self.strip = names.fresh("strip")
-        self.inner: list[Expr] = []
+        self.products: list[Gemm] = []
         self.blocks: Callable[[Blocks], Iterator[str]] = lambda _: iter(())
 
     def number(self, value: Fraction) -> str:
@@ -209,7 +209,7 @@ class NumbaPrinter(ScalarPrinter):
         """A product into the memory of the result; of a matrix and a vector, as the matrix lies in memory."""
         vectors = [o for o in (g.left, g.right) if len(o.groups) == 1]
         if not vectors:
-            self.inner.append(mul(*(s.extent for s in g.left.groups[not g.left.transposed])))
+            self.products.append(g)
             name = "_matmul_symmetric" if g.symmetric else "_matmul_plus" if g.start else "_matmul"
             given = [self.operand(o) for o in (g.left, g.right, g.start, g.out) if o is not None]
             return f"{name}({', '.join(given)}, {self.strip})"
@@ -218,7 +218,7 @@ class NumbaPrinter(ScalarPrinter):
         lying = replace(matrix, transposed=False)
         if matrix.transposed == (vector is g.left):
             return f"_matvec({self.operand(lying, packed=True)}, {self.operand(vector)}, {self.operand(g.out)})"
-        self.inner.append(mul(*(s.extent for s in vector.groups[0])))
+        self.products.append(g)
         row, out = (self.operand(replace(o, groups=((), *o.groups))) for o in (vector, g.out))
         return f"_matmul({row}, {self.operand(lying)}, {out}, {self.strip})"
 

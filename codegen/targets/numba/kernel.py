@@ -16,7 +16,7 @@ from codegen.naming import Names
 from codegen.noise import next_states, row
 from codegen.steps import parts_of, reads_of
 from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
-from codegen.targets.numba.threads import Share, blocks_loop, calls
+from codegen.targets.numba.threads import Share, blocks_loop, calls, start_of_shares
 from codegen.targets.numba.update import update_lines
 from codegen.targets.scalar import SUM
 from codegen.targets.shapes import Shapes
@@ -68,6 +68,7 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
         pieces.append(f"{printer.strip} = {vectors['work']}[{work}:]")
         work = f"{work} + {_strip(printer, setting)}"
     if share is not None:
+        work = start_of_shares(work)
         pieces.append(f"{vectors['shares']} = {vectors['work']}[{work}:]")
         more, int_more = share.sizes(setting.batch or "", setting.threads)
         if int_more != "0":

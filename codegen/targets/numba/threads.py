@@ -32,8 +32,8 @@ class Share:
 
     @property
     def numbers(self) -> int:
-        """How many of them are no intermediate results: private totals."""
-        return self.gradients + self.sums
+        """How many of them are no intermediate results: private totals, up to the next line of the cache."""
+        return -(-(self.gradients + self.sums) // _LINE) * _LINE
 
     def sizes(self, batch: str, threads: int) -> tuple[str, str]:
         """What all blocks take, however many of the threads there are: numbers and integers."""
@@ -41,6 +41,11 @@ class Share:
         work, integers = (_with(text, batch, count) for text in (self.work, self.int_work))
         own = self.numbers + _LINE
         return f"{threads} * ({own} + {work})", "0" if integers == "0" else f"{threads} * ({_LINE} + {integers})"
+
+
+def start_of_shares(work: str) -> str:
+    """Where shares begin behind so many numbers: at the next line of the cache."""
+    return str(-(-int(work) // _LINE) * _LINE) if work.isdecimal() else f"({work}) // {_LINE} * {_LINE} + {_LINE}"
 
 
 def _with(text: str, batch: str, count: str) -> str:

@@ -21,6 +21,7 @@ from derive.order import BATCH
 from derive.program import Choice, Equation, Program, Tensor, needed, reads
 from derive.repeat.display import grouped
 from derive.repeat.display import heading as loop_heading
+from derive.textbook import spelled_out
 from derive.training import otherwise
 
 _AFTER, _USED = "after a training step", "when it is used, not trained"
@@ -62,6 +63,8 @@ def parts_of(gradient: Gradient, *, deltas: bool = False, shapes: bool = False) 
     notation = Notation(gradient.program, deltas=deltas, shapes=shapes)
     program = notation.program
     forward = tuple(readable(e, program) for e in _forward(gradient) if not e.out.hidden)
+    if gradient.plain:  # the objective in the words of the gradients
+        forward = tuple(spelled_out(e, program) for e in forward)
     backward = tuple(f.equation for f in gradient.formulas)
     if deltas:
         backward = tuple(e for e in program.equations if e.out.kind == "cotangent")

@@ -55,7 +55,7 @@ def _paired(e: Add) -> Expr:
             rest = mul(*(f for f in factors(term) if f is not mask))
             sign = add(mask, mul(-1, compare("<", mask.right, mask.left)))
             other = mul(-1, rest, compare("<", mask.right, mask.left))
-            if other in e.args and rest != num(1) and rest != num(-1):
+            if other in e.args and (len(e.args) > 2 or rest not in (num(1), num(-1))):  # the sign alone is that sum
                 left = add(*(t for t in e.args if t is not term and t != other))
                 whole = mul(rest, call(SIGN, mask.right)) if isinstance(rest, Num) else _signed(mul(rest, sign))
                 both = add(left, whole)

@@ -15,6 +15,7 @@ SHORT = (
     ("sum(abs(x)*x)", "2 abs(x)"),
     ("sum(abs(x)^2)", "2 x"),
     ("sum(abs(x)^3)", "3 (x ⊙ abs(x))"),
+    ("sum(abs(x)) + sum(x^2)", "sign(x) + 2 x"),
     ("sum(abs(x)^4)", "4 x∘³"),
     ("sum(abs(x - a)^3)", "3 (abs(x − a) ⊙ (x − a))"),
     ("sum(x/(1 + abs(x)))", "1 ⊘ (abs(x) + 1)∘²"),

@@ -76,8 +76,8 @@ def test_a_diagonal_is_that_of_the_hessian(name):
 def test_diagonals_print_as_one_writes_them():
     lines = {
         "separable": "result = 12 w∘² + a ⊙ E, with E = exp(w)",
-        "logistic": "result = (1/n) (Xᵀ)∘² (p ⊙ (1 − p))",
-        "softmax": "result = (1/n) (Xᵀ)∘² (P ⊙ (1 − P))",
+        "logistic": "result = (1/n) (X∘²)ᵀ (p ⊙ (1 − p))",
+        "softmax": "result = (1/n) (X∘²)ᵀ (P ⊙ (1 − P))",
     }
     for name, line in lines.items():
         model = derive.parse(MODELS[name])
@@ -171,7 +171,7 @@ def test_hessians_keep_their_structure():
         "dims d, k\ninput A : [d, k]\ninput c : [d]\nparam w : [d]\nminimize sum((A' @ w)^2)/2 + sum(c*w^2)/2": (
             "result = A Aᵀ + diag(c)"
         ),
-        "dims d\nparam w : [d]\nminimize log(sum(exp(w)))": "result = diag(dw) − dw dwᵀ",
+        "dims d\nparam w : [d]\nminimize log(sum(exp(w)))": "result = diag(softmax(w)) − softmax(w) softmax(w)ᵀ",
     }
     for text, line in lines.items():
         model = derive.parse(text)

@@ -7,20 +7,18 @@ not pay: a call of a matrix product takes as long as some hundred multiplication
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from codegen.contract import contraction
+from codegen.extents import LEAST, volume
+from codegen.products import product_of
 from codegen.steps import Part, Rounded, RoundParts, View
 from derive.expr import ONE, ZERO, Access, Expr, Letter, Mask, Reduce, fresh_like, mul, sum_over
 from derive.hoist import ordered_letters
 from derive.program import Tensor
 from derive.rewrite import accesses, factors, map_children
 from derive.scatter import landings, scattered
-from derive.shapes import size
-
-LEAST = 512  # multiplications that are worth a call
-USUAL = 64  # an extent that is not known
 
 
 def batched(part: Part, sizes: Mapping[str, int]) -> list[Part | RoundParts] | None:
@@ -131,6 +129,9 @@ def _round(part: Part, sizes: Mapping[str, int]) -> list[Part]:
     inner = [b for b in part.body.binders if b not in placed]
     left = dict.fromkeys(x for f in rest for a in accesses(f) for p in a.places for x in ordered_letters(p))
     letters = tuple(x for x in left if (x in part.letters and x not in hit) or x in placed)
+    last = part.letters[-1]  # what lies last in the result does so here, behind what it has beside it
+    near = {x for f in rest if last in f.letters for x in f.letters}
+    letters = tuple(sorted(letters, key=lambda x: (x in near, x == last)))
     made = Tensor(f"{part.out.name}_terms", tuple(x.extent for x in letters))
     terms = Part(made, letters, sum_over(inner, mul(*rest)), part.origin)
     plain = not any(isinstance(f, Mask) or f.letters & set(hit) for f in rest)
@@ -143,17 +144,10 @@ def _round(part: Part, sizes: Mapping[str, int]) -> list[Part]:
 def _pays(part: Part, sizes: Mapping[str, int]) -> bool:
     """Whether it is a product of two matrices, large enough, and what it needs is made with far fewer operations."""
     found = contraction(part)
+    if found is None and product_of(part, sizes) is not None:
+        return True
     if found is None or min(len(found[1].left.groups), len(found[1].right.groups)) < 2:
         return False
     assert isinstance(part.body, Reduce)
     whole = volume((*part.letters, *part.body.binders), sizes)
     return whole >= LEAST and all(4 * volume(made.letters, sizes) <= whole for made in found[0])
-
-
-def volume(letters: Iterable[Letter], sizes: Mapping[str, int]) -> int:
-    """How many elements a tensor with these letters has."""
-    total = 1
-    for x in letters:
-        known = size(x.extent, sizes)
-        total *= USUAL if known is None else int(known)
-    return total

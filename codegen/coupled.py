@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from codegen.batch import loop_over, volume
+from codegen.batch import loop_over
+from codegen.extents import volume
 from codegen.steps import Part, RoundParts, Routine, item_reads
 from codegen.symmetry import is_symmetric
 from derive.expr import ONE, ZERO, Access, Expr, Letter, Reduce, add, compare, mul, select

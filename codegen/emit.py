@@ -114,6 +114,7 @@ def context(
         "uses_factors": any(isinstance(s, Routine) and not isinstance(s, Blocks) for s in steps),
         "uses_threads": any(k.parallel for k in texts),
         "uses_tiles": any(isinstance(s, (Gemm, Fold)) for s in steps),
+        "uses_windows": any(isinstance(s, Gemm) and s.left.windows is not None for s in steps),
         "uses_folds": any(isinstance(s, Fold) for s in steps),
         "uses_added": any("_added(" in line for k in texts for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],

@@ -7,10 +7,11 @@ into a product; for a divisor that is no denormal number the two differ in the l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from codegen.steps import Loop, Nest, Node, Rounds, Step, Write, writes_in
+from codegen.steps import Loop, Nest, Node, Rounded, Rounds, Step, Write, reads_of, writes_in, written_by
 from derive.expr import ONE, Access, Expr, Letter, Mul, Num, Pow, Select, mul
 from derive.program import Tensor
 from derive.rewrite import accesses, map_children, walk
@@ -19,6 +20,29 @@ from derive.rewrite import accesses, map_children, walk
 def hoisted(steps: Sequence[Step], places: Mapping[Tensor, int]) -> tuple[Step, ...]:
     """The steps with such variables; ``places`` say what shares memory."""
     return tuple(_step(s, places) for s in steps)
+
+
+def before_rounds(loop: Rounds) -> tuple[list[Nest], Rounds]:
+    """The nests that every round would run alike, such as a copy of weights, and the loop without them."""
+    changing = {*loop.sources, *(t for b in loop.blocks for s in b.items for t in written_by(s))}
+    views = set(loop.sources)
+
+    def early(step: Step) -> bool:
+        return (
+            isinstance(step, Nest)
+            and changing.isdisjoint(reads_of(step))
+            and views.isdisjoint(written_by(step))
+            and all(w.op is None and loop.letter not in (w.value or ONE).letters for w in writes_in(step.body))
+        )
+
+    found = [s for b in loop.rounds if b.condition == ONE for s in b.items if early(s)]
+    writers = Counter(t for b in loop.blocks for s in b.items for t in written_by(s))
+    moved = [s for s in found if isinstance(s, Nest) and all(writers[t] == 1 for t in written_by(s))]
+    return moved, replace(loop, rounds=tuple(_without(b, moved) for b in loop.rounds)) if moved else loop
+
+
+def _without(block: Rounded, steps: Sequence[Step]) -> Rounded:
+    return replace(block, items=tuple(s for s in block.items if s not in steps))
 
 
 def _step(step: Step, places: Mapping[Tensor, int]) -> Step:

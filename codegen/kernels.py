@@ -76,7 +76,7 @@ def _source(part: Part, made: Sequence[Part]) -> tuple[Part, tuple[Letter, ...]]
 
 def narrowed(g: Gemm, sizes: Mapping[str, int]) -> Gemm:
     """A product of a matrix that is known to have one row or column as that of a vector."""
-    if len(g.left.groups) == len(g.right.groups) == 2:
+    if len(g.left.groups) == len(g.right.groups) == 2 and g.left.windows is None:
         if _one(g.right.groups[not g.right.transposed], sizes):
             return replace(g, right=_vector(g.right, g.right.transposed), out=_vector(g.out, False))
         if _one(g.left.groups[g.left.transposed], sizes):
@@ -121,6 +121,7 @@ def started(part: Part, steps: Sequence[Step], alone: Collection[Tensor]) -> dic
         for k, step in enumerate(steps)
         if isinstance(step, Gemm) and step.out.tensor in alone and len(step.out.groups) == 2
         if step.start is None and not step.symmetric and not step.out.transposed
+        if step.left.windows is None or not step.left.windows.summed
         if any(t.tensor == step.out.tensor and t.places == part.letters for t in terms)
         if len(step.left.groups) == len(step.right.groups) == 2
     }

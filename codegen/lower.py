@@ -11,6 +11,7 @@ import itertools
 from dataclasses import replace
 
 from codegen.steps import Loop, Node, Part, Write, touches, writes_in
+from codegen.unrolled import each, extreme, windowed
 from derive.deltas import guards_for
 from derive.digits import flat
 from derive.expr import (
@@ -32,6 +33,7 @@ from derive.expr import (
     reduce_,
     select,
 )
+from derive.hoist import ordered_letters
 from derive.program import Tensor
 from derive.rewrite import accesses, factors, map_children, substitute
 from derive.scatter import Landing, landed, landings, once
@@ -110,6 +112,9 @@ def lower(part: Part) -> tuple[Node, ...]:
     found = landings(body, free)
     if found:
         return _scatter(part, target, free, body, found)
+    window = extreme(part, target, body)
+    if window is not None:
+        return _loops(_order(free, (), [target, *accesses(body.body)]), *window)
     order = _order(free, body.binders, [target, *accesses(body.body)], fixed=body.op.startswith("arg"))
     return _accumulate(order, frozenset(body.binders), target, part, body)
 
@@ -142,18 +147,21 @@ def _scatter(
     assert isinstance(added, Access)
     rest = tuple(s for s in letters if s not in places)
     affine = not any(isinstance(place, Access) for place in places.values())
-    order = _order(rest, body.binders, [added, *accesses(value)]) if affine else (*body.binders, *rest)
     if once(found, body.binders):
-        return _loops(order, Write(added, None, branches(value), part))
+        window = windowed(body.binders, [added])
+        own = [x for p in added.places for x in ordered_letters(p) if x not in window]
+        bound = (*own, *(x for x in (*rest, *body.binders) if x not in own and x not in window))
+        order = _order((), bound, [added, *accesses(value)])
+        return _loops(order, *each(window, Write(added, None, branches(value), part)))
+    order = _order(rest, body.binders, [added, *accesses(value)]) if affine else (*body.binders, *rest)
     start = _loops(letters, Write(target, "sum", None, part))
     return (*start, *_loops(order, Write(added, "sum", branches(value), part, where=mul(*inside))))
 
 
-def _loops(letters: tuple[Letter, ...], statement: Write) -> tuple[Node, ...]:
-    node: Node = statement
+def _loops(letters: tuple[Letter, ...], *statements: Node) -> tuple[Node, ...]:
     for letter in reversed(letters):
-        node = Loop(letter, (node,))
-    return (node,)
+        statements = (Loop(letter, statements),)
+    return statements
 
 
 def _order(

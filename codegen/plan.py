@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 from codegen.batch import batched
 from codegen.contract import contraction
 from codegen.coupled import in_slices
 from codegen.factors import inverses, solved, without_inverses
 from codegen.fission import alike, apart, flattened, unordered
-from codegen.invariant import hoisted
+from codegen.invariant import before_rounds, hoisted
 from codegen.kernels import fold_of, narrowed, read_again, started, started_inside, without_units
+from codegen.layout import channels_last
 from codegen.lower import lower, merge
+from codegen.products import product_of
 from codegen.steps import (
     Loop,
     Nest,
@@ -35,6 +37,7 @@ from codegen.steps import (
     touches,
     written_by,
 )
+from codegen.unrolled import beside, is_position
 from derive.expr import Access, Expr, mul
 from derive.program import Tensor
 
@@ -43,13 +46,15 @@ from derive.program import Tensor
 class Plan:
     """``slots`` are dtype and size of the workspace's pieces; ``places`` says which piece a tensor lies in.
 
-    ``shared`` names, for a tensor written over another one, which one that is.
+    ``shared`` names, for a tensor written over another one, which one that is; ``laid``, for one whose axes lie in
+    another order, which one it stands for.
     """
 
     steps: tuple[Step, ...]
     places: Mapping[Tensor, int]
     slots: tuple[tuple[str, Expr], ...]
     shared: Mapping[Tensor, Tensor]
+    laid: Mapping[Tensor, Tensor] = field(default_factory=dict)
 
 
 def plan(
@@ -60,13 +65,13 @@ def plan(
     Where ``sizes`` are known, products that are matrix products in every round of a loop become such loops.
     """
     kept = frozenset(results)
+    parts, laid = tuple(parts), dict[Tensor, Tensor]()
     if sizes is not None:
-        parts = in_slices(tuple(parts), kept, sizes)
-    parts = tuple(parts)
-    steps = fuse(parts, sizes=sizes, kept=kept)
+        parts, laid = channels_last(in_slices(parts, kept, sizes), kept, sizes)
+    steps = fuse(beside(parts, kept), sizes=sizes, kept=kept)
     steps = without_inverses(steps, kept, reads_of)
     made = allocate(_localized(steps, kept), kept)
-    return replace(made, steps=hoisted(flattened(made.steps, made.places, sizes), made.places))
+    return replace(made, steps=hoisted(flattened(made.steps, made.places, sizes), made.places), laid=laid)
 
 
 def _localized(steps: Sequence[Step], kept: frozenset[Tensor]) -> list[Step]:
@@ -104,8 +109,9 @@ def fuse(
 
     def place(part: Part) -> None:
         nodes = lower(part)
+        merges = not is_position(part)  # it stands beside its reader
         read = {t.access.tensor for t in touches(nodes) if not t.writes}
-        for k in reversed(range(len(steps))):
+        for k in reversed(range(len(steps) if merges else 0)):
             step = steps[k]
             depends = not read.isdisjoint(written_by(step))
             if isinstance(step, Nest):
@@ -124,12 +130,21 @@ def fuse(
             across = frozenset(v.tensor for b in part.blocks for v in b.views if v.axis)
             seen = kept.union(*((v.tensor, v.source) for b in part.blocks for v in b.views))
             fused = part.each(lambda items, across=across, seen=seen: fuse(items, across, sizes, seen))  # type: ignore[misc]
-            steps.append(_as_steps(fused))
+            early, loop = before_rounds(_as_steps(fused))
+            steps += [*early, loop]
             continue
         if isinstance(part, Routine):
             steps.append(part)
             continue
         product = contraction(part) if part.out not in strided else None
+        copied = product_of(part, sizes, strided) if sizes is not None and (product is None or product[0]) else None
+        if copied is not None:
+            for made in copied.before:
+                place(made)
+            steps.append(narrowed(copied.gemm, sizes or {}))
+            for made in copied.after:
+                place(made)
+            continue
         if product is not None:
             for made in product[0]:
                 place(made)
@@ -157,7 +172,7 @@ def _with_batches(
     for part in parts:
         found = None
         if isinstance(part, Part) and sizes is not None and part.out not in strided:
-            found = batched(part, sizes)
+            found = None if product_of(part, sizes, strided) else batched(part, sizes)
         yield from [part] if found is None else found
 
 

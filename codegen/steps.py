@@ -29,8 +29,21 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """Where the rows of a matrix begin in a slice of a tensor, and how far from there their elements lie: two tables.
+
+    There is such a matrix for each place of the tensor's first axis. They stand below each other, or, where that axis
+    is ``summed``, beside each other.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    summed: bool
+
+
+@dataclass(frozen=True)
 class Operand:
-    """A matrix or vector as a product sees it: a tensor, its axes grouped, perhaps transposed.
+    """A matrix or vector as a product sees it: a tensor, its axes grouped, perhaps transposed, or ``windows`` on it.
 
     ``groups`` are the letters of the rows and of the columns as they lie in memory; one group is a vector.
     """
@@ -38,6 +51,7 @@ class Operand:
     tensor: Tensor
     groups: tuple[tuple[Letter, ...], ...]
     transposed: bool = False
+    windows: Windows | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +71,8 @@ class Gemm:
     @property
     def reads(self) -> list[Tensor]:
         """The tensors that are read."""
-        return [o.tensor for o in (self.left, self.right, self.start) if o is not None]
+        tables = [self.left.windows.rows, self.left.windows.columns] if self.left.windows else []
+        return [*(o.tensor for o in (self.left, self.right, self.start) if o is not None), *tables]
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,6 +36,8 @@ def kernel(function: Function, setting: Setting) -> Kernel:
 def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     """The function as text, and how many numbers and integers of the workspace it takes."""
     names, plan = setting.names.scope(), function.plan
+    for t, whole in plan.laid.items():
+        names.alias(t, whole)
     for step in plan.steps:  # a sum that its equation's tensor is written over goes by that name
         for part in parts_of(step):
             under = plan.shared.get(part.origin.out)
@@ -147,7 +149,8 @@ def _workspace(
             lines += [f"{name} = {other}  # written over it"] if name != other else []
             continue
         vector = vectors["work" if dtype == "real" else "int_work"]
-        lines.append(f"{name} = {printer.view(vector, printer.integer(starts[slot]), t.axes)}")
+        note = "  # its axes in another order" if t in plan.laid else ""
+        lines.append(f"{name} = {printer.view(vector, printer.integer(starts[slot]), t.axes)}{note}")
     return lines, printer.integer(ends["real"]), printer.integer(ends["int"])
 
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from codegen.contract import contraction
-from codegen.extents import LEAST, volume
+from codegen.extents import FAR, LEAST, NEAR, volume
 from codegen.products import product_of
 from codegen.steps import Part, Rounded, RoundParts, View
 from derive.expr import ONE, ZERO, Access, Expr, Letter, Mask, Reduce, fresh_like, mul, sum_over
 from derive.hoist import ordered_letters
-from derive.program import Tensor
+from derive.program import Tensor, letters_for, reads
 from derive.rewrite import accesses, factors, map_children
 from derive.scatter import landings, scattered
 
@@ -35,9 +35,17 @@ def batched(part: Part, sizes: Mapping[str, int]) -> list[Part | RoundParts] | N
         first = part.letters[:1] if part.letters[0] not in _hit(part) else ()
         loop = loop_over(part, first, sizes) if first else None
         return [loop] if loop is not None else None
-    if contraction(part) is not None:
+    whole = contraction(part)
+    if whole is not None and not any(_spreads(made, sizes) for made in whole[0]):
         return None
-    return _over_free(part, sizes) or _over_summed(part, body, sizes)
+    found = _over_free(part, sizes)
+    return found or (_over_summed(part, body, sizes) if whole is None else None)
+
+
+def _spreads(made: Part, sizes: Mapping[str, int]) -> bool:
+    """Whether an operand is far larger than what it is made of, and than a cache: a round lays out its own windows."""
+    read = max((volume(letters_for(t.axes), sizes) for t in reads(made.body)), default=0)
+    return volume(made.letters, sizes) > max(NEAR, FAR * read)
 
 
 def _hit(part: Part) -> list[Letter]:

@@ -12,14 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from codegen.batch import loop_over
-from codegen.extents import volume
+from codegen.extents import FAR, volume
 from codegen.steps import Part, RoundParts, Routine, item_reads
 from codegen.symmetry import is_symmetric
 from derive.expr import ONE, ZERO, Access, Expr, Letter, Reduce, add, compare, mul, select
 from derive.program import Tensor, letters_for, reads
 from derive.rewrite import factors, substitute
-
-_FAR = 4  # how many times larger an operand is than what it is made of
 
 Item = Part | RoundParts | Routine
 
@@ -37,7 +35,7 @@ def in_slices(items: Sequence[Item], kept: frozenset[Tensor], sizes: Mapping[str
             if source is None or source.out in kept or not isinstance(f, Access):
                 continue
             largest = max((volume(letters_for(t.axes), sizes) for t in reads(source.body)), default=0)
-            if volume(source.letters, sizes) <= _FAR * largest:
+            if volume(source.letters, sizes) <= FAR * largest:
                 continue
             whole = substitute(source.body, dict(zip(source.letters, f.places, strict=True)))
             inside = factors(mul(*(whole if g is f else g for g in factors(item.body.body))))

@@ -8,6 +8,8 @@ from derive.expr import Letter
 from derive.shapes import size
 
 LEAST = 512  # multiplications that are worth a call
+FAR = 4  # how many times larger an operand is than what it is made of
+NEAR = 1 << 16  # numbers that stay in a cache
 USUAL = 64  # an extent that is not known
 
 

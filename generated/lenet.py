@@ -171,24 +171,21 @@ def forward(params, /, **inputs):
     """P, from X."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X"])
     results = [np.empty((n, c), DTYPE)]
-    _forward(n, theta, _workspace(DTYPE, 34750 + 8095 * n + _STRIP * 400), *arrays, *results)
+    _forward(n, theta, _workspace(DTYPE, 34750 + 8495 * n + _STRIP * 400), *arrays, *results)
     return dict(zip(["P"], results))
 
 
 def loss(params, /, **inputs):
     """The objective, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    return float(_loss(n, theta, _workspace(DTYPE, 34750 + 8106 * n + _STRIP * 400), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 34750 + 8506 * n + _STRIP * 400), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 34750 + 17164 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
-        *arrays
-    )
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 34750 + 23868 * n + _STRIP * max(784, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -197,10 +194,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(
-        n, theta, grad, _workspace(DTYPE, 34750 + 17164 * n + _STRIP * max(784, n)), _workspace(np.int64, 1576 * n),
-        *arrays
-    )
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 34750 + 23868 * n + _STRIP * max(784, n)), *arrays)
     return float(value), grad
 
 
@@ -238,9 +232,9 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 34750 + 17164 * size + _STRIP * max(784, size)),
-            _workspace(np.int64, 1576 * size), order, random, steps, size, bool(shuffle), *arrays, *rows, *state,
-            DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps), DTYPE.type(weight_decay), int(epochs) * -(-count // size)))
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 34750 + 23868 * size + _STRIP * max(784, size)), order,
+            random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
+            DTYPE.type(weight_decay), int(epochs) * -(-count // size)))
         )
         _copy_back(theta, params)
         history.append({"epoch": epoch, "loss": value})
@@ -435,29 +429,30 @@ def _forward(n, theta, work, X, P):
     C2_Z_sum = _view(work, 34750 + 5880 * n, (n, f2, 2 * g, 2 * g))
     C2_Z = C2_Z_sum  # written over it
     C2 = C2_Z  # written over it
-    F = _view(work, 34750 + 7480 * n, (n, f2 * g ** 2))
-    D1_Z = _view(work, 34750 + 7880 * n, (n, h1))
+    P2 = _view(work, 34750 + 7480 * n, (n, f2, g, g))
+    F = _view(work, 34750 + 7880 * n, (n, f2 * g ** 2))
+    D1_Z = _view(work, 34750 + 8280 * n, (n, h1))
     D1 = D1_Z  # written over it
-    D2_Z = _view(work, 34750 + 8000 * n, (n, h2))
+    D2_Z = _view(work, 34750 + 8400 * n, (n, h2))
     D2 = D2_Z  # written over it
-    S = _view(work, 34750 + 8084 * n, (n, c))
-    M = _view(work, 34750 + 8094 * n, (n,))
+    S = _view(work, 34750 + 8484 * n, (n, c))
+    M = _view(work, 34750 + 8494 * n, (n,))
     E = S  # written over it
-    S_2 = _view(work, 34750 + 8094 * n, (n,))
-    strip = work[34750 + 8095 * n:]
+    S_2 = _view(work, 34750 + 8494 * n, (n,))
+    strip = work[34750 + 8495 * n:]
+
+    # C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4 g +
+    #   5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
+    #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e,
+    #   p, q])
+    for o in range(f1):
+        for p in range(1 + 2 * r):
+            for q in range(1 + 2 * r):
+                C1_Z_sum_n_left[o, p, q] = C1_W[o, 0, p, q]
 
     for i in range(n):
         X_n = X[i]
         C1_Z_sum_n = C1_Z_sum[i]
-
-        # C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4
-        #   g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
-        #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o,
-        #   e, p, q])
-        for o in range(f1):
-            for p in range(1 + 2 * r):
-                for q in range(1 + 2 * r):
-                    C1_Z_sum_n_left[o, p, q] = C1_W[o, 0, p, q]
 
         # C1_Z, from the parts above
         for p in range(1 + 2 * r):
@@ -494,11 +489,11 @@ def _forward(n, theta, work, X, P):
         for f in range(f1):
             for j in range(2 * g + 2 * r):
                 for l in range(2 * g + 2 * r):
-                    P1_2 = -math.inf
-                    for p in range(2):
-                        for q in range(2):
-                            P1_2 = max(P1_2, C1[i, f, p + 2 * j, q + 2 * l])
-                    P1[i, f, j, l] = P1_2
+                    P1_best = C1[i, f, 2 * j, 2 * l]
+                    P1_best = max(P1_best, C1[i, f, 2 * j, 2 * l + 1])
+                    P1_best = max(P1_best, C1[i, f, 2 * j + 1, 2 * l])
+                    P1_best = max(P1_best, C1[i, f, 2 * j + 1, 2 * l + 1])
+                    P1[i, f, j, l] = P1_best
 
     for i in range(n):
         P1_n = P1[i]
@@ -540,11 +535,15 @@ def _forward(n, theta, work, X, P):
         for f in range(f2):
             for j in range(g):
                 for l in range(g):
-                    P2 = -math.inf
-                    for p in range(2):
-                        for q in range(2):
-                            P2 = max(P2, C2[i, f, p + 2 * j, q + 2 * l])
-                    F[i, g * (j + g * f) + l] = P2
+                    P2_best = C2[i, f, 2 * j, 2 * l]
+                    P2_best = max(P2_best, C2[i, f, 2 * j, 2 * l + 1])
+                    P2_best = max(P2_best, C2[i, f, 2 * j + 1, 2 * l])
+                    P2_best = max(P2_best, C2[i, f, 2 * j + 1, 2 * l + 1])
+                    P2[i, f, j, l] = P2_best
+        for j in range(g):
+            for l in range(f2):
+                for p in range(g):
+                    F[i, g * (j + g * l) + p] = P2[i, l, j, p]
 
     # D1_Z = F D1_W + D1_b    (line 15: D1_Z[n, j] = sum[k] F[n, k] * D1_W[k, j] + D1_b[j])
     _matmul_plus(F, D1_W, D1_b, D1_Z, strip)
@@ -609,30 +608,31 @@ def _loss(n, theta, work, X, Y):
     C2_Z_sum = _view(work, 34750 + 5880 * n, (n, f2, 2 * g, 2 * g))
     C2_Z = C2_Z_sum  # written over it
     C2 = C2_Z  # written over it
-    F = _view(work, 34750 + 7480 * n, (n, f2 * g ** 2))
-    D1_Z = _view(work, 34750 + 7880 * n, (n, h1))
+    P2 = _view(work, 34750 + 7480 * n, (n, f2, g, g))
+    F = _view(work, 34750 + 7880 * n, (n, f2 * g ** 2))
+    D1_Z = _view(work, 34750 + 8280 * n, (n, h1))
     D1 = D1_Z  # written over it
-    D2_Z = _view(work, 34750 + 8000 * n, (n, h2))
+    D2_Z = _view(work, 34750 + 8400 * n, (n, h2))
     D2 = D2_Z  # written over it
-    S = _view(work, 34750 + 8084 * n, (n, c))
-    M = _view(work, 34750 + 8094 * n, (n,))
-    E = _view(work, 34750 + 8095 * n, (n, c))
-    S_2 = _view(work, 34750 + 8105 * n, (n,))
+    S = _view(work, 34750 + 8484 * n, (n, c))
+    M = _view(work, 34750 + 8494 * n, (n,))
+    E = _view(work, 34750 + 8495 * n, (n, c))
+    S_2 = _view(work, 34750 + 8505 * n, (n,))
     lse = M  # written over it
-    strip = work[34750 + 8106 * n:]
+    strip = work[34750 + 8506 * n:]
+
+    # C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4 g +
+    #   5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
+    #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e,
+    #   p, q])
+    for o in range(f1):
+        for p in range(1 + 2 * r):
+            for q in range(1 + 2 * r):
+                C1_Z_sum_n_left[o, p, q] = C1_W[o, 0, p, q]
 
     for i in range(n):
         X_n = X[i]
         C1_Z_sum_n = C1_Z_sum[i]
-
-        # C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4
-        #   g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
-        #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o,
-        #   e, p, q])
-        for o in range(f1):
-            for p in range(1 + 2 * r):
-                for q in range(1 + 2 * r):
-                    C1_Z_sum_n_left[o, p, q] = C1_W[o, 0, p, q]
 
         # C1_Z, from the parts above
         for p in range(1 + 2 * r):
@@ -669,11 +669,11 @@ def _loss(n, theta, work, X, Y):
         for f in range(f1):
             for j in range(2 * g + 2 * r):
                 for l in range(2 * g + 2 * r):
-                    P1_2 = -math.inf
-                    for p in range(2):
-                        for q in range(2):
-                            P1_2 = max(P1_2, C1[i, f, p + 2 * j, q + 2 * l])
-                    P1[i, f, j, l] = P1_2
+                    P1_best = C1[i, f, 2 * j, 2 * l]
+                    P1_best = max(P1_best, C1[i, f, 2 * j, 2 * l + 1])
+                    P1_best = max(P1_best, C1[i, f, 2 * j + 1, 2 * l])
+                    P1_best = max(P1_best, C1[i, f, 2 * j + 1, 2 * l + 1])
+                    P1[i, f, j, l] = P1_best
 
     for i in range(n):
         P1_n = P1[i]
@@ -715,11 +715,15 @@ def _loss(n, theta, work, X, Y):
         for f in range(f2):
             for j in range(g):
                 for l in range(g):
-                    P2 = -math.inf
-                    for p in range(2):
-                        for q in range(2):
-                            P2 = max(P2, C2[i, f, p + 2 * j, q + 2 * l])
-                    F[i, g * (j + g * f) + l] = P2
+                    P2_best = C2[i, f, 2 * j, 2 * l]
+                    P2_best = max(P2_best, C2[i, f, 2 * j, 2 * l + 1])
+                    P2_best = max(P2_best, C2[i, f, 2 * j + 1, 2 * l])
+                    P2_best = max(P2_best, C2[i, f, 2 * j + 1, 2 * l + 1])
+                    P2[i, f, j, l] = P2_best
+        for j in range(g):
+            for l in range(f2):
+                for p in range(g):
+                    F[i, g * (j + g * l) + p] = P2[i, l, j, p]
 
     # D1_Z = F D1_W + D1_b    (line 15: D1_Z[n, j] = sum[k] F[n, k] * D1_W[k, j] + D1_b[j])
     _matmul_plus(F, D1_W, D1_b, D1_Z, strip)
@@ -776,7 +780,7 @@ def _loss(n, theta, work, X, Y):
 
 
 @_compiled
-def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
+def _loss_and_grad(n, theta, grad, work, X, Y):
     C1_W = _view(theta, 0, (f1, 1, 1 + 2 * r, 1 + 2 * r))
     C1_b = _view(theta, 150, (f1,))
     C2_W = _view(theta, 156, (f2, f1, 1 + 2 * r, 1 + 2 * r))
@@ -807,49 +811,48 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     C2_Z_sum = _view(work, 34750 + 10584 * n, (n, f2, 2 * g, 2 * g))
     C2_Z = C2_Z_sum  # written over it
     C2 = _view(work, 34750 + 12184 * n, (n, f2, 2 * g, 2 * g))
-    F = _view(work, 34750 + 13784 * n, (n, f2 * g ** 2))
-    D1_Z = _view(work, 34750 + 14184 * n, (n, h1))
-    D1 = _view(work, 34750 + 14304 * n, (n, h1))
-    D2_Z = _view(work, 34750 + 14424 * n, (n, h2))
-    D2 = _view(work, 34750 + 14508 * n, (n, h2))
-    S = _view(work, 34750 + 14592 * n, (n, c))
-    M = _view(work, 34750 + 14602 * n, (n,))
-    E = _view(work, 34750 + 14603 * n, (n, c))
-    S_2 = _view(work, 34750 + 14613 * n, (n,))
+    P2 = _view(work, 34750 + 13784 * n, (n, f2, g, g))
+    F = _view(work, 34750 + 14184 * n, (n, f2 * g ** 2))
+    D1_Z = _view(work, 34750 + 14584 * n, (n, h1))
+    D1 = _view(work, 34750 + 14704 * n, (n, h1))
+    D2_Z = _view(work, 34750 + 14824 * n, (n, h2))
+    D2 = _view(work, 34750 + 14908 * n, (n, h2))
+    S = _view(work, 34750 + 14992 * n, (n, c))
+    M = _view(work, 34750 + 15002 * n, (n,))
+    E = _view(work, 34750 + 15003 * n, (n, c))
+    S_2 = _view(work, 34750 + 15013 * n, (n,))
     lse = M  # written over it
     P = E  # written over it
-    first = _view(int_work, 0, (n, f2, g, g))
     dS = P  # written over it
-    dD2 = _view(work, 34750 + 14508 * n, (n, h2))
+    dD2 = _view(work, 34750 + 14908 * n, (n, h2))
     dD2_Z = D2_Z  # written over it
-    dD1 = _view(work, 34750 + 14304 * n, (n, h1))
+    dD1 = _view(work, 34750 + 14704 * n, (n, h1))
     dD1_Z = D1_Z  # written over it
     dF = _view(work, 34750 + 13784 * n, (n, f2 * g ** 2))
-    dC2 = _view(work, 34750 + 12184 * n, (n, f2, 2 * g, 2 * g))
-    first_2 = _view(int_work, 400 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
+    dC2 = _view(work, 34750 + 15014 * n, (n, f2, 2 * g, 2 * g))
     dC2_Z = C2_Z  # written over it
     dC2_W_rounds_n_right = _view(work, 19750 + 10584 * n, (2 * g, 2 * g, f1, 1 + 2 * r, 1 + 2 * r))
-    dC2_W_rounds = _view(work, 34750 + 14614 * n, (n, f2, f1, 1 + 2 * r, 1 + 2 * r))
+    dC2_W_rounds = _view(work, 34750 + 16614 * n, (n, f2, f1, 1 + 2 * r, 1 + 2 * r))
     dP1_n_terms = _view(work, 19750 + 10584 * n, (f1, 1 + 2 * r, 1 + 2 * r, 2 * g, 2 * g))
     dP1 = _view(work, 19750 + 9408 * n, (n, f1, 2 * g + 2 * r, 2 * g + 2 * r))
-    dC1 = _view(work, 19750 + 4704 * n, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
+    dC1 = _view(work, 34750 + 19014 * n, (n, f1, 4 * g + 4 * r, 4 * g + 4 * r))
     dC1_Z = C1_Z  # written over it
     dC1_W_rounds_n_right = _view(work, 150, (4 * g + 4 * r, 4 * g + 4 * r, 1, 1 + 2 * r, 1 + 2 * r))
-    dC1_W_rounds = _view(work, 34750 + 17014 * n, (n, f1, 1, 1 + 2 * r, 1 + 2 * r))
-    strip = work[34750 + 17164 * n:]
+    dC1_W_rounds = _view(work, 34750 + 23718 * n, (n, f1, 1, 1 + 2 * r, 1 + 2 * r))
+    strip = work[34750 + 23868 * n:]
+
+    # C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4 g +
+    #   5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
+    #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o, e,
+    #   p, q])
+    for o in range(f1):
+        for p in range(1 + 2 * r):
+            for q in range(1 + 2 * r):
+                C1_Z_sum_n_left[o, p, q] = C1_W[o, 0, p, q]
 
     for i in range(n):
         X_n = X[i]
         C1_Z_sum_n = C1_Z_sum[i]
-
-        # C1_Z[n,f1,i,j] = Σ_{p,q} X[n,0,i + p − r,j + q − r] 1[r ≤ i + p] 1[i + p < 4 g + 5 r] 1[r ≤ j + q] 1[j + q < 4
-        #   g + 5 r] C1_W[f1,0,p,q] + C1_b[f1]    (line 10: C1_Z[n, o, i:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1,
-        #   j:floor(((4*g+4*r)+2*r-1*(k-1)-1)/1)+1] = C1_b[o] + sum[e, p, q] X[n, e, 1*i+1*p-r, 1*j+1*q-r | 0] * C1_W[o,
-        #   e, p, q])
-        for o in range(f1):
-            for p in range(1 + 2 * r):
-                for q in range(1 + 2 * r):
-                    C1_Z_sum_n_left[o, p, q] = C1_W[o, 0, p, q]
 
         # C1_Z, from the parts above
         for p in range(1 + 2 * r):
@@ -887,11 +890,11 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
         for f in range(f1):
             for j in range(2 * g + 2 * r):
                 for l in range(2 * g + 2 * r):
-                    P1_2 = -math.inf
-                    for p in range(2):
-                        for q in range(2):
-                            P1_2 = max(P1_2, C1[i, f, p + 2 * j, q + 2 * l])
-                    P1[i, f, j, l] = P1_2
+                    P1_best = C1[i, f, 2 * j, 2 * l]
+                    P1_best = max(P1_best, C1[i, f, 2 * j, 2 * l + 1])
+                    P1_best = max(P1_best, C1[i, f, 2 * j + 1, 2 * l])
+                    P1_best = max(P1_best, C1[i, f, 2 * j + 1, 2 * l + 1])
+                    P1[i, f, j, l] = P1_best
 
     for i in range(n):
         P1_n = P1[i]
@@ -934,11 +937,15 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
         for f in range(f2):
             for j in range(g):
                 for l in range(g):
-                    P2 = -math.inf
-                    for p in range(2):
-                        for q in range(2):
-                            P2 = max(P2, C2[i, f, p + 2 * j, q + 2 * l])
-                    F[i, g * (j + g * f) + l] = P2
+                    P2_best = C2[i, f, 2 * j, 2 * l]
+                    P2_best = max(P2_best, C2[i, f, 2 * j, 2 * l + 1])
+                    P2_best = max(P2_best, C2[i, f, 2 * j + 1, 2 * l])
+                    P2_best = max(P2_best, C2[i, f, 2 * j + 1, 2 * l + 1])
+                    P2[i, f, j, l] = P2_best
+        for j in range(g):
+            for l in range(f2):
+                for p in range(g):
+                    F[i, g * (j + g * l) + p] = P2[i, l, j, p]
 
     # D1_Z = F D1_W + D1_b    (line 15: D1_Z[n, j] = sum[k] F[n, k] * D1_W[k, j] + D1_b[j])
     _matmul_plus(F, D1_W, D1_b, D1_Z, strip)
@@ -982,7 +989,6 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
 
     # P = E ⊘ (S_2 1ᵀ)    (line 18: P = softmax(S, axis=1))
     # loss = −(1/n) Σ((S − lse 1ᵀ) ⊙ ((9/10) Y + 1/(10 c)))    (line 20: minimize cross_entropy(Y, P, smoothing=0.1))
-    # first[n,f2,i,j] = argmax_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]
     loss_sum = 0.0
     u = 0.1 / c
     for i in range(n):
@@ -992,17 +998,6 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
             P[i, j] = E[i, j] * u_2
             loss_sum_terms = (S[i, j] - lse_at) * (0.9 * Y[i, j] + u)
             loss_sum += loss_sum_terms
-        for f in range(f2):
-            for j in range(g):
-                for l in range(g):
-                    first_3 = 0
-                    best_first_3 = -math.inf
-                    for p in range(2):
-                        for q in range(2):
-                            if C2[i, f, p + 2 * j, q + 2 * l] > best_first_3:
-                                best_first_3 = C2[i, f, p + 2 * j, q + 2 * l]
-                                first_3 = q + 2 * p
-                    first[i, f, j, l] = first_3
     loss = -loss_sum / n
 
     # dS = (P − (9/10) Y − 1/(10 c))/n
@@ -1052,28 +1047,28 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
     # dF = dD1_Z D1_Wᵀ
     _matmul(dD1_Z, D1_W.T, dF, strip)
 
+    # first[n,f2,i,j] = argmax_{p<2,q<2} C2[n,f2,2 i + p,2 j + q]
     # dC2[n,f,k′,k″] = Σ_{q<2,p<2,i,j} dF[n,g (g f + i) + j] 1[first[n,f,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
-    # first_2[n,f1,j,j′] = argmax_{p<2,q<2} C1[n,f1,2 j + p,2 j′ + q]
     for i in range(n):
         for f in range(f2):
-            for q in range(2):
-                for p in range(2):
-                    for j in range(g):
-                        for l in range(g):
-                            dC2[i, f, p + 2 * j, q + 2 * l] = (
-                                dF[i, g * (j + g * f) + l] if first[i, f, j, l] == q + 2 * p else 0.0
-                            )
-        for f in range(f1):
-            for j in range(2 * g + 2 * r):
-                for l in range(2 * g + 2 * r):
-                    first_2_2 = 0
-                    best_first_2_2 = -math.inf
-                    for p in range(2):
-                        for q in range(2):
-                            if C1[i, f, p + 2 * j, q + 2 * l] > best_first_2_2:
-                                best_first_2_2 = C1[i, f, p + 2 * j, q + 2 * l]
-                                first_2_2 = q + 2 * p
-                    first_2[i, f, j, l] = first_2_2
+            for j in range(g):
+                for l in range(g):
+                    first_best = C2[i, f, 2 * j, 2 * l]
+                    first_next = C2[i, f, 2 * j, 2 * l + 1]
+                    first_at = 1.0 if first_best < first_next else 0.0
+                    first_best = max(first_best, first_next)
+                    first_next_2 = C2[i, f, 2 * j + 1, 2 * l]
+                    first_at = 2.0 if first_best < first_next_2 else first_at
+                    first_best = max(first_best, first_next_2)
+                    first_next_3 = C2[i, f, 2 * j + 1, 2 * l + 1]
+                    first_at = 3.0 if first_best < first_next_3 else first_at
+                    first_3 = first_at
+                    first_at_2 = first_3
+                    dF_at = dF[i, g * (j + g * f) + l]
+                    dC2[i, f, 2 * j, 2 * l] = dF_at if first_at_2 == 0.0 else 0.0
+                    dC2[i, f, 2 * j + 1, 2 * l] = dF_at if first_at_2 == 2.0 else 0.0
+                    dC2[i, f, 2 * j, 2 * l + 1] = dF_at if first_at_2 == 1.0 else 0.0
+                    dC2[i, f, 2 * j + 1, 2 * l + 1] = dF_at if first_at_2 == 3.0 else 0.0
 
     # dC2_Z[n,f2,g,k] = dC2[n,f2,g,k] 1[C2_Z[n,f2,g,k] > 0]
     dC2_Z_flat = _view(dC2_Z, 0, (4 * f2 * n * g ** 2,))
@@ -1137,16 +1132,28 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, Y):
                         for q in range(2 * g):
                             dP1_n[e, j + p, q + l] += dP1_n_terms[e, p, l, j, q]
 
+    # first_2[n,f1,j,j′] = argmax_{p<2,q<2} C1[n,f1,2 j + p,2 j′ + q]
     # dC1[n,f1,k′,k″] = Σ_{q<2,p<2,j,i} dP1[n,f1,i,j] 1[first_2[n,f1,i,j] = 2 p + q] 1[k′ = 2 i + p] 1[k″ = 2 j + q]
     for i in range(n):
         for f in range(f1):
-            for q in range(2):
-                for p in range(2):
-                    for j in range(2 * g + 2 * r):
-                        for l in range(2 * g + 2 * r):
-                            dC1[i, f, p + 2 * l, q + 2 * j] = (
-                                dP1[i, f, l, j] if first_2[i, f, l, j] == q + 2 * p else 0.0
-                            )
+            for j in range(2 * g + 2 * r):
+                for l in range(2 * g + 2 * r):
+                    first_2_best = C1[i, f, 2 * j, 2 * l]
+                    first_2_next = C1[i, f, 2 * j, 2 * l + 1]
+                    first_2_at = 1.0 if first_2_best < first_2_next else 0.0
+                    first_2_best = max(first_2_best, first_2_next)
+                    first_2_next_2 = C1[i, f, 2 * j + 1, 2 * l]
+                    first_2_at = 2.0 if first_2_best < first_2_next_2 else first_2_at
+                    first_2_best = max(first_2_best, first_2_next_2)
+                    first_2_next_3 = C1[i, f, 2 * j + 1, 2 * l + 1]
+                    first_2_at = 3.0 if first_2_best < first_2_next_3 else first_2_at
+                    first_2_2 = first_2_at
+                    first_2_at_2 = first_2_2
+                    dP1_at = dP1[i, f, j, l]
+                    dC1[i, f, 2 * j, 2 * l] = dP1_at if first_2_at_2 == 0.0 else 0.0
+                    dC1[i, f, 2 * j + 1, 2 * l] = dP1_at if first_2_at_2 == 2.0 else 0.0
+                    dC1[i, f, 2 * j, 2 * l + 1] = dP1_at if first_2_at_2 == 1.0 else 0.0
+                    dC1[i, f, 2 * j + 1, 2 * l + 1] = dP1_at if first_2_at_2 == 3.0 else 0.0
 
     # dC1_Z[n,f1,g,k] = dC1[n,f1,g,k] 1[C1_Z[n,f1,g,k] > 0]
     dC1_Z_flat = _view(dC1_Z, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
@@ -1197,8 +1204,8 @@ def _lr_at(t, T):
 
 @_compiled
 def _epoch(
-    step, theta, grad, work, int_work, order, random, steps, batch_size, shuffle, all_X, all_Y, X_rows, Y_rows, m_state,
-    v_state, b1, b2, eps, weight_decay, last
+    step, theta, grad, work, order, random, steps, batch_size, shuffle, all_X, all_Y, X_rows, Y_rows, m_state, v_state,
+    b1, b2, eps, weight_decay, last
 ):
     count = order.shape[0]
     if shuffle:
@@ -1228,7 +1235,7 @@ def _epoch(
                     Y[i, j] = all_Y[row, j]
         else:
             Y = _view(all_Y, start * c, (n, c))
-        value = step(n, theta, grad, work, int_work, X, Y)
+        value = step(n, theta, grad, work, X, Y)
         total += value * n
         steps[0] += 1
         lr = _lr_at(float(steps[0]), float(last))
@@ -1954,10 +1961,7 @@ _given(_forward, "int64", "float64[::1]", "float64[::1]", "float64[:,:,:,::1]", 
 
 _given(_loss, "int64", "float64[::1]", "float64[::1]", "float64[:,:,:,::1]", "float64[:,::1]")
 
-_given(
-    _loss_and_grad, "int64", "float64[::1]", "float64[::1]", "float64[::1]", "int64[::1]", "float64[:,:,:,::1]",
-    "float64[:,::1]"
-)
+_given(_loss_and_grad, "int64", "float64[::1]", "float64[::1]", "float64[::1]", "float64[:,:,:,::1]", "float64[:,::1]")
 
 
 class _Address(types.WrapperAddressProtocol):
@@ -1979,7 +1983,7 @@ def _step():
 
 
 _given(
-    _epoch, "float64[::1]", "float64[::1]", "float64[::1]", "int64[::1]", "int64[::1]", "uint64[::1]", "int64[::1]",
-    "int64", "boolean", "float64[:,:,:,::1]", "float64[:,::1]", "float64[::1]", "float64[::1]", "float64[::1]",
-    "float64[::1]", "float64", "float64", "float64", "float64", "int64"
+    _epoch, "float64[::1]", "float64[::1]", "float64[::1]", "int64[::1]", "uint64[::1]", "int64[::1]", "int64",
+    "boolean", "float64[:,:,:,::1]", "float64[:,::1]", "float64[::1]", "float64[::1]", "float64[::1]", "float64[::1]",
+    "float64", "float64", "float64", "float64", "int64"
 )

@@ -199,7 +199,9 @@ class Explanation:
         if vector is not None and matrix.transposed == (vector is g.left):
             return shape, "a vector: dot products along the rows as they lie", 2 * m * k * n, size
         right = self.bytes(g.right.tensor)
-        if vector is None and g.right.transposed:
+        if g.left.windows is not None:
+            why = f"windows on {g.left.tensor.name} are read where they lie: tables say where a row is"
+        elif vector is None and g.right.transposed:
             why = f"{g.right.tensor.name}ᵀ is copied by strips of columns, which do not lie next to each other"
         elif right > (NEAR if m > 64 else 2 * NEAR) and m > 16:
             why = f"{g.right.tensor.name} is copied by strips that stay in the cache: it has {_bytes(right)}"
@@ -209,7 +211,7 @@ class Explanation:
             why += "; it is symmetric: of several strips one triangle is computed and mirrored"
         if g.start:
             why += f"; sums start from {g.start.tensor.name}"
-        if vector is None and min(m, n) <= _FEW < k:
+        if vector is None and g.left.windows is None and min(m, n) <= _FEW < k:
             why += "; where whole registers would stay empty, sums run along the rows, or the transposed result is made"
         return shape, f"tiles of registers; {why}", 2 * m * k * n + (m * n if g.start else 0), size
 

@@ -87,8 +87,10 @@ def narrowed(g: Gemm, sizes: Mapping[str, int]) -> Gemm:
 def copied(g: Gemm, sizes: Mapping[str, int]) -> Expr:
     """How long, at most, the strip is that a product copies to; none for dot products along the rows of a matrix.
 
-    Of Aᵀ B with many columns, several strips of B are kept at once, for all rows of Aᵀ.
+    Of Aᵀ B with many columns, several strips of B are kept at once, for all rows of Aᵀ; of windows nothing is copied.
     """
+    if g.left.windows is not None:
+        return ZERO
     vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
     matrix = g.left if vector is g.right else g.right
     if vector is not None:

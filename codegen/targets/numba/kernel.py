@@ -36,8 +36,8 @@ def kernel(function: Function, setting: Setting) -> Kernel:
 def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     """The function as text, and how many numbers and integers of the workspace it takes."""
     names, plan = setting.names.scope(), function.plan
-    for t, whole in plan.laid.items():
-        names.alias(t, whole)
+    for t, stands_for in plan.laid.items():
+        names.alias(t, stands_for)
     for step in plan.steps:  # a sum that its equation's tensor is written over goes by that name
         for part in parts_of(step):
             under = plan.shared.get(part.origin.out)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
+from codegen.kernels import FEW
 from codegen.memory import memory_of
 from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
@@ -39,7 +40,6 @@ from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.program import Tensor, reads
 
 NEAR = 1 << 18  # bytes of a right operand above which it is copied strip by strip; as in tiles.py.jinja
-_FEW = 12  # columns or rows, at most, that leave registers half empty
 _NAMES = {
     "step": "the loss and its gradient",
     "product": "the Hessian times a direction",
@@ -211,7 +211,7 @@ class Explanation:
             why += "; it is symmetric: of several strips one triangle is computed and mirrored"
         if g.start:
             why += f"; sums start from {g.start.tensor.name}"
-        if vector is None and g.left.windows is None and min(m, n) <= _FEW < k:
+        if vector is None and g.left.windows is None and min(m, n) <= FEW < k:
             why += "; where whole registers would stay empty, sums run along the rows, or the transposed result is made"
         return shape, f"tiles of registers; {why}", 2 * m * k * n + (m * n if g.start else 0), size
 

@@ -20,6 +20,7 @@ from derive.scatter import landings
 from derive.shapes import size
 
 Item = Part | RoundParts | Routine
+FEW, SHORT = 12, 256  # columns that leave registers half empty, and bytes of the shortest row that is worth another way
 WIDE, MANY = 192, 11  # columns, and how many strips of the right operand and a few rows of the left one take
 
 
@@ -84,21 +85,40 @@ def narrowed(g: Gemm, sizes: Mapping[str, int]) -> Gemm:
     return g
 
 
+def along(g: Gemm) -> bool:
+    """Whether a product is of a matrix and a vector, by dot products along the matrix's rows as they lie."""
+    vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
+    matrix = g.left if vector is g.right else g.right
+    return vector is not None and matrix.transposed == (vector is g.left)
+
+
+def few(g: Gemm, sizes: Mapping[str, int], item: int) -> bool:
+    """Whether dot products along rows may pay, on one machine or another; ``item`` is the size of a number."""
+    if g.left.windows is not None or len(g.left.groups) == 1 or len(g.right.groups) == 1:
+        return along(g)
+    columns = size(mul(*(s.extent for s in g.right.groups[not g.right.transposed])), sizes)
+    inner = size(mul(*(s.extent for s in g.left.groups[not g.left.transposed])), sizes)
+    return not g.left.transposed and (columns or FEW) <= FEW and (inner or SHORT) >= SHORT // item
+
+
+def many(g: Gemm, sizes: Mapping[str, int]) -> bool:
+    """Whether a product Aᵀ B may have so many columns that its result is computed row by row."""
+    if g.left.windows is not None or len(g.left.groups) == 1 or len(g.right.groups) == 1:
+        return False
+    columns = size(mul(*(s.extent for s in g.right.groups[not g.right.transposed])), sizes)
+    return g.left.transposed and not g.right.transposed and (columns is None or columns > WIDE)
+
+
 def copied(g: Gemm, sizes: Mapping[str, int]) -> Expr:
     """How long, at most, the strip is that a product copies to; none for dot products along the rows of a matrix.
 
     Of Aᵀ B with many columns, several strips of B are kept at once, for all rows of Aᵀ; of windows nothing is copied.
     """
-    if g.left.windows is not None:
+    if g.left.windows is not None or along(g):
         return ZERO
     vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
-    matrix = g.left if vector is g.right else g.right
-    if vector is not None:
-        return ZERO if matrix.transposed == (vector is g.left) else mul(*(s.extent for s in vector.groups[0]))
-    inner = mul(*(s.extent for s in g.left.groups[not g.left.transposed]))
-    columns = size(mul(*(s.extent for s in g.right.groups[not g.right.transposed])), sizes)
-    many = g.left.transposed and not g.right.transposed and (columns is None or columns > WIDE)
-    return mul(MANY, inner) if many else inner
+    inner = mul(*(s.extent for s in (vector.groups[0] if vector else g.left.groups[not g.left.transposed])))
+    return mul(MANY, inner) if many(g, sizes) else inner
 
 
 def _one(letters: Sequence[Letter], sizes: Mapping[str, int]) -> bool:

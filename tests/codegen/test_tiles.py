@@ -14,7 +14,7 @@ import pytest
 import derive
 from codegen.compiler import load_source, source
 
-MODEL = "dims d = 3\nbatch n\ninput X : [n, d]\nparam W : [d, d]\nparam v : [d]\nminimize sum((X @ W @ v)^2) / n\n"
+MODEL = "dims d = 3, h = 193\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nparam v : [h]\nminimize sum((X @ W @ v)^2) / n\n"
 # around what registers hold: rows in blocks of 8 and 5 (6 and 4), columns in vectors of 16, 8 or 4
 ROWS = (1, 2, 4, 5, 6, 7, 8, 10, 13, 16, 20)
 COLUMNS = (1, 3, 7, 8, 10, 16, 17, 33, 48, 49, 64, 65, 100)
@@ -112,6 +112,15 @@ def test_large_results_of_short_sums_with_and_without_room_for_copies(module, ro
             np.testing.assert_allclose(frame[1:-1] - start, a @ b, atol=50 * k * np.finfo(module.DTYPE).eps)
         assert np.all(frame[[0, -1]] == 7)
         assert strip[-1] == 7
+
+
+def test_kernels_for_few_and_for_many_columns_stand_only_where_something_may_need_them():
+    text = "dims d = 211, h = 193\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nminimize sum((X @ W)^2) / n\n"
+    for h, few, many in ((193, False, True), (192, False, False), (10, True, False)):
+        code = source(derive.parse(text.replace("193", str(h))), dtype="float32")
+        assert ("def _few_kernel" in code, "def _many_kernel" in code) == (few, many)
+    short = source(derive.parse(text.replace("193", "10").replace("211", "31")), dtype="float64")
+    assert "def _few_kernel" not in short
 
 
 def test_the_module_makes_room_for_several_strips_where_a_large_gradient_takes_them():

@@ -1007,7 +1007,7 @@ def _zeros(context, rows, vectors):
 
 
 @intrinsic
-def _added(context, t, a, row, b, count):
+def _plus(context, t, a, row, b, count):
     """t + a b: of a one number in each row, `row` numbers apart; of b the next `count` numbers."""
     def make(context, builder, signature, args):
         tile, a, row, b, count = args
@@ -1092,52 +1092,69 @@ def _sums(context, t, s, s_row, given, c, c_row):
     return types.none(t, _ADDRESS, types.int64, types.int64, _ADDRESS, types.int64), make
 
 
+def _call(builder, name, given):
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
+
+
+def _few_kernel(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip):
+    """The same for few columns: dot products along the rows of A, whose numbers lie next to each other."""
+    if b_row != 1:
+        for n in range(N):
+            for k in range(K):
+                strip[n * K + k] = b[k * b_row + n * b_column]
+        b, b_column = strip, K
+    whole = K // _LANES * _LANES
+    wide = _COLUMNS if N >= _COLUMNS else 1
+    i, rows = 0, 4 if wide > 1 else _FEWER if M >= _FEWER else 1
+    while i < M:
+        i, j = min(i, M - rows), 0
+        while j < N:
+            j = min(j, N - wide)
+            p, q = _ahead(a, i * a_row), _ahead(b, j * b_column)
+            y, z = _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
+            if wide == _COLUMNS and rows == 4:
+                t01 = _zeros(4, _COLUMNS)
+                for k in range(0, whole, _LANES):
+                    t01 = _dots(t01, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
+                if whole < K:
+                    t01 = _dots(t01, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
+                _sums(t01, z, s_row, given, y, c_row)
+            elif wide == 1 and rows == _FEWER:
+                t02 = _zeros(_FEWER, 1)
+                for k in range(0, whole, _LANES):
+                    t02 = _dots(t02, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
+                if whole < K:
+                    t02 = _dots(t02, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
+                _sums(t02, z, s_row, given, y, c_row)
+            elif wide == 1 and rows == 1:
+                t03 = _zeros(1, 1)
+                for k in range(0, whole, _LANES):
+                    t03 = _dots(t03, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
+                if whole < K:
+                    t03 = _dots(t03, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
+                _sums(t03, z, s_row, given, y, c_row)
+            j += wide
+        i += rows
+
+
+@intrinsic
+def _few(context, M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip):
+    """Call this kernel."""
+    kinds = (M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip)
+    return types.none(*kinds), lambda context, builder, signature, given: _call(builder, _FEW, given)
+
+
 def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, room, mirrored):
     """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
-    The rows of S lie `s_row` numbers apart: none if each is the same. There is `room` for copies. Of a C that is known to be symmetric the lower
-    triangle is computed and `mirrored`.
+    The rows of S lie `s_row` numbers apart: none if each is the same. In the strip there is `room` for so many numbers.
+    Of a C that is known to be symmetric the lower triangle is computed and `mirrored`.
     """
     full = (N + _LANES - 1) // _LANES * _LANES  # with few columns, much of a register stays empty
     least = N if N < _COLUMNS else (N + _COLUMNS - 1) // _COLUMNS * _COLUMNS
-    if a_column == 1 and (N == 1 or (M >= _FEWER and K >= 8 * _LANES and 4 * least <= 3 * full)):
-        if b_row != 1:
-            for n in range(N):
-                for k in range(K):
-                    strip[n * K + k] = b[k * b_row + n * b_column]
-            b, b_column = strip, K
-        whole = K // _LANES * _LANES
-        wide = _COLUMNS if N >= _COLUMNS else 1
-        i, rows = 0, 4 if wide > 1 else _FEWER if M >= _FEWER else 1
-        while i < M:
-            i, j = min(i, M - rows), 0
-            while j < N:
-                j = min(j, N - wide)
-                p, q = _ahead(a, i * a_row), _ahead(b, j * b_column)
-                y, z = _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
-                if wide == _COLUMNS and rows == 4:
-                    t01 = _zeros(4, _COLUMNS)
-                    for k in range(0, whole, _LANES):
-                        t01 = _dots(t01, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                    if whole < K:
-                        t01 = _dots(t01, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                    _sums(t01, z, s_row, given, y, c_row)
-                elif wide == 1 and rows == _FEWER:
-                    t02 = _zeros(_FEWER, 1)
-                    for k in range(0, whole, _LANES):
-                        t02 = _dots(t02, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                    if whole < K:
-                        t02 = _dots(t02, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                    _sums(t02, z, s_row, given, y, c_row)
-                elif wide == 1 and rows == 1:
-                    t03 = _zeros(1, 1)
-                    for k in range(0, whole, _LANES):
-                        t03 = _dots(t03, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                    if whole < K:
-                        t03 = _dots(t03, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                    _sums(t03, z, s_row, given, y, c_row)
-                j += wide
-            i += rows
+    if a_column == 1 and M >= _FEWER and K >= 8 * _LANES and 4 * least <= 3 * full:
+        _few(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip)
         return
     flipped = a_row == 1 and K >= 4 * _LANES and 4 * N * ((M + _LANES - 1) // _LANES * _LANES) <= 3 * M * full
     if flipped:  # the transposed result has longer rows
@@ -1145,33 +1162,6 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
     mirrored = mirrored and N > 2 * _LANES
     few = M <= 8 * _ROWS  # a copy has to be read often enough to pay
     packed = b_column != 1 or (K * N > (2 * _NEAR if few else _NEAR) and M > 2 * _ROWS and not flipped)
-    many = a_row == 1 and b_column == 1 and M > max(K, 8 * _ROWS) and N > 4 * _STRIP
-    if many and room >= 11 * _STRIP * K and not mirrored:
-        # a result larger than what it is of: rows are finished one after the other, for many columns at a time
-        width = _VECTORS * _LANES
-        whole = N // width * width
-        for first in range(0, whole, 10 * _STRIP):
-            last = min(first + 10 * _STRIP, whole)
-            for j in range(first, last, width):
-                near = _ahead(strip, K * (_ROWS + j - first))
-                for k in range(K):
-                    for n in range(_VECTORS * _LANES):
-                        near[k * width + n] = b[k * b_row + j + n]
-            i = 0
-            while i < M:
-                i = min(i, M - _ROWS)
-                for k in range(K):
-                    for r in range(_ROWS):
-                        strip[k * _ROWS + r] = a[i + r + k * a_column]
-                for j in range(first, last, width):
-                    y, z = _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
-                    near = _ahead(strip, K * (_ROWS + j - first))
-                    t = _begun(_ROWS, _VECTORS, z, s_row, width) if given else _zeros(_ROWS, _VECTORS)
-                    for k in range(K):
-                        t = _added(t, _ahead(strip, k * _ROWS), 1, _ahead(near, k * width), _VECTORS * _LANES)
-                    _store(t, y, c_row, _VECTORS * _LANES)
-                i += _ROWS
-        b, c, s, N = _ahead(b, whole), _ahead(c, whole), _ahead(s, whole), N - whole
     rows = _ROWS
     if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
         rows = _FEWER if M >= _FEWER else 1
@@ -1207,49 +1197,49 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
                 if vectors == 1:
                     t11 = _begun(_ROWS, 1, z, s_row, count) if start else _zeros(_ROWS, 1)
                     for k in range(K):
-                        t11 = _added(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                        t11 = _plus(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t11, y, y_row, count)
                 elif vectors == 2:
                     t12 = _begun(_ROWS, 2, z, s_row, count) if start else _zeros(_ROWS, 2)
                     for k in range(K):
-                        t12 = _added(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                        t12 = _plus(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t12, y, y_row, count)
                 elif vectors == _VECTORS:
                     t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if start else _zeros(_ROWS, _VECTORS)
                     for k in range(K):
-                        t13 = _added(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                        t13 = _plus(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t13, y, y_row, count)
             elif rows == _FEWER:
                 if vectors == 1:
                     t21 = _begun(_FEWER, 1, z, s_row, count) if start else _zeros(_FEWER, 1)
                     for k in range(K):
-                        t21 = _added(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                        t21 = _plus(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t21, y, y_row, count)
                 elif vectors == 2:
                     t22 = _begun(_FEWER, 2, z, s_row, count) if start else _zeros(_FEWER, 2)
                     for k in range(K):
-                        t22 = _added(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                        t22 = _plus(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t22, y, y_row, count)
                 elif vectors == _VECTORS:
                     t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if start else _zeros(_FEWER, _VECTORS)
                     for k in range(K):
-                        t23 = _added(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                        t23 = _plus(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t23, y, y_row, count)
             elif rows == 1:
                 if vectors == 1:
                     t31 = _begun(1, 1, z, s_row, count) if start else _zeros(1, 1)
                     for k in range(K):
-                        t31 = _added(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                        t31 = _plus(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t31, y, y_row, count)
                 elif vectors == 2:
                     t32 = _begun(1, 2, z, s_row, count) if start else _zeros(1, 2)
                     for k in range(K):
-                        t32 = _added(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                        t32 = _plus(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t32, y, y_row, count)
                 elif vectors == _VECTORS:
                     t33 = _begun(1, _VECTORS, z, s_row, count) if start else _zeros(1, _VECTORS)
                     for k in range(K):
-                        t33 = _added(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
+                        t33 = _plus(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
                     _store(t33, y, y_row, count)
             if flipped:
                 for r in range(rows):
@@ -1282,8 +1272,14 @@ def _called(name, kernel, *kinds):
 
 
 _INT = types.int64
+_FEW = _called(
+    "gradc_few_float64_5dd486cb",
+    _few_kernel,
+    *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
+)
 _MATMUL = _called(
-    "gradc_matmul_float64_2fd9c726",
+    "gradc_matmul_float64_5dd486cb",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # S, C, strip
@@ -1297,11 +1293,6 @@ def _taken_apart(context, builder, kinds, arrays):
         apart = cgutils.unpack_tuple(builder, made.strides, kind.ndim)
         apart = [builder.sdiv(s, _int(DTYPE.itemsize)) for s in apart]
         yield made.data, cgutils.unpack_tuple(builder, made.shape, kind.ndim), apart
-
-
-def _call(builder, name, given):
-    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
-    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
 def _product(mirrored=0):
@@ -1343,9 +1334,8 @@ def _matmul_plus(context, A, B, S, C, strip):
 def _matvec(context, A, x, y):
     """y = A x; the numbers of a row of A lie next to each other."""
     def make(context, builder, signature, args):
-        (a, (M, K), a_apart), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
-        given = [M, K, _int(1), a, *a_apart, x, _int(1), _int(1), y, _int(0), _int(0), y, _int(1), x, _int(0), _int(0)]
-        _call(builder, _MATMUL, given)
+        (a, (M, K), (row, _)), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
+        _call(builder, _FEW, [M, K, _int(1), a, row, x, _int(1), _int(1), y, _int(0), _int(0), y, _int(1), x])
         return context.get_dummy_value()
 
     return types.none(A, x, y), make

@@ -14,7 +14,9 @@ import pytest
 import derive
 from codegen.compiler import load_source, source
 
-MODEL = "dims d = 3, h = 193\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nparam v : [h]\nminimize sum((X @ W @ v)^2) / n\n"
+MODEL = (
+    "dims d = 3, h = 193\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nparam v : [h]\nminimize sum((X @ W @ v)^2) / n\n"
+)
 # around what registers hold: rows in blocks of 8 and 5 (6 and 4), columns in vectors of 16, 8 or 4
 ROWS = (1, 2, 4, 5, 6, 7, 8, 10, 13, 16, 20)
 COLUMNS = (1, 3, 7, 8, 10, 16, 17, 33, 48, 49, 64, 65, 100)

@@ -37,6 +37,7 @@ from derive.expr import (
 )
 from derive.rational import cancel, has_sum_below
 from derive.rewrite import factors, map_children, substitute, terms, walk
+from derive.together import together
 
 LARGEST_NUMBER = 10**6
 
@@ -51,7 +52,7 @@ def extract(e: Expr) -> Expr:
     """
     choices = dict.fromkeys((e, _divided(e), absolutes(e)))
     forms = (extrema(absolutes(_negative_exponents(_extract(form)))) for form in choices)
-    return min(forms, key=cost)
+    return together(min(forms, key=cost))
 
 
 def _divided(e: Expr) -> Expr:

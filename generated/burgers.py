@@ -85,7 +85,7 @@ What is computed:
     S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
     S_5 = 1ᵀ ((1 − A1∘²) ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
     dw = (S_4/5 + π S_5)/π
-    dv = 1ᵀ (dA1_r + dA1 ⊙ (t 1ᵀ) − A1∘² ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
+    dv = 1ᵀ ((1 − A1∘²) ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
 """
 
@@ -969,7 +969,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul(dS, W2.T, dA1_sum, strip)
 
     # S_5 = 1ᵀ ((1 − A1∘²) ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
-    # dv = 1ᵀ (dA1_r + dA1 ⊙ (t 1ᵀ) − A1∘² ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
+    # dv = 1ᵀ ((1 − A1∘²) ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     u_11 = 0.06366197723675814
     for i in range(n):
         x_at_2 = x[i]
@@ -980,7 +980,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
                 * dA1_x[i, k]
             )
             S_5_terms[i, k] = (1.0 - A1[i, k] ** 2) * (dA1_x[i, k] + dA1[i, k] * x_at_2)
-            dv_terms[i, k] = dA1_r[i, k] + dA1[i, k] * t_at_2 - A1[i, k] ** 2 * (dA1_r[i, k] + dA1[i, k] * t_at_2)
+            dv_terms[i, k] = (1.0 - A1[i, k] ** 2) * (dA1_r[i, k] + dA1[i, k] * t_at_2)
 
     # S_4, from the parts above
     _column_sums(S_4_terms, S_4)

@@ -62,7 +62,7 @@ What is computed:
     dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
     dA1 = dS W2ᵀ + dA1_r ⊙ ((A1_x ⊙ w)/5 − 2 (A1 ⊙ v)) − 2 (dA1_x ⊙ A1 ⊙ w)
     dw = 1ᵀ (dA1_x + dA1 ⊙ (x 1ᵀ) − A1 ⊙ (A1 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) − (dA1_r ⊙ A1_x)/5))
-    dv = 1ᵀ (dA1_r + dA1 ⊙ (t 1ᵀ) − A1∘² ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
+    dv = 1ᵀ ((1 − A1∘²) ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
 """
 
@@ -731,7 +731,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul(dS, W2.T, dA1, strip)
 
     # dw = 1ᵀ (dA1_x + dA1 ⊙ (x 1ᵀ) − A1 ⊙ (A1 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) − (dA1_r ⊙ A1_x)/5))
-    # dv = 1ᵀ (dA1_r + dA1 ⊙ (t 1ᵀ) − A1∘² ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
+    # dv = 1ᵀ ((1 − A1∘²) ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     for i in range(n):
         x_at_2 = x[i]
         t_at_2 = t[i]
@@ -744,7 +744,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
                 dA1_x[i, k] + dA1[i, k] * x_at_2 - A1[i, k] * (A1[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2) - A1_x[i,
                 k] * dA1_r[i, k] / 5.0)
             )
-            dv_terms[i, k] = dA1_r[i, k] + dA1[i, k] * t_at_2 - A1[i, k] ** 2 * (dA1_r[i, k] + dA1[i, k] * t_at_2)
+            dv_terms[i, k] = (1.0 - A1[i, k] ** 2) * (dA1_r[i, k] + dA1[i, k] * t_at_2)
 
     # dw, from the parts above
     _column_sums(dw_terms, dw)

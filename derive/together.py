@@ -6,6 +6,8 @@ front of what is left of them, where that leaves a number: as one writes it, not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from derive.cost import cost
 from derive.expr import ONE, Add, Expr, Mask, Num, add, mul, split_coefficient
 from derive.rewrite import factors, map_children, terms, walk
@@ -47,13 +49,13 @@ def _repeated(e: Add) -> Expr | None:
     for term in e.args:
         for inner in factors(term):
             if isinstance(inner, Add) and set(terms(inner)) == {t for t in e.args if t is not term}:
-                outer = _without(term, [inner])
+                outer = _without(term, (inner,))
                 assert outer is not None
                 return mul(inner, add(ONE, outer))
     return None
 
 
-def _without(t: Expr, taken: list[Expr]) -> Expr | None:
+def _without(t: Expr, taken: Sequence[Expr]) -> Expr | None:
     """The term without these factors; None where it lacks one."""
     left = list(factors(t))
     for f in taken:

@@ -5,7 +5,10 @@ In: what a user typed. Out: data as the model wants them, and a training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypedDict, TypeVar
 
 import click
@@ -64,16 +67,44 @@ def train(
 ) -> training.Training:
     """Train; ``on_epoch`` is called after each epoch.
 
-    Raises RunStoppedError where the loss is no longer finite.
+    Raises RunStoppedError where the loss is no longer finite, KeyboardInterrupt at the end of an interrupted epoch.
     """
-    return training.train(
-        net,
-        data,
-        epochs=how["epochs"],
-        batch_size=how["batch"],
-        seed=how["seed"],
-        dtype=how["dtype"],
-        holdout=how["holdout"],
-        threads=how["threads"],
-        on_epoch=on_epoch,
-    )
+    with _between_epochs(on_epoch) as after:
+        return training.train(
+            net,
+            data,
+            epochs=how["epochs"],
+            batch_size=how["batch"],
+            seed=how["seed"],
+            dtype=how["dtype"],
+            holdout=how["holdout"],
+            threads=how["threads"],
+            on_epoch=after,
+        )
+
+
+@contextmanager
+def _between_epochs(on_epoch: Callable[[training.Epoch], None]) -> Iterator[Callable[[training.Epoch], None]]:
+    """After the first epoch, which compiles, an interrupt is raised where an epoch ends, a second one at once.
+
+    While Numba looks at what a compiled function is given, it makes another error of an interrupt.
+    """
+    before, asked = signal.getsignal(signal.SIGINT), list[int]()
+
+    def ask(number: int, _: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    def after(epoch: training.Epoch) -> None:
+        if before is signal.default_int_handler and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, ask)
+        on_epoch(epoch)
+        if asked:
+            raise KeyboardInterrupt
+
+    try:
+        yield after
+    finally:
+        if signal.getsignal(signal.SIGINT) is ask:
+            signal.signal(signal.SIGINT, before)

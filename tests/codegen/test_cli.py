@@ -16,7 +16,7 @@ import pytest
 
 import derive
 from codegen import cli
-from codegen.commands import new
+from codegen.commands import new, training
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 SMALL = """\
@@ -98,6 +98,31 @@ def test_interrupting_a_training_saves_nothing(here):
     assert running.returncode == 130
     assert "Traceback" not in err
     assert not Path("out.npz").exists()
+
+
+def test_an_interrupt_during_training_waits_for_the_end_of_the_epoch_and_a_second_one_does_not():
+    seen = []
+
+    def on_epoch(epoch):
+        seen.append(epoch)
+        signal.raise_signal(signal.SIGINT)
+        seen.append("rest")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), training._between_epochs(on_epoch) as after:
+            after(1)
+        assert seen == [1, "rest"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with pytest.raises(KeyboardInterrupt), training._between_epochs(lambda _: None) as after:
+            after(1)
+            signal.raise_signal(signal.SIGINT)
+            seen.append("still running")
+            signal.raise_signal(signal.SIGINT)
+        assert seen[-1] == "still running"
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

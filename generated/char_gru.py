@@ -1022,6 +1022,8 @@ _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 _LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
 _ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
 _COLUMNS = 5 if _WIDE else 3  # that are summed along the numbers of a row, where there are few of them
+_NARROW, _BROAD = 12, 192  # columns at most, and more than those, for which there may be kernels of their own
+_SHARES = 11  # strips that the one for many columns takes: ten of B and a few rows of A
 _STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
 _NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
 _ADDRESS = types.CPointer(types.float64)
@@ -1354,7 +1356,7 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _MATMUL = _called(
-    "gradc_matmul_float64_6c474eef",
+    "gradc_matmul_float64_c2e7a3ea",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # S, C, strip

@@ -694,6 +694,8 @@ _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 _LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
 _ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
 _COLUMNS = 5 if _WIDE else 3  # that are summed along the numbers of a row, where there are few of them
+_NARROW, _BROAD = 12, 192  # columns at most, and more than those, for which there may be kernels of their own
+_SHARES = 11  # strips that the one for many columns takes: ten of B and a few rows of A
 _STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
 _NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
 _ADDRESS = types.CPointer(types.float64)
@@ -958,7 +960,7 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
     """
     full = (N + _LANES - 1) // _LANES * _LANES  # with few columns, much of a register stays empty
     least = N if N < _COLUMNS else (N + _COLUMNS - 1) // _COLUMNS * _COLUMNS
-    if a_column == 1 and M >= _FEWER and K >= 8 * _LANES and 4 * least <= 3 * full:
+    if a_column == 1 and M >= _FEWER and K >= 8 * _LANES and N <= _NARROW and 4 * least <= 3 * full:
         _few(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip)
         return
     flipped = a_row == 1 and K >= 4 * _LANES and 4 * N * ((M + _LANES - 1) // _LANES * _LANES) <= 3 * M * full
@@ -1078,13 +1080,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _FEW = _called(
-    "gradc_few_float64_5dd486cb",
+    "gradc_few_float64_8fc5bac8",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_5dd486cb",
+    "gradc_matmul_float64_8fc5bac8",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # S, C, strip

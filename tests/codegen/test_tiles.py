@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import derive
+from codegen import kernels
 from codegen.compiler import load_source, source
 
 MODEL = (
@@ -123,6 +124,10 @@ def test_kernels_for_few_and_for_many_columns_stand_only_where_something_may_nee
         assert ("def _few_kernel" in code, "def _many_kernel" in code) == (few, many)
     short = source(derive.parse(text.replace("193", "10").replace("211", "31")), dtype="float64")
     assert "def _few_kernel" not in short
+
+
+def test_the_limits_of_the_plan_are_those_of_the_kernels(module):
+    assert (module._NARROW, module._BROAD, module._SHARES) == (kernels.FEW, kernels.WIDE, kernels.MANY)
 
 
 def test_the_module_makes_room_for_several_strips_where_a_large_gradient_takes_them():

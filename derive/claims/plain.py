@@ -135,7 +135,7 @@ class _Products:
             condition, chosen, other = self.condition(","), self.level(","), self.level(")")
             out, word = f"(({chosen.strip()}) if {condition} else ({other.strip()}))", None
         if word is not None and self.text[self.at : self.at + 1] == "(":
-            out += self.brackets() or ""
+            out += self.arguments()
         while self.at < len(self.text):
             if self.text[self.at] == INVERSE:
                 self.at, self.changed = self.at + 1, True
@@ -151,6 +151,17 @@ class _Products:
                 out += sign + (self.operand() or "")
             else:
                 break
+        return out
+
+    def arguments(self) -> str:
+        """Brackets behind a name; where an element of the whole is read, softmax(A x)[i], of matrices."""
+        start, sign, changed = self.at, self.sign, self.changed
+        out = self.brackets() or ""
+        if self.text[self.at : self.at + 1] != "[" or sign == "@":
+            return out
+        self.at, self.sign, self.changed = start, "@", changed
+        out = self.brackets() or ""
+        self.sign = sign
         return out
 
     def condition(self, closing: str) -> str:

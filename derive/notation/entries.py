@@ -13,9 +13,10 @@ from typing import Any
 
 from derive.contract import is_delta
 from derive.expr import ONE, Access, Add, Compare, Expr, Letter, Mul, Num, Reduce, add, mul, split_coefficient
+from derive.notation.elements import is_number
 from derive.notation.index_text import IndexPrinter
 from derive.notation.latex import LatexStyle
-from derive.notation.style import Piece, Style
+from derive.notation.style import ATOM, Piece, Style
 from derive.notation.unicode import UnicodeStyle
 from derive.program import Equation, reads
 from derive.rewrite import substitute
@@ -33,14 +34,19 @@ def subscript(places: list[str]) -> str:
     return ("" if all(len(p) == 1 for p in places) else ",").join(places)
 
 
+def _below(places: list[str]) -> str:
+    below = subscript(places)
+    return f"_{below if below.isalnum() and len(below) == len(places) else f'{{{below}}}'}"
+
+
 class EntryUnicode(UnicodeStyle):
     """Unicode with places below the name."""
 
     def element(self, tensor: Any, places: list[str]) -> str:
-        below = subscript(places)
-        if not places:
-            return self.tensor(tensor)
-        return f"{self.tensor(tensor)}_{below if below.isalnum() and len(below) == len(places) else f'{{{below}}}'}"
+        return self.tensor(tensor) + (_below(places) if places else "")
+
+    def entry(self, matrix: Piece, places: list[str]) -> Piece:
+        return Piece(f"{self.wrap(matrix, ATOM)}{_below(places)}")
 
     def brackets(self, text: str) -> str:
         return f"[{text}]"
@@ -58,6 +64,9 @@ class EntryLatex(LatexStyle):
         if not places:
             return name
         return f"{f'[{name}]' if '_' in name else name}_{{{subscript(places)}}}"
+
+    def entry(self, matrix: Piece, places: list[str]) -> Piece:
+        return Piece(f"{self.wrap(matrix, ATOM)}_{{{subscript(places)}}}")
 
     def brackets(self, text: str) -> str:
         return rf"\left[{text}\right]"
@@ -97,7 +106,10 @@ class EntryPrinter(IndexPrinter):
 
     def reading_order(self, e: Expr) -> tuple[Any, ...]:
         """Numbers, then deltas, then as in index notation."""
-        return (2 if not is_delta(e) and (e.letters or reads(e)) else is_delta(e), super().reading_order(e))
+        return (2 if not is_delta(e) and not is_number(e) else is_delta(e), super().reading_order(e))
+
+    def entry(self, matrix: Piece, places: tuple[Expr, ...]) -> Piece:
+        return self.style.entry(matrix, [self.super_piece(from_one(p)).text for p in places])
 
     def super_piece(self, e: Expr) -> Piece:
         """The text as in index notation."""

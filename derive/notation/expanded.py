@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from derive.errors import GradcError
 from derive.evaluate import extent
 from derive.expr import ONE, ZERO, Compare, Dim, Expr, Letter, Num, add, fresh, num
+from derive.notation.elements import with_elements
 from derive.notation.entries import EntryLatex, EntryPrinter, EntryStyle, EntryUnicode
 from derive.notation.partial import Partial
 from derive.program import reads
@@ -122,7 +123,7 @@ def expanded(
     row, column = _sides(free, derivative, layout)
     chosen = [(a.extent, table[a]) for a in letters if a in table and a.extent != ONE]
     rows, columns = _line(row, chosen, sizes), _line(column, chosen, sizes)
-    body = substitute(derivative.equation.body, table)
+    body = substitute(with_elements(derivative.equation.body), table)
     between = frozenset(middle.values())
 
     def entry(p: Expr | None, q: Expr | None) -> Expr | None:

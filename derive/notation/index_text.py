@@ -40,6 +40,8 @@ from derive.expr import (
 from derive.functions import SIGN
 from derive.lift import without_units
 from derive.matrix_functions import MATRIX_FUNCTIONS
+from derive.notation.elements import Element, is_number, with_elements
+from derive.notation.matrix_text import MatrixPrinter
 from derive.notation.style import ATOM, CHAIN, FLIPPED, TIGHT, Piece, Style
 from derive.program import Equation, reads
 from derive.rewrite import accesses, factors, map_children, substitute
@@ -50,6 +52,7 @@ class IndexPrinter:
 
     def __init__(self, style: Style, equation: Equation) -> None:
         self.style = style
+        equation = equation.with_body(with_elements(equation.body))
         start = start_of(equation)
         self.left: Expr = ahead(equation.left) if start is None else equation.left
         self.body = ahead(equation.body)
@@ -109,6 +112,8 @@ class IndexPrinter:
                 return style.cases(self.condition(e.mask), self.piece(e.chosen).text, self.piece(e.other).text)
             case Reduce() if e.op in MATRIX_FUNCTIONS:
                 return self.of_matrix(e)
+            case Element():
+                return self.entry(MatrixPrinter(style).piece(e.form), e.places)
             case Reduce():
                 sign = style.operator(e.op, [self.binder(b, e.body) for b in e.binders])
                 return Piece(f"{sign} {style.wrap(self.piece(e.body), CHAIN)}", CHAIN)
@@ -123,7 +128,11 @@ class IndexPrinter:
         else:
             below = [self.style.word(self.letters[b]) for b in e.binders]
             found = self.of_name(e.op, self.piece(e.body).text, below)
-        return self.style.entry(found, [self.piece(p).text for p in e.places]) if isinstance(e, MatrixCall) else found
+        return self.entry(found, e.places) if isinstance(e, MatrixCall) else found
+
+    def entry(self, matrix: Piece, places: tuple[Expr, ...]) -> Piece:
+        """An element of what has no name of its own."""
+        return self.style.entry(matrix, [self.piece(p).text for p in places])
 
     def of_name(self, op: str, inside: str, below: list[str]) -> Piece:
         return Piece(self.style.operator(op, below) + self.style.parens(inside), ATOM)
@@ -166,7 +175,7 @@ class IndexPrinter:
         top = linked(sorted((p for p in top if p != ONE), key=self.reading_order))
         if not bottom:
             return self.chain(top)
-        numbers = [p for p in top if not p.letters and not reads(p)]
+        numbers = [p for p in top if is_number(p)]
         rest = [p for p in top if p not in numbers]
         fixed = not any(p.letters for p in bottom) and any(p.letters or isinstance(p, Reduce) for p in rest)
         if fixed and (numbers or len(rest) > 1 or isinstance(rest[0], Reduce)):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from derive.contract import is_delta
 from derive.expr import Access, Dim, Expr, Letter, Reduce
+from derive.notation.elements import Element
 from derive.program import Equation, Program, Tensor
 
 GREEK_PATTERN = re.compile(
@@ -125,7 +126,7 @@ def letters_of(equation: Equation) -> tuple[list[Letter], set[Letter]]:
         if isinstance(node, Letter):
             order.setdefault(node)
             values.add(node)
-        elif isinstance(node, Access):
+        elif isinstance(node, (Access, Element)):
             for place in node.places:
                 if isinstance(place, Letter):
                     order.setdefault(place)

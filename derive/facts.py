@@ -16,6 +16,7 @@ from derive.expr import (
     Compare,
     Expr,
     Letter,
+    Mul,
     Num,
     Pow,
     Reduce,
@@ -27,7 +28,7 @@ from derive.expr import (
 from derive.hoist import ordered_letters, reads_letters, split_scale, standard
 from derive.normal import Normalizer, TooLargeError, sort_places
 from derive.program import Equation, Program, Tensor, letters_for
-from derive.rewrite import factors, substitute, terms, walk
+from derive.rewrite import factors, map_children, substitute, terms, walk
 from derive.squares import Squares
 from derive.vanishing import Signs
 
@@ -114,6 +115,11 @@ class Facts:
 
     def _total(self, total: Expr, value: Expr, name: str) -> None:
         normal = Normalizer(WithoutTotals(self))(total)
+        if isinstance(normal, Mul):  # in front of the sum stand only what it is divided by
+            outside = [f for f in normal.args if not isinstance(f, Reduce)]
+            inside = [f for f in normal.args if isinstance(f, Reduce)]
+            if len(inside) == 1 and all(map(_negative, outside)):
+                normal, value = inside[0], mul(value, *(power(f, -1) for f in outside))
         if isinstance(normal, Reduce) and normal != value:
             letters = ordered_letters(normal)
             if not value.letters <= set(letters):
@@ -129,7 +135,8 @@ class Facts:
         if isinstance(rest, Reduce):
             if rest.op == "sum" and len(terms(rest.body)) == 1:
                 value = mul(equation.left, power(scale, -1))
-                self._total(rest, value, f"Σ is {equation.out.name}")
+                for total in (rest, self._written_out(rest)):
+                    self._total(total, value, f"Σ is {equation.out.name}")
             return
         if any(isinstance(n, Reduce) for n in walk(body)):
             return
@@ -137,6 +144,18 @@ class Facts:
             self._own_total(equation, k, letter)
         self._quotient(equation)
         self._alias(equation)
+
+    def _written_out(self, e: Expr) -> Expr:
+        """``e`` with products of elements that gradc named written out."""
+        if not isinstance(e, Access) or not self._is_own_product(e.tensor):
+            return map_children(e, self._written_out)
+        equation = self.defined[e.tensor]
+        return self._written_out(substitute(equation.body, dict(zip(equation.letters, e.places, strict=True))))
+
+    def _is_own_product(self, t: Tensor) -> bool:
+        if t not in self.defined or not (t.hidden or t.kind == "cotangent"):
+            return False
+        return all(isinstance(split_power(f)[0], (Access, Num)) for f in factors(self.defined[t].body))
 
     def _own_total(self, equation: Equation, axis: int, letter: Letter) -> None:
         """Σ over an axis of a pointwise tensor, where no sum remains: ΣP = 1, Σ(x − μ) = 0."""

@@ -39,12 +39,17 @@ def multiplied_out(parts: tuple[Expr, ...]) -> Expr | None:
 
 
 def _outer(parts: tuple[Expr, ...]) -> Add | None:
-    """The sum of products of vectors among factors that are vectors otherwise, of both letters; None for any other."""
+    """A sum of products of vectors among factors that are vectors otherwise, of both letters; None for any other.
+
+    So is a sum with a term of one letter only, beside a vector of the other: y (aᵀ − yᵀ A) is an outer product there.
+    """
     sums = [p for p in parts if len(p.letters) > 1]
     beside = frozenset[Letter]().union(*(p.letters for p in parts if p not in sums))
-    if len(sums) != 1 or not isinstance(sums[0], Add) or beside != sums[0].letters:
+    if len(sums) != 1 or not isinstance(sums[0], Add):
         return None
-    return sums[0] if all(len(f.letters) < 2 for f in _all_factors(sums[0])) else None
+    if beside == sums[0].letters:
+        return sums[0] if all(len(f.letters) < 2 for f in _all_factors(sums[0])) else None
+    return sums[0] if len(beside) == 1 and any(t.letters == sums[0].letters - beside for t in sums[0].args) else None
 
 
 def _all_factors(e: Add) -> list[Expr]:

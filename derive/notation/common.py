@@ -13,8 +13,11 @@ from derive import forms
 from derive.forms import Form
 
 
-def with_common_numbers(form: Form) -> Form:
+def with_common_numbers(form: Form, *, diagonals: bool = False) -> Form:
     """The form with the number that all terms of a sum share in front of it.
+
+    A matrix that all terms share stands outside where that takes no more operations, and with ``diagonals``, as in
+    Jacobians, also beside a diagonal matrix less an outer product: (diag(p) − p pᵀ) A.
 
     >>> from derive.program import Tensor
     >>> x, a = (forms.leaf(Tensor(t, ()), ()) for t in "xa")
@@ -23,7 +26,7 @@ def with_common_numbers(form: Form) -> Form:
     >>> type(found).__name__, found.parts[0].value, len(found.parts[1].parts)
     ('Scale', Fraction(2, 1), 2)
     """
-    form = replace(form, parts=tuple(map(with_common_numbers, form.parts)))
+    form = replace(form, parts=tuple(with_common_numbers(p, diagonals=diagonals) for p in form.parts))
     if isinstance(form, forms.Product) and not form.is_scalar:
         return forms.product(*form.parts)  # a number found in a factor goes in front of all
     if not isinstance(form, forms.Sum):
@@ -32,9 +35,10 @@ def with_common_numbers(form: Form) -> Form:
     split = [_split(p) for p in form.parts]
     shared = abs(split[0][0])
     if shared == 1 or any(abs(c) != shared for c, _ in split):
-        return with_common_factors(form)
+        return with_common_factors(form, diagonals=diagonals)
     sign = -1 if all(c < 0 for c, _ in split) else 1
-    inside: Form = with_common_factors(replace(form, parts=tuple(_signed(sign * c, rest) for c, rest in split)))
+    terms = tuple(_signed(sign * c, rest) for c, rest in split)
+    inside = with_common_factors(replace(form, parts=terms), diagonals=diagonals)
     if shared.denominator != 1 and isinstance(inside, forms.Product):
         return _signed(Fraction(sign), forms.Scale(form.row, form.col, (forms.number(shared), inside)))
     if shared.numerator != 1:
@@ -55,7 +59,7 @@ def _flat(form: Form) -> list[Form]:
     return sorted(found, key=lambda t: isinstance(t, forms.Negative))
 
 
-def with_common_factors(form: forms.Sum) -> Form:
+def with_common_factors(form: forms.Sum, *, diagonals: bool = False) -> Form:
     """A B + A C as A (B + C): a matrix that all terms begin or end with, in front of or behind them."""
     if form.is_scalar:
         return form
@@ -64,6 +68,8 @@ def with_common_factors(form: forms.Sum) -> Form:
         return form
     chains = [list(rest.parts) for _, rest in split]
     vectors = any(p.col is None for c in chains for p in c[:-1])
+    if diagonals and any(isinstance(p, forms.Diag) for c in chains for p in c):
+        vectors = False
     before, after = list[Form](), list[Form]()
     for end, shared in ((0, before), (-1, after)):
         while all(len(c) > 1 and forms.same(c[end], chains[0][end]) for c in chains) and forms.is_matrix(

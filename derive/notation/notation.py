@@ -71,7 +71,9 @@ class Notation:
             )  # H[t+1] has its place only
             primes = self.primes if derived else None
             found = None if rounds else lift(self.shown(equation), primes, diagonals=self.diagonals)
-            self._forms[equation] = None if found is None else upright(with_common_numbers(found))
+            if found is not None:
+                found = upright(with_common_numbers(found, diagonals=self.diagonals))
+            self._forms[equation] = found
         return self._forms[equation]
 
     def matrix(self, equation: Equation) -> str | None:

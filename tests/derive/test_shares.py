@@ -10,6 +10,7 @@ from derive import lift
 from derive.claims.verify import PROVED, verify_formulas
 from derive.evaluate import evaluate_expr
 from derive.form_values import evaluate_form
+from derive.program import reads
 from derive.shares import declared
 
 ROWS = "dims d, c\nbatch n\ninput X : [n, d]\ntarget Y : [n, c] one_hot\nparam W : [d, c]\n"
@@ -71,10 +72,11 @@ def test_the_form_has_the_value_of_the_equation(text: str) -> None:
 
 HESSIANS = [
     ("log(sum(exp(x)))", "∂dx/∂x = diag(softmax(x)) − softmax(x) softmax(x)ᵀ"),
+    ("log(b' @ exp(A @ x))", "∂dx/∂x = (1/(bᵀ exp(A x))) Aᵀ diag(b ⊙ exp(A x)) A − dx dxᵀ"),
     ("log(sum(exp(A @ x)))", "∂dx/∂x = Aᵀ (diag(softmax(A x)) − softmax(A x) softmax(A x)ᵀ) A"),
     (
         "sum(softmax(x)^2)",
-        "∂dx/∂x = 2 diag(softmax(x) ⊙ (2 softmax(x) − ‖softmax(x)‖²)) + 6 ‖softmax(x)‖² softmax(x) softmax(x)ᵀ"
+        "∂dx/∂x = 2 diag(softmax(x) ⊙ (2 softmax(x) − loss)) + 6 loss softmax(x) softmax(x)ᵀ"
         " − 4 softmax(x)∘² softmax(x)ᵀ − 4 softmax(x) (softmax(x)∘²)ᵀ",
     ),
 ]
@@ -82,16 +84,23 @@ HESSIANS = [
 
 @pytest.mark.parametrize(("text", "expected"), HESSIANS)
 def test_a_hessian_in_the_textbooks_form(text: str, expected: str) -> None:
-    model = derive.parse(f"dims n, d\ninput A : [n, d]\ninput x : [d]\nminimize {text}\n")
+    model = derive.parse(f"dims n, d\ninput A : [n, d]\ninput x : [d]\ninput b : [n] positive\nminimize {text}\n")
     hessian = model.hessian("x")
     assert hessian.structure == expected
     equation = hessian.partial.equation
     form = hessian.formula.notation.form(equation)
     rng = np.random.default_rng(0)
-    values = {t: rng.normal(size=[{"n": 5, "d": 3}[str(a)] for a in t.axes]) for t in model.program.declared}
-    found = evaluate_form(form, equation.letters, values, {"n": 5, "d": 3})
-    true = hessian.result({t.name: v for t, v in values.items()})
+    sizes = {"n": 5, "d": 3}
+    values = {t.name: rng.uniform(0.5, 1.5, size=[sizes[str(a)] for a in t.axes]) for t in model.program.declared}
+    known = hessian.evaluate(values)
+    found = evaluate_form(form, equation.letters, {t: (values | known)[t.name] for t in reads(equation.body)}, sizes)
+    true = known["result"]
     np.testing.assert_allclose(found, true, rtol=1e-10, atol=1e-12)
+
+
+def test_the_jacobian_of_a_softmax_of_a_product() -> None:
+    model = derive.parse("dims n, d\ninput A : [n, d]\nparam x : [d]\ny = softmax(A @ x)\nminimize sum(y^2)")
+    assert model.jacobian("y", "x").structure == "∂y/∂x = (diag(y) − y yᵀ) A"
 
 
 def test_a_total_that_stays_is_none_of_a_share() -> None:

@@ -172,4 +172,42 @@ PROBLEMS = (
         f"{MAGNUS}, ch. 10",
         kind=HESSIAN,
     ),
+    Problem(
+        "x : [n]",
+        "log(sum(exp(x)))",
+        "x",
+        "diag(softmax(x)) − softmax(x) softmax(x)ᵀ",
+        lambda x: np.diag(_softmax(x)) - np.outer(_softmax(x), _softmax(x)),
+        f"{BOYD}, sec. 3.1.5",
+        "diag(softmax(x)) − softmax(x) softmax(x)ᵀ",
+        kind=HESSIAN,
+    ),
+    Problem(
+        "A : [m, n], b : [m], x : [n]",
+        "log(sum(exp(A @ x + b)))",
+        "x",
+        "Aᵀ (diag(softmax(A x + b)) − softmax(A x + b) softmax(A x + b)ᵀ) A",
+        lambda A, b, x: A.T @ (np.diag(_softmax(A @ x + b)) - np.outer(*[_softmax(A @ x + b)] * 2)) @ A,
+        f"{BOYD}, sec. A.4.4",
+        "Aᵀ (diag(softmax(A x + b)) − softmax(A x + b) softmax(A x + b)ᵀ) A",
+        kind=HESSIAN,
+    ),
+    Problem(
+        "A : [m, n], b : [m] positive, x : [n]",
+        "log(b' @ exp(A @ x))",
+        "x",
+        "(1/(bᵀ exp(A x))) Aᵀ diag(b ⊙ exp(A x)) A − dx dxᵀ",
+        lambda A, b, x: A.T @ (np.diag(_weighted(A, b, x)) - np.outer(*[_weighted(A, b, x)] * 2)) @ A,
+        f"{BOYD}, sec. A.4.4, for a geometric program",
+        kind=HESSIAN,
+    ),
 )
+
+
+def _softmax(z: np.ndarray) -> np.ndarray:
+    return np.exp(z) / np.exp(z).sum()
+
+
+def _weighted(A: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """b ⊙ exp(A x), divided by its sum."""
+    return b * np.exp(A @ x) / (b @ np.exp(A @ x))

@@ -198,4 +198,18 @@ PROBLEMS = (
         "X X",
         kind=JACOBIAN,
     ),
+    Problem(
+        "A : [m, n], x : [n]",
+        "softmax(A @ x)",
+        "x",
+        "(diag(Y) − Y Yᵀ) A",
+        lambda A, x: (np.diag(_softmax(A @ x)) - np.outer(_softmax(A @ x), _softmax(A @ x))) @ A,
+        "Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.106, with the chain rule",
+        "(diag(Y) − Y Yᵀ) A",
+        kind=JACOBIAN,
+    ),
 )
+
+
+def _softmax(z: np.ndarray) -> np.ndarray:
+    return np.exp(z) / np.exp(z).sum()

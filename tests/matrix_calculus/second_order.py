@@ -173,16 +173,6 @@ PROBLEMS = (
         kind=HESSIAN,
     ),
     Problem(
-        "x : [n]",
-        "log(sum(exp(x)))",
-        "x",
-        "diag(softmax(x)) − softmax(x) softmax(x)ᵀ",
-        lambda x: np.diag(_softmax(x)) - np.outer(_softmax(x), _softmax(x)),
-        f"{BOYD}, sec. 3.1.5",
-        "diag(softmax(x)) − softmax(x) softmax(x)ᵀ",
-        kind=HESSIAN,
-    ),
-    Problem(
         "A : [m, n], b : [m], x : [n]",
         "log(sum(exp(A @ x + b)))",
         "x",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 import derive
 from codegen.compiler import load_source, text_of
 from codegen.explain import Explanation, main_function
-from codegen.kernels import MANY
+from codegen.kernels import SHARES
 from codegen.prepared import Prepared, prepared
 from codegen.steps import Gemm, Rounds, Step
 from derive import promises
@@ -188,7 +188,7 @@ def _multiplied(kernels: ModuleType) -> Multiply:
         rng = np.random.default_rng(0)
         a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
         a, b = (np.asfortranarray(x) if turned else x for x, turned in ((a, left), (b, right)))
-        c, strip = np.empty((m, n), dtype), np.empty(MANY * kernels._STRIP * k, dtype)
+        c, strip = np.empty((m, n), dtype), np.empty(SHARES * kernels._STRIP * k, dtype)
         return lambda times: repeated(a, b, c, strip, times)
 
     return multiply

@@ -16,7 +16,7 @@ from codegen.contract import contraction
 from codegen.factors import inverses, solved, without_inverses
 from codegen.function import Function, Setting, Slice
 from codegen.interface import calls, promises
-from codegen.kernels import few, many
+from codegen.kernels import few
 from codegen.members import entry, key, offset, rounds, single
 from codegen.naming import names_of
 from codegen.noise import drawn
@@ -118,7 +118,6 @@ def context(
         "uses_windows": any(isinstance(s, Gemm) and s.left.windows is not None for s in steps),
         "uses_folds": any(isinstance(s, Fold) for s in steps),
         "uses_few": any(isinstance(s, Gemm) and few(s, sizes, 4 if dtype == "float32" else 8) for s in steps),
-        "uses_many": any(isinstance(s, Gemm) and many(s, sizes) for s in steps),
         "uses_added": any("_added(" in line for k in texts for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
         "update": update,

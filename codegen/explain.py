@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
-from codegen.kernels import FEW
+from codegen.kernels import FEW, paneled
 from codegen.memory import memory_of
 from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
@@ -39,7 +39,9 @@ from derive.expr import Expr, Letter
 from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.program import Tensor, reads
 
-NEAR = 1 << 18  # bytes of a right operand above which it is copied strip by strip; as in tiles.py.jinja
+# bytes of a right operand above which it is copied by strips: with registers of 32 bytes, of 64, and for few rows; as
+# in tiles.py.jinja
+NEAR, NEAR_WIDE, FAR = 1 << 15, 1 << 18, 1 << 19
 _NAMES = {
     "step": "the loss and its gradient",
     "product": "the Hessian times a direction",
@@ -203,10 +205,13 @@ class Explanation:
             why = f"windows on {g.left.tensor.name} are read where they lie: tables say where a row is"
         elif vector is None and g.right.transposed:
             why = f"{g.right.tensor.name}ᵀ is copied by strips of columns, which do not lie next to each other"
-        elif right > (NEAR if m > 64 else 2 * NEAR) and m > 16:
-            why = f"{g.right.tensor.name} is copied by strips that stay in the cache: it has {_bytes(right)}"
+        elif right > (NEAR if m > 64 else FAR) and m > 16:
+            where = " where registers have 32 bytes" if right <= NEAR_WIDE and m > 64 else ""
+            why = f"{g.right.tensor.name} is copied by strips that stay in the cache{where}: it has {_bytes(right)}"
         else:
             why = "both operands are read in place"
+        if paneled(g, self.sizes):
+            why += f"; rows of {g.left.tensor.name}ᵀ, which lie far apart, are copied for all columns"
         if g.symmetric:
             why += "; it is symmetric: of several strips one triangle is computed and mirrored"
         if g.start:

@@ -21,7 +21,7 @@ from derive.shapes import size
 
 Item = Part | RoundParts | Routine
 FEW, SHORT = 12, 256  # columns that leave registers half empty, and bytes of the shortest row that is worth another way
-WIDE, MANY = 192, 11  # columns, and how many strips of the right operand and a few rows of the left one take
+TALL, BROAD, SHARES = 48, 32, 4  # rows, columns, and how many strips copies of rows and of columns take together
 
 
 def without_units(part: Part, sizes: Mapping[str, int]) -> Part:
@@ -101,24 +101,25 @@ def few(g: Gemm, sizes: Mapping[str, int], item: int) -> bool:
     return not g.left.transposed and (columns or FEW) <= FEW and (inner or SHORT) >= SHORT // item
 
 
-def many(g: Gemm, sizes: Mapping[str, int]) -> bool:
-    """Whether a product Aᵀ B may have so many columns that its result is computed row by row."""
+def paneled(g: Gemm, sizes: Mapping[str, int]) -> bool:
+    """Whether rows of a transposed matrix, which lie far apart, may be copied for many columns of the other one."""
     if g.left.windows is not None or len(g.left.groups) == 1 or len(g.right.groups) == 1:
         return False
+    rows = size(mul(*(s.extent for s in g.left.groups[g.left.transposed])), sizes)
     columns = size(mul(*(s.extent for s in g.right.groups[not g.right.transposed])), sizes)
-    return g.left.transposed and not g.right.transposed and (columns is None or columns > WIDE)
+    return g.left.transposed and (rows is None or rows >= TALL) and (columns is None or columns > BROAD)
 
 
 def copied(g: Gemm, sizes: Mapping[str, int]) -> Expr:
     """How long, at most, the strip is that a product copies to; none for dot products along the rows of a matrix.
 
-    Of Aᵀ B with many columns, several strips of B are kept at once, for all rows of Aᵀ; of windows nothing is copied.
+    Of Aᵀ B rows and columns may be copied, several strips of them at once; of windows nothing is.
     """
     if g.left.windows is not None or along(g):
         return ZERO
     vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
     inner = mul(*(s.extent for s in (vector.groups[0] if vector else g.left.groups[not g.left.transposed])))
-    return mul(MANY, inner) if many(g, sizes) else inner
+    return mul(SHARES, inner) if paneled(g, sizes) else inner
 
 
 def _one(letters: Sequence[Letter], sizes: Mapping[str, int]) -> bool:

@@ -49,7 +49,7 @@ import tempfile
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, njit, typeof, types
+from numba import cfunc, literally, njit, typeof, types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache
 from numba.core.sigutils import normalize_signature
@@ -129,7 +129,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 74 + 150 * n + _STRIP * max(110, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 74 + 150 * n + _STRIP * max(64, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -138,7 +138,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X", "Y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 74 + 150 * n + _STRIP * max(110, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 74 + 150 * n + _STRIP * max(64, n)), *arrays)
     return float(value), grad
 
 
@@ -176,7 +176,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 74 + 150 * size + _STRIP * max(110, size)), order,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 74 + 150 * size + _STRIP * max(64, size)), order,
             random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -242,8 +242,8 @@ def _vector(params):
 
 def _copy_back(vector, params):
     """Give trained values to arrays that are no views of the vector."""
-    for name, view in _views(vector).items():
-        if not np.may_share_memory(view, params[name]):
+    if any(params[name].base is not vector for name in PARAMS):
+        for name, view in _views(vector).items():
             params[name][...] = view
 
 
@@ -696,11 +696,13 @@ def _draw(random, limit):
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 _LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
 _ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
+_REST = 20 if _WIDE else 8  # rows that blocks of fewer rows divide where others do not
 _COLUMNS = 5 if _WIDE else 3  # that are summed along the numbers of a row, where there are few of them
-_NARROW, _BROAD = 12, 192  # columns at most, and more than those, for which there may be kernels of their own
-_SHARES = 11  # strips that the one for many columns takes: ten of B and a few rows of A
+_NARROW, _BROAD = 12, 32  # columns at most, and more than those, for which there are ways of their own
 _STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
-_NEAR = (1 << 18) // DTYPE.itemsize  # numbers of a matrix that stays in the cache while all rows pass over it
+_TALL, _SHARES = 48, 4  # rows of a transposed matrix that are copied, and room in strips for them and for columns
+_DEEP = 1 << 30 if _WIDE else 1024 // DTYPE.itemsize  # terms of a sum that are added at once
+_NEAR, _FAR = ((1 << k) // DTYPE.itemsize for k in (18 if _WIDE else 15, 19))  # numbers that stay in a cache
 _ADDRESS = types.CPointer(types.float64)
 _NUMBER = ir.DoubleType()
 _VECTOR = ir.VectorType(_NUMBER, _LANES)
@@ -731,17 +733,22 @@ def _spread(builder, value, vector):
 
 
 def _lanes(builder, address, vectors, count):
-    """Where `count` numbers stand, in vectors, each with the mask of those that it holds; None for all."""
+    """Where `count` numbers stand, in vectors: of several the last ends where they end; of one there is a mask."""
     for v in range(vectors):
-        place = builder.bitcast(builder.gep(address, [_int(v * _LANES)]), _VECTOR.as_pointer())
+        start = builder.sub(count, _int(_LANES)) if 0 < v == vectors - 1 else _int(v * _LANES)
+        place = builder.bitcast(builder.gep(address, [start]), _VECTOR.as_pointer())
         mask = None
-        if v == vectors - 1:
-            few = builder.sub(count, _int(v * _LANES))
-            few = builder.select(builder.icmp_signed("<", few, _int(_LANES)), few, _int(_LANES))
-            few = builder.trunc(few, ir.IntType(32))
-            left = _spread(builder, few, ir.VectorType(ir.IntType(32), _LANES))
+        if vectors == 1:
+            few = builder.select(builder.icmp_signed("<", count, _int(_LANES)), count, _int(_LANES))
+            left = _spread(builder, builder.trunc(few, ir.IntType(32)), ir.VectorType(ir.IntType(32), _LANES))
             mask = builder.icmp_signed("<", ir.Constant(left.type, list(range(_LANES))), left)
         yield place, mask
+
+
+def _loaded(builder, place, mask):
+    if mask is None:
+        return builder.load(place, align=DTYPE.itemsize)
+    return _masked(builder, "load", _VECTOR, [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)])
 
 
 def _masked(builder, name, result, arguments):
@@ -794,14 +801,10 @@ def _begun(context, rows, vectors, start, row, count):
     def make(context, builder, signature, args):
         _, _, start, row, count = args
         tile = ir.Constant(context.get_value_type(t), None)
-        left = _spread(builder, count, ir.VectorType(ir.IntType(64), _LANES))
         for r in range(t.rows):
-            for v in range(t.vectors):
-                place = builder.gep(start, [builder.add(builder.mul(row, _int(r)), _int(v * _LANES))])
-                here = ir.Constant(left.type, [v * _LANES + k for k in range(_LANES)])
-                given = [builder.bitcast(place, _VECTOR.as_pointer()), _int(DTYPE.itemsize, 32)]
-                given += [builder.icmp_signed("<", here, left), ir.Constant(_VECTOR, None)]
-                tile = builder.insert_value(tile, _masked(builder, "load", _VECTOR, given), r * t.vectors + v)
+            address = builder.gep(start, [builder.mul(row, _int(r))])
+            for v, (place, mask) in enumerate(_lanes(builder, address, t.vectors, count)):
+                tile = builder.insert_value(tile, _loaded(builder, place, mask), r * t.vectors + v)
         return tile
 
     return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
@@ -816,28 +819,18 @@ def _zeros(context, rows, vectors):
     return tile(rows, vectors), lambda context, *_: ir.Constant(context.get_value_type(tile), None)
 
 
-@intrinsic
-def _plus(context, t, a, row, b, count):
-    """t + a b: of a one number in each row, `row` numbers apart; of b the next `count` numbers."""
-    def make(context, builder, signature, args):
-        tile, a, row, b, count = args
-        right = []
-        for place, mask in _lanes(builder, b, t.vectors, count):
+def _put(builder, values, rows, vectors, c, row, count):
+    for r in range(rows):
+        address = builder.gep(c, [builder.mul(row, _int(r))])
+        for value, (place, mask) in zip(values[r * vectors :], _lanes(builder, address, vectors, count)):
             if mask is None:
-                right.append(builder.load(place, align=DTYPE.itemsize))
-            else:
-                given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
-                right.append(_masked(builder, "load", _VECTOR, given))
-        for r in range(t.rows):
-            left = _spread(builder, builder.load(builder.gep(a, [builder.mul(row, _int(r))])), _VECTOR)
-            for v in range(t.vectors):
-                n = r * t.vectors + v
-                product = builder.fmul(left, right[v], flags=_MAY)
-                total = builder.fadd(builder.extract_value(tile, n), product, flags=_MAY)
-                tile = builder.insert_value(tile, total, n)
-        return tile
-
-    return t(t, _ADDRESS, types.int64, _ADDRESS, types.int64), make
+                builder.store(value, place, align=DTYPE.itemsize)
+                continue
+            with builder.if_else(builder.icmp_signed("<", count, _int(_LANES))) as (fewer, full):
+                with fewer:  # slow on some processors
+                    _masked(builder, "store", ir.VoidType(), [value, place, _int(DTYPE.itemsize, 32), mask])
+                with full:
+                    builder.store(value, place, align=DTYPE.itemsize)
 
 
 @intrinsic
@@ -845,17 +838,51 @@ def _store(context, t, c, row, count):
     """c = t, `count` numbers of every row."""
     def make(context, builder, signature, args):
         tile, c, row, count = args
-        for r in range(t.rows):
-            address = builder.gep(c, [builder.mul(row, _int(r))])
-            for v, (place, mask) in enumerate(_lanes(builder, address, t.vectors, count)):
-                value = builder.extract_value(tile, r * t.vectors + v)
-                if mask is None:
-                    builder.store(value, place, align=DTYPE.itemsize)
-                else:
-                    _masked(builder, "store", ir.VoidType(), [value, place, _int(DTYPE.itemsize, 32), mask])
+        values = [builder.extract_value(tile, n) for n in range(t.rows * t.vectors)]
+        _put(builder, values, t.rows, t.vectors, c, row, count)
         return context.get_dummy_value()
 
     return types.none(t, _ADDRESS, types.int64, types.int64), make
+
+
+@intrinsic
+def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count):
+    """C = A B, or S + A B if `given`: `count` columns, and so many times so many rows whose sums fill the registers."""
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
+        return None
+    high, wide = rows.literal_value, vectors.literal_value
+
+    def make(context, builder, signature, args):
+        _, _, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count = args
+        same = ir.InlineAsm(ir.FunctionType(a.type, [a.type]), "", "=r,0")
+        tile = [cgutils.alloca_once(builder, _VECTOR) for _ in range(high * wide)]
+        with cgutils.for_range(builder, times, intp=ir.IntType(64)) as block:
+            p, q, z = (
+                builder.gep(x, [builder.mul(builder.mul(block.index, _int(high)), row)])
+                for x, row in ((a, a_row), (c, c_row), (s, s_row))
+            )
+            for total in tile:
+                builder.store(ir.Constant(_VECTOR, None), total)
+            with builder.if_then(builder.icmp_signed("!=", given, _int(0))):
+                for r in range(high):
+                    start = builder.gep(z, [builder.mul(s_row, _int(r))])
+                    for total, (place, mask) in zip(tile[r * wide :], _lanes(builder, start, wide, count)):
+                        builder.store(_loaded(builder, place, mask), total)
+            with cgutils.for_range(builder, K, intp=ir.IntType(64)) as term:
+                # no instruction, but without it LLVM makes each address from the last one, through the whole loop
+                left = builder.call(same, [builder.gep(p, [builder.mul(term.index, a_column)])])
+                places = _lanes(builder, builder.gep(b, [builder.mul(term.index, b_row)]), wide, count)
+                right = [_loaded(builder, place, mask) for place, mask in places]
+                for r in range(high):
+                    x = _spread(builder, builder.load(builder.gep(left, [builder.mul(a_row, _int(r))])), _VECTOR)
+                    for y, total in zip(right, tile[r * wide :]):
+                        product = builder.fmul(x, y, flags=_MAY)
+                        builder.store(builder.fadd(builder.load(total), product, flags=_MAY), total)
+            _put(builder, [builder.load(total) for total in tile], high, wide, q, c_row, count)
+        return context.get_dummy_value()
+
+    kinds = (rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count)
+    return types.none(*kinds), make
 
 
 @intrinsic
@@ -866,8 +893,7 @@ def _dots(context, t, a, a_row, b, b_row, count):
 
         def load(address, row, r):
             ((place, mask),) = _lanes(builder, builder.gep(address, [builder.mul(row, _int(r))]), 1, count)
-            given = [place, _int(DTYPE.itemsize, 32), mask, ir.Constant(_VECTOR, None)]
-            return _masked(builder, "load", _VECTOR, given)
+            return _loaded(builder, place, mask)
 
         right = [load(b, b_row, v) for v in range(t.vectors)]
         for r in range(t.rows):
@@ -955,42 +981,6 @@ def _few(context, M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_r
     return types.none(*kinds), lambda context, builder, signature, given: _call(builder, _FEW, given)
 
 
-def _many_kernel(M, K, N, a, a_column, b, b_row, s, s_row, given, c, c_row, strip):
-    """The same of a transposed A and whole registers of columns of B, for a result that is larger than both.
-
-    Rows are finished one after the other, for many columns at a time, so that memory is written in its order.
-    """
-    width = _VECTORS * _LANES
-    for first in range(0, N, 10 * _STRIP):
-        last = min(first + 10 * _STRIP, N)
-        for j in range(first, last, width):
-            near = _ahead(strip, K * (_ROWS + j - first))
-            for k in range(K):
-                for n in range(_VECTORS * _LANES):
-                    near[k * width + n] = b[k * b_row + j + n]
-        i = 0
-        while i < M:
-            i = min(i, M - _ROWS)
-            for k in range(K):
-                for r in range(_ROWS):
-                    strip[k * _ROWS + r] = a[i + r + k * a_column]
-            for j in range(first, last, width):
-                y, z = _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
-                near = _ahead(strip, K * (_ROWS + j - first))
-                t = _begun(_ROWS, _VECTORS, z, s_row, width) if given else _zeros(_ROWS, _VECTORS)
-                for k in range(K):
-                    t = _plus(t, _ahead(strip, k * _ROWS), 1, _ahead(near, k * width), _VECTORS * _LANES)
-                _store(t, y, c_row, _VECTORS * _LANES)
-            i += _ROWS
-
-
-@intrinsic
-def _many(context, M, K, N, a, a_column, b, b_row, s, s_row, given, c, c_row, strip):
-    """Call this kernel."""
-    kinds = (M, K, N, a, a_column, b, b_row, s, s_row, given, c, c_row, strip)
-    return types.none(*kinds), lambda context, builder, signature, given: _call(builder, _MANY, given)
-
-
 def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, room, mirrored):
     """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
 
@@ -1006,101 +996,138 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
     if flipped:  # the transposed result has longer rows
         M, N, a, b, a_row, a_column, b_row, b_column = N, M, b, a, b_column, b_row, a_column, a_row
     mirrored = mirrored and N > 2 * _LANES
-    few = M <= 8 * _ROWS  # a copy has to be read often enough to pay
-    packed = b_column != 1 or (K * N > (2 * _NEAR if few else _NEAR) and M > 2 * _ROWS and not flipped)
-    large = M > max(K, 8 * _ROWS) and N > _BROAD and room >= _SHARES * _STRIP * K
-    if large and a_row == 1 and b_column == 1 and not mirrored:
-        whole = N // (_VECTORS * _LANES) * (_VECTORS * _LANES)
-        _many(M, K, whole, a, a_column, b, b_row, s, s_row, given, c, c_row, strip)
-        b, c, s, N = _ahead(b, whole), _ahead(c, whole), _ahead(s, whole), N - whole
-    rows = _ROWS
-    if M < _ROWS or (M % _ROWS and (M + _FEWER - 1) // _FEWER * _FEWER < (M + _ROWS - 1) // _ROWS * _ROWS):
-        rows = _FEWER if M >= _FEWER else 1
-    j = 0
-    while j < N:
-        left = (N - j + _LANES - 1) // _LANES
-        count = min((2 if left == _VECTORS + 1 else _VECTORS) * _LANES, N - j)
-        near, near_row = _ahead(b, j * b_column), b_row
-        if packed:
-            near, near_row = strip, count
-            if b_row == 1 and K >= _LANES and count >= _LANES:
-                n = 0
-                while n < count:
-                    n, k = min(n, count - _LANES), 0
-                    while k < K:
-                        k = min(k, K - _LANES)
-                        _turned(_ahead(b, k + (j + n) * b_column), b_column, _ahead(strip, k * count + n), count)
-                        k += _LANES
-                    n += _LANES
-            else:
-                for k in range(K):
-                    for n in range(count):
-                        strip[k * count + n] = b[k * b_row + (j + n) * b_column]
-        vectors = (count + _LANES - 1) // _LANES
-        i = j if mirrored else 0
-        while i < M:
-            i = min(i, M - rows)
-            x, y, z = _ahead(a, i * a_row), _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
-            y_row, start = c_row, given
-            if flipped:
-                y, y_row, start = strip, count, 0
-            if rows == _ROWS:
-                if vectors == 1:
-                    t11 = _begun(_ROWS, 1, z, s_row, count) if start else _zeros(_ROWS, 1)
-                    for k in range(K):
-                        t11 = _plus(t11, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t11, y, y_row, count)
-                elif vectors == 2:
-                    t12 = _begun(_ROWS, 2, z, s_row, count) if start else _zeros(_ROWS, 2)
-                    for k in range(K):
-                        t12 = _plus(t12, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t12, y, y_row, count)
-                elif vectors == _VECTORS:
-                    t13 = _begun(_ROWS, _VECTORS, z, s_row, count) if start else _zeros(_ROWS, _VECTORS)
-                    for k in range(K):
-                        t13 = _plus(t13, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t13, y, y_row, count)
-            elif rows == _FEWER:
-                if vectors == 1:
-                    t21 = _begun(_FEWER, 1, z, s_row, count) if start else _zeros(_FEWER, 1)
-                    for k in range(K):
-                        t21 = _plus(t21, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t21, y, y_row, count)
-                elif vectors == 2:
-                    t22 = _begun(_FEWER, 2, z, s_row, count) if start else _zeros(_FEWER, 2)
-                    for k in range(K):
-                        t22 = _plus(t22, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t22, y, y_row, count)
-                elif vectors == _VECTORS:
-                    t23 = _begun(_FEWER, _VECTORS, z, s_row, count) if start else _zeros(_FEWER, _VECTORS)
-                    for k in range(K):
-                        t23 = _plus(t23, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t23, y, y_row, count)
-            elif rows == 1:
-                if vectors == 1:
-                    t31 = _begun(1, 1, z, s_row, count) if start else _zeros(1, 1)
-                    for k in range(K):
-                        t31 = _plus(t31, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t31, y, y_row, count)
-                elif vectors == 2:
-                    t32 = _begun(1, 2, z, s_row, count) if start else _zeros(1, 2)
-                    for k in range(K):
-                        t32 = _plus(t32, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t32, y, y_row, count)
-                elif vectors == _VECTORS:
-                    t33 = _begun(1, _VECTORS, z, s_row, count) if start else _zeros(1, _VECTORS)
-                    for k in range(K):
-                        t33 = _plus(t33, _ahead(x, k * a_column), a_row, _ahead(near, k * near_row), count)
-                    _store(t33, y, y_row, count)
-            if flipped:
-                for r in range(rows):
-                    for n in range(count):
-                        c[(j + n) * c_row + i + r] = y[r * count + n]
-                    if given:
+    # a copy has to be read often enough to pay
+    packed = b_column != 1 or (K * N > (_NEAR if M > 64 else _FAR) and M > 2 * _ROWS and not flipped)
+    chunks = 1 if flipped else max(1, (K + _DEEP - 1) // _DEEP)
+    deep = max(1, (K + chunks - 1) // chunks)
+    paneled = a_row == 1 and a_column != 1 and not flipped and M >= _TALL and N > max(_BROAD, 2 * _VECTORS * _LANES)
+    paneled = paneled and room >= _SHARES * _STRIP * deep
+    high = _TALL if paneled else 2 * _TALL if 2 * _TALL * deep > _NEAR and not mirrored else max(M, 1)
+    wide = (room // deep - (_TALL if paneled else 0)) // _LANES * _LANES if packed else N
+    panel = _ahead(strip, room - _TALL * deep)
+    for first in range(0, max(K, 1), deep):
+        depth, edge = min(deep, K - first), 0
+        while edge < N:
+            width = min(wide, N - edge)
+            if 0 < N - edge - width <= _LANES:
+                width -= _LANES
+            if packed and b_column == 1:
+                for k in range(depth):
+                    p, j = _ahead(b, (first + k) * b_row + edge), 0
+                    while j < width:
+                        count = min(
+                            width - j,
+                            _LANES * (5 - _VECTORS if _VECTORS * _LANES < width - j <= (_VECTORS + 1) * _LANES else _VECTORS)
+                        )
+                        for n in range(0, count, _LANES):
+                            t1 = _begun(1, 1, _ahead(p, j + n), 0, count - n)
+                            _store(t1, _ahead(strip, j * depth + k * count + n), 0, count - n)
+                        j += count
+            j = 0 if packed and b_column != 1 else width
+            while j < width:
+                count = min(
+                    width - j,
+                    _LANES * (5 - _VECTORS if _VECTORS * _LANES < width - j <= (_VECTORS + 1) * _LANES else _VECTORS)
+                )
+                p, q = _ahead(b, first * b_row + (edge + j) * b_column), _ahead(strip, j * depth)
+                if b_row == 1 and depth >= _LANES and count >= _LANES:
+                    n = 0
+                    while n < count:
+                        n, k = min(n, count - _LANES), 0
+                        while k < depth:
+                            k = min(k, depth - _LANES)
+                            _turned(_ahead(p, k + n * b_column), b_column, _ahead(q, k * count + n), count)
+                            k += _LANES
+                        n += _LANES
+                else:
+                    for k in range(depth):
                         for n in range(count):
-                            c[(j + n) * c_row + i + r] += s[(j + n) * s_row + i + r]
-            i += rows
-        j += count
+                            q[k * count + n] = p[k * b_row + n * b_column]
+                j += count
+            for base in range(0, M, high):
+                tall = min(high, M - base)
+                p, p_row, p_column = _ahead(a, base * a_row + first * a_column), a_row, a_column
+                if paneled:
+                    for k in range(depth):
+                        for i in range(0, tall, _LANES):
+                            t2 = _begun(1, 1, _ahead(p, k * a_column + i), 0, tall - i)
+                            _store(t2, _ahead(panel, k * tall + i), 0, tall - i)
+                    p, p_row, p_column = panel, 1, tall
+                j = 0
+                while j < width:
+                    count = min(
+                        width - j,
+                        _LANES * (5 - _VECTORS if _VECTORS * _LANES < width - j <= (_VECTORS + 1) * _LANES else _VECTORS)
+                    )
+                    near, near_row = _ahead(b, first * b_row + edge + j), b_row
+                    if packed:
+                        near, near_row = _ahead(strip, j * depth), count
+                    vectors = (count + _LANES - 1) // _LANES
+                    most, fewer = _ROWS if vectors <= _VECTORS else _FEWER, _FEWER if vectors > 1 else _ROWS
+                    i = max(0, edge + j - base) if mirrored else 0
+                    while i < tall:
+                        left, rows = tall - i, most
+                        if left < most or (left <= _REST and left % fewer == 0 and vectors > 1):
+                            rows = fewer if left >= fewer else 1
+                            if left < fewer <= tall and first == 0:  # some rows again, but none is added to twice
+                                i, left, rows = tall - fewer, fewer, fewer
+                        times = 1 if flipped else max(1, (left - (_REST if rows == _ROWS else 0)) // rows)
+                        here = base + i
+                        x, y, z = (
+                            _ahead(p, i * p_row), _ahead(c, here * c_row + edge + j), _ahead(s, here * s_row + edge + j)
+                        )
+                        y_row, z_row, start = c_row, s_row, given
+                        if first > 0:
+                            z, z_row, start = y, y_row, 1
+                        if flipped:
+                            y, y_row, start = strip, count, 0
+                        if rows == _ROWS and vectors == 1:
+                            _blocks(
+                                _ROWS, 1, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
+                                count
+                            )
+                        elif rows == _ROWS and vectors == 2:
+                            _blocks(
+                                _ROWS, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
+                                count
+                            )
+                        elif rows == _ROWS and vectors == 3 <= _VECTORS:
+                            _blocks(
+                                _ROWS, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
+                                count
+                            )
+                        elif rows == _FEWER and vectors == 2:
+                            _blocks(
+                                _FEWER, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
+                                count
+                            )
+                        elif rows == _FEWER and vectors == 3:
+                            _blocks(
+                                _FEWER, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
+                                count
+                            )
+                        elif rows == 1 and vectors == 1:
+                            _blocks(
+                                1, 1, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row, count
+                            )
+                        elif rows == 1 and vectors == 2:
+                            _blocks(
+                                1, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row, count
+                            )
+                        elif rows == 1 and vectors == 3:
+                            _blocks(
+                                1, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row, count
+                            )
+                        if flipped:
+                            for r in range(rows):
+                                for n in range(count):
+                                    c[(edge + j + n) * c_row + i + r] = y[r * count + n]
+                                if given:
+                                    for n in range(count):
+                                        c[(edge + j + n) * c_row + i + r] += s[(edge + j + n) * s_row + i + r]
+                        i += times * rows
+                    j += count
+            edge += width
     if mirrored:
         for i in range(M):
             for n in range(i + 1, N):
@@ -1124,19 +1151,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _FEW = _called(
-    "gradc_few_float64_fb2988b2",
+    "gradc_few_float64_674964d2",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
-_MANY = _called(
-    "gradc_many_float64_fb2988b2",
-    _many_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT),  # M, K, N, A, B
-    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
-)
 _MATMUL = _called(
-    "gradc_matmul_float64_fb2988b2",
+    "gradc_matmul_float64_674964d2",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # S, C, strip
@@ -1359,12 +1380,13 @@ class _Address(types.WrapperAddressProtocol):
     def __init__(self, function):
         function.compile(_kinds(function))
         self.made = function.overloads[_kinds(function)]
+        self.address = self.made.library.get_pointer_to_function(self.made.fndesc.llvm_cfunc_wrapper_name)
 
     def signature(self):
         return self.made.signature
 
     def __wrapper_address__(self):
-        return self.made.library.get_pointer_to_function(self.made.fndesc.llvm_cfunc_wrapper_name)
+        return self.address
 
 
 @functools.cache

@@ -232,8 +232,8 @@ def _vector(params):
 
 def _copy_back(vector, params):
     """Give trained values to arrays that are no views of the vector."""
-    for name, view in _views(vector).items():
-        if not np.may_share_memory(view, params[name]):
+    if any(params[name].base is not vector for name in PARAMS):
+        for name, view in _views(vector).items():
             params[name][...] = view
 
 
@@ -607,12 +607,13 @@ class _Address(types.WrapperAddressProtocol):
     def __init__(self, function):
         function.compile(_kinds(function))
         self.made = function.overloads[_kinds(function)]
+        self.address = self.made.library.get_pointer_to_function(self.made.fndesc.llvm_cfunc_wrapper_name)
 
     def signature(self):
         return self.made.signature
 
     def __wrapper_address__(self):
-        return self.made.library.get_pointer_to_function(self.made.fndesc.llvm_cfunc_wrapper_name)
+        return self.address
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import derive
-from codegen import kernels
+from codegen import kernels, memory
 from codegen.compiler import load_source, source
 
 MODEL = (
@@ -23,13 +23,11 @@ ROWS = (1, 2, 4, 5, 6, 7, 8, 10, 13, 16, 20)
 COLUMNS = (1, 3, 7, 8, 10, 16, 17, 33, 48, 49, 64, 65, 100)
 
 
-@pytest.fixture(scope="module", params=["float32", "float64", "float32 narrow", "float64 narrow"])
+@pytest.fixture(scope="module", params=itertools.product(("float32", "float64"), (False, True)), ids=str)
 def module(request):
-    dtype, *narrow = request.param.split()
-    text = source(derive.parse(MODEL), dtype=dtype)
-    if narrow:  # as on a processor with registers of 32 bytes
-        text = re.sub(r"(?m)^_WIDE = .*$", "_WIDE = False", text).replace("gradc_mat", "gradc_narrow_mat")
-    return load_source(text)
+    dtype, wide = request.param  # as on a processor with registers of 32 bytes, and of 64
+    text = re.sub(r"(?m)^_WIDE = .*$", f"_WIDE = {wide}", source(derive.parse(MODEL), dtype=dtype))
+    return load_source(text.replace('"gradc_', f'"gradc_{wide}_'))
 
 
 def numbers(shape, dtype):
@@ -96,15 +94,38 @@ def test_products_with_long_sums_and_few_columns_or_rows(module, flipped, k):
             assert np.all(frame[[0, -1]] == 7)
 
 
-@pytest.mark.parametrize("room", [1, 11])
-def test_large_results_of_short_sums_with_and_without_room_for_copies(module, room):
+@pytest.mark.parametrize("flipped", list(itertools.product([False, True], repeat=2)), ids=["AB", "ABt", "AtB", "AtBt"])
+@pytest.mark.parametrize("k", [517, 1031])
+def test_long_sums_are_added_piece_by_piece_and_no_row_twice(module, flipped, k):
     call, plus = product(module), module._matmul_plus
 
     @numba.njit
     def call_plus(a, b, s, c, strip):
         plus(a, b, s, c, strip)
 
-    for m, n, k in ((97, 193, 19), (67, 500, 5), (71, 1051, 7)):
+    for m, n in ((1, 33), (3, 21), (7, 40), (29, 37), (53, 107), (101, 16)):
+        a, b, s = numbers((m, k), module.DTYPE), numbers((k, n), module.DTYPE), numbers((m, n), module.DTYPE)
+        a = np.asfortranarray(a) if flipped[0] else a
+        b = np.asfortranarray(b) if flipped[1] else b
+        frame, strip = np.full((m + 2, n), 7, module.DTYPE), np.full(module._STRIP * k + 1, 7, module.DTYPE)
+        call(a, b, frame[1:-1], strip[:-1])
+        near(frame[1:-1], a, b)
+        for start in (s, s[1 % m]):
+            call_plus(a, b, start, frame[1:-1], strip[:-1])
+            np.testing.assert_allclose(frame[1:-1] - start, a @ b, atol=50 * k * np.finfo(module.DTYPE).eps)
+        assert np.all(frame[[0, -1]] == 7)
+        assert strip[-1] == 7
+
+
+@pytest.mark.parametrize("room", [1, 2, 4])
+def test_rows_of_a_transposed_matrix_are_copied_where_there_is_room(module, room):
+    call, plus = product(module), module._matmul_plus
+
+    @numba.njit
+    def call_plus(a, b, s, c, strip):
+        plus(a, b, s, c, strip)
+
+    for m, n, k in ((97, 193, 19), (48, 500, 5), (71, 1051, 7), (149, 97, 523)):
         a, b, s = numbers((k, m), module.DTYPE).T, numbers((k, n), module.DTYPE), numbers((m, n), module.DTYPE)
         strip = np.full(room * module._STRIP * k + 1, 7, module.DTYPE)
         frame = np.full((m + 2, n), 7, module.DTYPE)
@@ -117,24 +138,37 @@ def test_large_results_of_short_sums_with_and_without_room_for_copies(module, ro
         assert strip[-1] == 7
 
 
-def test_kernels_for_few_and_for_many_columns_stand_only_where_something_may_need_them():
+@pytest.mark.parametrize("k", [3, 131, 523])
+def test_a_symmetric_result_is_computed_once_and_mirrored(module, k):
+    call = product(module, "_matmul_symmetric")
+    for n in (1, 10, 17, 40, 61, 131):
+        a = numbers((k, n), module.DTYPE)
+        for x, y in ((a.T, a), (np.ascontiguousarray(a.T), np.asfortranarray(a))):
+            frame = np.full((n + 2, n), 7, module.DTYPE)
+            call(x, y, frame[1:-1], strip_for(module, k))
+            near(frame[1:-1], x, y)
+            assert np.array_equal(frame[1:-1], frame[1:-1].T)
+            assert np.all(frame[[0, -1]] == 7)
+
+
+def test_the_kernel_for_few_columns_stands_only_where_something_may_need_it():
     text = "dims d = 211, h = 193\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nminimize sum((X @ W)^2) / n\n"
-    for h, few, many in ((193, False, True), (192, False, False), (10, True, False)):
-        code = source(derive.parse(text.replace("193", str(h))), dtype="float32")
-        assert ("def _few_kernel" in code, "def _many_kernel" in code) == (few, many)
+    for h, few in ((193, False), (10, True)):
+        assert ("def _few_kernel" in source(derive.parse(text.replace("193", str(h))), dtype="float32")) == few
     short = source(derive.parse(text.replace("193", "10").replace("211", "31")), dtype="float64")
     assert "def _few_kernel" not in short
 
 
 def test_the_limits_of_the_plan_are_those_of_the_kernels(module):
-    assert (module._NARROW, module._BROAD, module._SHARES) == (kernels.FEW, kernels.WIDE, kernels.MANY)
+    limits = (module._NARROW, module._TALL, module._BROAD, module._SHARES, module._STRIP)
+    assert limits == (kernels.FEW, kernels.TALL, kernels.BROAD, kernels.SHARES, memory.STRIP)
 
 
-def test_the_module_makes_room_for_several_strips_where_a_large_gradient_takes_them():
-    text = "dims d = 211, h = 193\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nminimize sum((X @ W)^2) / n\n"
-    wide, narrow = (source(derive.parse(text.replace("193", h)), dtype="float32") for h in ("193", "191"))
-    assert "_STRIP * max(211, 11 * n)" in wide
-    assert "_STRIP * max(211, n)" in narrow
+def test_the_module_makes_room_for_copies_of_rows_where_a_transposed_matrix_has_many():
+    text = "dims d = 211, h = 33\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nminimize sum((X @ W)^2) / n\n"
+    for old, new, room in (("33", "33", "4 * n"), ("33", "32", "n"), ("211", "47", "n")):
+        code = source(derive.parse(text.replace(old, new)), dtype="float32")
+        assert f"_STRIP * max({new if old == '211' else 211}, {room})" in code
 
 
 def test_a_column_of_a_matrix_is_read_in_place(module):
@@ -243,3 +277,10 @@ def test_a_module_that_is_no_member_of_sys_modules_runs_beside_a_cache(tmp_path)
     for line in (load, load, "import net"):
         done = subprocess.run([sys.executable, "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_sum_of_nothing_is_zero(module):
+    call = product(module)
+    c = np.full((7, 19), 7, module.DTYPE)
+    call(np.empty((7, 0), module.DTYPE), np.empty((0, 19), module.DTYPE), c, strip_for(module, 1))
+    assert np.all(c == 0)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from derive.expr import Add, Call, Expr, Pow, Reduce, Select
+from derive.expr import Access, Add, Call, Expr, Pow, Reduce, Select
 from derive.extract import extract
 from derive.facts import Facts
 from derive.functions import ABS, PRIMITIVES
 from derive.hoist import is_product, split_scale
+from derive.lift import lift
 from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.normal import Normalizer, TooLargeError
 from derive.norms import Norms
 from derive.program import Equation, Program, Tensor, reads
 from derive.recognize import known_in, recognized
 from derive.rewrite import walk
+from derive.shares import all_shares, declared
 from derive.simplify import MAX_NODES, inline
 
 _KERNELS = (PRIMITIVES["exp"], ABS)
@@ -29,7 +31,7 @@ def readable(equation: Equation, program: Program) -> Equation:
     """The equation with hidden matrix products written out."""
     if equation.out.kind != "value" or equation.span is None:
         equation = _in_functions(equation, program)
-    defined = program.defined
+    equation, defined = _in_shares(equation, program), program.defined
     norms = Norms(defined)
     for _ in range(len(defined)):
         hidden = [t for t in reads(equation.body) if t.hidden and t in defined]
@@ -44,6 +46,26 @@ def _is_norm(t: Tensor, norms: Norms) -> bool:
     """Whether it is ‖x‖² or ‖x‖, which says itself what it is."""
     body = norms.defined[t].body
     return not t.axes and (norms.root(body) is not None) and not isinstance(body, Select)
+
+
+def _in_shares(equation: Equation, program: Program) -> Equation:
+    """The equation without gradc's names of exponentials and their totals, where all of them are shares: softmax(x)."""
+    body, defined = equation.body, program.defined
+    while named := [t for t in reads(body) if t.hidden and t in defined and _is_of_shares(defined[t].body, defined)]:
+        body = inline(body, defined[max(named, key=lambda t: t.number)])
+        if sum(1 for _ in walk(body)) > MAX_NODES:
+            return equation
+    if body is equation.body or not all_shares(body):
+        return equation
+    found = equation.with_body(body)
+    return found if lift(found) is not None else equation
+
+
+def _is_of_shares(e: Expr, defined: Mapping[Tensor, Equation]) -> bool:
+    """Whether it is one of those that shares are made of, or the total of them."""
+    if isinstance(e, Reduce) and e.op == "sum" and isinstance(e.body, Access) and e.body.tensor in defined:
+        return e.body.tensor.hidden and _is_of_shares(defined[e.body.tensor].body, defined)
+    return isinstance(e, Call) and e.function.name in declared()
 
 
 def _in_functions(equation: Equation, program: Program) -> Equation:

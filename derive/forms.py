@@ -167,8 +167,10 @@ def transpose(form: Form) -> Form:
     if isinstance(form, Triangle):
         inside = Triangle(form.col, form.row, (transpose(form.parts[0]),), not form.upper, -form.offset)
     elif isinstance(form, Share):
-        over = None if form.over is None else 1 - form.over
-        inside = replace(form, row=form.col, col=form.row, parts=(transpose(form.parts[0]),), over=over)
+        over, turned = None if form.over is None else 1 - form.over, transpose(form.parts[0])
+        inside = replace(form, row=form.col, col=form.row, parts=(turned,), over=over)
+        if is_matrix(form):  # Pᵀ is read as that of P, but where the argument is shorter
+            return inside if effort(turned) < effort(form.parts[0]) else outside
     elif isinstance(form, Cumulative) and is_matrix(form):
         inside = Cumulative(form.col, form.row, (transpose(form.parts[0]),), 1 - form.over, form.reverse)
     return min(outside, inside, key=effort)

@@ -67,6 +67,18 @@ def with_shares(e: Expr) -> Expr:
     return mul(*_shared(e.args)) if isinstance(e, Mul) else e
 
 
+def all_shares(e: Expr) -> bool:
+    """Whether each function value in it whose shares have a name stands in a share."""
+
+    def alone(node: Expr) -> bool:
+        if isinstance(node, Ratio):
+            return any(map(alone, node.call.arguments))
+        own = isinstance(node, Call) and node.function.name in declared()
+        return own or any(map(alone, node.children))
+
+    return not alone(with_shares(e))
+
+
 def _shared(parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
     for below in parts:
         total, exponent = split_power(below)
@@ -127,10 +139,16 @@ def share(lifts: Lifts, e: Ratio, row: Letter | None, col: Letter | None) -> for
     letter = _axis(e.call, e.total)
     if letter is None:
         raise NoFormError("a share in the total of others")
-    name, found = declared()[e.call.function.name], []
-    for axes in ((row, col), (col, row)) if row is not None else ((col, row), (row, col)):  # p, not the p of xᵀ
+    ways = [(row, col), (col, row)] if row is not None else [(col, row), (row, col)]  # p, not the p of xᵀ
+    matrix = None not in (row, col)
+    if matrix:
+        ways.sort(key=lambda axes: axes[0] == letter)  # the shares of a row, where both ways are as good
+
+    def way(axes: tuple[Letter | None, Letter | None]) -> tuple[tuple[int, int, int], forms.Form]:
         inside = lifts.fit(e.call.arguments[0], *axes)
-        over = None if None in axes else axes.index(letter)
-        form = forms.Share(axes[0], axes[1], (inside,), e.call.function, name, over)
-        found.append(form if axes == (row, col) else forms.transpose(form))
-    return min(found, key=forms.effort)
+        over = axes.index(letter) if matrix else None
+        found = forms.Share(axes[0], axes[1], (inside,), e.call.function, declared()[e.call.function.name], over)
+        form = found if axes == (row, col) else forms.transpose(found)
+        return forms.effort(inside if matrix else form), form
+
+    return min(map(way, ways), key=lambda found: found[0])[1]

@@ -766,7 +766,7 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
     paneled = paneled and room >= _SHARES * _STRIP * deep
     high = _TALL if paneled else 2 * _TALL if 2 * _TALL * deep > _NEAR and not mirrored else max(M, 1)
     wide = (room // deep - (_TALL if paneled else 0)) // _LANES * _LANES if packed else N
-    panel = _ahead(strip, room - _TALL * deep)
+    panel, full = _ahead(strip, room - _TALL * deep), _VECTORS * _LANES
     for first in range(0, max(K, 1), deep):
         depth, edge = min(deep, K - first), 0
         while edge < N:
@@ -774,16 +774,21 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
             if 0 < N - edge - width <= _LANES:
                 width -= _LANES
             if packed and b_column == 1:
+                whole = max(0, width - _LANES - 1) // full * full
                 for k in range(depth):
-                    p, j = _ahead(b, (first + k) * b_row + edge), 0
+                    p = _ahead(b, (first + k) * b_row + edge)
+                    for j in range(0, whole, full):
+                        t1 = _begun(1, _VECTORS, _ahead(p, j), 0, _VECTORS * _LANES)
+                        _store(t1, _ahead(strip, j * depth + k * full), 0, _VECTORS * _LANES)
+                    j = whole
                     while j < width:
                         count = min(
                             width - j,
                             _LANES * (5 - _VECTORS if _VECTORS * _LANES < width - j <= (_VECTORS + 1) * _LANES else _VECTORS)
                         )
                         for n in range(0, count, _LANES):
-                            t1 = _begun(1, 1, _ahead(p, j + n), 0, count - n)
-                            _store(t1, _ahead(strip, j * depth + k * count + n), 0, count - n)
+                            t2 = _begun(1, 1, _ahead(p, j + n), 0, count - n)
+                            _store(t2, _ahead(strip, j * depth + k * count + n), 0, count - n)
                         j += count
             j = 0 if packed and b_column != 1 else width
             while j < width:
@@ -810,10 +815,14 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
                 tall = min(high, M - base)
                 p, p_row, p_column = _ahead(a, base * a_row + first * a_column), a_row, a_column
                 if paneled:
+                    whole = tall // _LANES * _LANES
                     for k in range(depth):
-                        for i in range(0, tall, _LANES):
-                            t2 = _begun(1, 1, _ahead(p, k * a_column + i), 0, tall - i)
-                            _store(t2, _ahead(panel, k * tall + i), 0, tall - i)
+                        for i in range(0, whole, _LANES):
+                            t3 = _begun(1, 1, _ahead(p, k * a_column + i), 0, _LANES)
+                            _store(t3, _ahead(panel, k * tall + i), 0, _LANES)
+                        if whole < tall:
+                            t4 = _begun(1, 1, _ahead(p, k * a_column + whole), 0, tall - whole)
+                            _store(t4, _ahead(panel, k * tall + whole), 0, tall - whole)
                     p, p_row, p_column = panel, 1, tall
                 j = 0
                 while j < width:
@@ -913,13 +922,13 @@ def _called(name, kernel, *kinds):
 
 _INT = types.int64
 _FEW = _called(
-    "gradc_few_float64_674964d2",
+    "gradc_few_float64_344c4742",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_674964d2",
+    "gradc_matmul_float64_344c4742",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # S, C, strip

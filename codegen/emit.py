@@ -6,13 +6,14 @@ gives it the shape of a file and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from codegen.blocks import in_blocks
 from codegen.contract import contraction
+from codegen.descent import behind_readers, descended, rate
 from codegen.factors import inverses, solved, without_inverses
 from codegen.function import Function, Setting, Slice
 from codegen.interface import calls, promises
@@ -117,6 +118,7 @@ def context(
         "uses_tiles": any(isinstance(s, (Gemm, Fold)) for s in steps),
         "uses_windows": any(isinstance(s, Gemm) and s.left.windows is not None for s in steps),
         "uses_folds": any(isinstance(s, Fold) for s in steps),
+        "uses_onto": any(f.descended for f in functions.values()),
         "uses_few": any(isinstance(s, Gemm) and few(s, sizes, 4 if dtype == "float32" else 8) for s in steps),
         "uses_added": any("_added(" in line for k in texts for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
@@ -203,7 +205,8 @@ def planned(
         if program.gradients:
             after = [after for _, after in program.updates]
             pairs, goal = program.gradients, program.objective
-            out["step"] = _function("_loss_and_grad", program, target, sizes, after, pairs, goal, threads)
+            descends = target.name == "numba" and threads == 1 and _trains(program, {"step"}) and rate(program) is not None
+            out["step"] = _function("_loss_and_grad", program, target, sizes, after, pairs, goal, threads, descends)
     if product is not None:
         out["product"] = _function("_hvp", product, target, sizes, (), product.gradients, None)
     return out
@@ -218,6 +221,7 @@ def _function(
     gradients: Iterable[tuple[Tensor, Tensor]],
     objective: Tensor | None,
     threads: int = 1,
+    descends: bool = False,
 ) -> Function:
     pairs = tuple(gradients)
     own = [g for t, g in pairs if t.kind != "param"]
@@ -228,6 +232,8 @@ def _function(
     goal = stands[objective] if objective else None
     wanted = [*(stands[t] for t in results), *(stands[g] for _, g in pairs), *([goal] if goal else [])]
     parts = schedule(whole, wanted, frozenset(target.functions), sizes)
+    if descends:
+        parts = tuple(behind_readers(parts, [(t, stands[g]) for t, g in pairs]))
     made = Function(
         name,
         _inputs(program, needed(whole, wanted)),
@@ -237,6 +243,8 @@ def _function(
         tuple(without_inverses(list(_with_products(parts)), wanted, item_reads)),
         plan(parts, wanted, sizes),
     )
+    if descends:
+        return replace(made, descended=descended(made, program.trained, sizes))
     return in_blocks(made, parts, wanted, program, sizes, threads) if threads > 1 else made
 
 
@@ -273,7 +281,7 @@ def _inputs(program: Program, parts: Iterable[Equation]) -> tuple[Tensor, ...]:
     return tuple(t for t in data if t in read)
 
 
-def _trains(program: Program, functions: Mapping[str, Function]) -> bool:
+def _trains(program: Program, functions: Container[str]) -> bool:
     return "step" in functions and set(program.trained) <= {t for t, _ in program.gradients}
 
 

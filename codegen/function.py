@@ -6,7 +6,7 @@ target made of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from codegen.naming import Names
@@ -27,6 +27,17 @@ class Slice:
     size: int
 
 
+def pieces(slices: Iterable[Slice]) -> tuple[tuple[int, int], ...]:
+    """Where slices of the flat vector begin and end; neighbours are one piece."""
+    found: list[tuple[int, int]] = []
+    for s in slices:
+        if found and found[-1][1] == s.offset:
+            found[-1] = found[-1][0], s.offset + s.size
+        else:
+            found.append((s.offset, s.offset + s.size))
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class Function:
     """One function of the module.
@@ -37,7 +48,7 @@ class Function:
 
     Where samples run in blocks, the plan calls ``block``, the function of one block, which leaves its partial ``sums``
     in a vector and in which ``batch`` is the number of its samples and ``every`` that of all; otherwise ``serial`` may
-    say why they do not.
+    say why they do not. Parameters that are ``descended`` may be changed in place of their gradients.
     """
 
     name: str
@@ -52,6 +63,7 @@ class Function:
     every: Dim | None = None
     batch: str = ""
     serial: str = ""
+    descended: tuple[Tensor, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:

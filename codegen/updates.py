@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from codegen.function import Group, Schedule, Slice, Update
+from codegen.function import Group, Schedule, Slice, Update, pieces
 from codegen.naming import MODULE_WORDS, Names
 from codegen.targets.shapes import Shapes
 from derive.functions import PRIMITIVES, Parameter
@@ -74,17 +74,6 @@ def update_of(program: Program, slices: Sequence[Slice], extents: dict[str, str]
 
 def _trains(call: OptimizerCall, t: Tensor, named: set[str]) -> bool:
     return (t.name in call.names or t.family in call.names) if call.names else not {t.name, t.family} & named
-
-
-def pieces(slices: Iterable[Slice]) -> tuple[tuple[int, int], ...]:
-    """Where slices of the flat vector begin and end; neighbours are one piece."""
-    found: list[tuple[int, int]] = []
-    for s in slices:
-        if found and found[-1][1] == s.offset:
-            found[-1] = found[-1][0], s.offset + s.size
-        else:
-            found.append((s.offset, s.offset + s.size))
-    return tuple(found)
 
 
 def _all(runs: Sequence[tuple[int, int]], slices: Sequence[Slice]) -> bool:

@@ -16,7 +16,8 @@ from codegen import kernels, memory
 from codegen.compiler import load_source, source
 
 MODEL = (
-    "dims d = 3, h = 193\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nparam v : [h]\nminimize sum((X @ W @ v)^2) / n\n"
+    "dims d = 93, h = 193\nbatch n\ninput X : [n, d]\nparam W : [d, h]\nparam v : [h]\nA = tanh(X @ W)\n"
+    "minimize sum((A @ v)^2) / n\noptimizer sgd(lr=0.1)\n"
 )
 # around what registers hold: rows in blocks of 8 and 5 (6 and 4), columns in vectors of 16, 8 or 4
 ROWS = (1, 2, 4, 5, 6, 7, 8, 10, 13, 16, 20)
@@ -284,3 +285,23 @@ def test_a_sum_of_nothing_is_zero(module):
     c = np.full((7, 19), 7, module.DTYPE)
     call(np.empty((7, 0), module.DTYPE), np.empty((0, 19), module.DTYPE), c, strip_for(module, 1))
     assert np.all(c == 0)
+
+
+@pytest.mark.parametrize("k", [1, 19, 523])
+def test_products_are_added_to_what_is_there_once(module, k):
+    onto = module._matmul_onto
+
+    @numba.njit
+    def call(a, b, c, rate, strip):
+        onto(a, b, c, rate, strip)
+
+    for m, n in ((1, 37), (3, 16), (7, 40), (29, 37), (53, 107), (131, 130)):
+        for a in (numbers((m, k), module.DTYPE), numbers((k, m), module.DTYPE).T):
+            b, c = numbers((k, n), module.DTYPE), numbers((m, n), module.DTYPE)
+            frame = np.full((m + 2, n), 7, module.DTYPE)
+            for rate, start in ((-0.25, c), (0, 0)):
+                frame[1:-1] = c
+                call(a, b, frame[1:-1], module.DTYPE.type(rate), strip_for(module, 4 * k))
+                expected = start + (rate or 1) * (a.astype(float) @ b)
+                np.testing.assert_allclose(frame[1:-1], expected, atol=50 * k * np.finfo(module.DTYPE).eps)
+                assert np.all(frame[[0, -1]] == 7)

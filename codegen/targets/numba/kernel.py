@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
+from codegen.descent import remaining
 from codegen.function import Function, Kernel, Setting, Update
 from codegen.kernels import copied
 from codegen.naming import Names
@@ -17,7 +18,7 @@ from codegen.noise import next_states, row
 from codegen.steps import parts_of, reads_of
 from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
 from codegen.targets.numba.threads import Share, blocks_loop, calls, start_of_shares
-from codegen.targets.numba.update import update_lines
+from codegen.targets.numba.update import rate_lines, update_lines
 from codegen.targets.scalar import SUM
 from codegen.targets.shapes import Shapes
 from derive.expr import Dim, Expr, Num, add, as_expr, mul
@@ -25,6 +26,7 @@ from derive.program import Tensor
 from derive.rewrite import substitute, walk
 
 TEMPLATE = "numba/module.py.jinja"
+_AS_THEY_ARE = ["grad", "DTYPE.type(0)"]  # where a step leaves gradients that training adds to parameters at once
 __all__ = ["FUNCTIONS", "TEMPLATE", "epoch", "kernel"]
 
 
@@ -48,12 +50,14 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     printer = NumbaPrinter(names, extents, setting.dtype)
     words = ["theta", "grad", "work", "int_work", *(["sums"] if function.sums else [])]
     words += ["block", "shares", "int_shares"] if function.block else []
+    words += ["onto", "rate"] if function.descended else []
     vectors = {v: names.fresh(v) for v in words}
     results = {t: names.fresh(f"{names.tensor(t)}_out") if t.rank == 0 else names.tensor(t) for t in function.outputs}
     parts, share = _parts(function, setting)
     if share is not None:
         whole = share.int_work != "0"
         printer.blocks = lambda step: calls(step, function, setting, printer, vectors, whole)
+    printer.rates = {g: vectors["rate"] for t, g in function.gradients if t in function.descended}
     steps = list(printer.steps(plan, setting.comment))
     read = {t for step in plan.steps for t in reads_of(step)}
     params = [
@@ -62,7 +66,7 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
         if s.tensor in read
     ]
     targets = {t: s for t, g in function.gradients for s in setting.slices if s.tensor == t}
-    totals = [(g, "grad", targets[t].offset) for t, g in function.gradients]
+    totals = [(g, "onto" if g in printer.rates else "grad", targets[t].offset) for t, g in function.gradients]
     totals += [(s.tensor, "sums", s.offset) for s in function.sums]
     views = [_cut(names.tensor(g), vectors[v], offset, g, printer) for g, v, offset in totals if g.rank]
     pieces, work, int_work = _workspace(function, setting, names, printer, vectors)
@@ -88,15 +92,19 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     arguments += every
     arguments += [vectors["block"]] if share is not None else []
     arguments += [vectors["theta"]] + ([vectors["grad"]] if function.gradients else [])
+    arguments += [vectors["onto"], vectors["rate"]] if function.descended else []
     arguments += [vectors["work"]] + ([vectors["int_work"]] if int_work != "0" else [])
     arguments += [vectors["sums"]] if function.sums else []
     arguments += [names.tensor(t) for t in function.inputs] + [results[t] for t in function.outputs]
     leading = [setting.batch] if setting.batch else []
     leading += ["_block()"] if share is not None else []
-    leading += ["theta", *(["grad"] if function.gradients else []), f"_workspace(DTYPE, {work})"]
+    leading += ["theta", *(["grad"] if function.gradients else []), *(_AS_THEY_ARE if function.descended else [])]
+    leading += [f"_workspace(DTYPE, {work})"]
     leading += [f"_workspace(np.int64, {int_work})"] if int_work != "0" else []
     kinds = ["int64"] * (bool(setting.batch) + len(every) + (share is not None))
-    kinds += [_kind(1, setting.dtype)] * (2 + bool(function.gradients))
+    kinds += [_kind(1, setting.dtype)] * (1 + bool(function.gradients))
+    kinds += [_kind(1, setting.dtype), setting.dtype] if function.descended else []
+    kinds += [_kind(1, setting.dtype)]
     kinds += [_kind(1, "int64")] if int_work != "0" else []
     kinds += [_kind(1, setting.dtype)] if function.sums else []
     kinds += [_kind(t.rank, _number(t, setting)) for t in function.inputs]
@@ -176,7 +184,7 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     """One pass over the data: shuffle, then gather, step and update for every mini-batch."""
     names = setting.names.scope()
     words = ("step", "total", "order", "rows", "draw", "other", "start", "k", "row", "value", "steps", "theta", "grad",
-             "work", "int_work", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t", "last")  # fmt: skip
+             "work", "int_work", "rate", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t", "last")  # fmt: skip
     v = {w: names.fresh(w) for w in words}
     batch = setting.batch or names.fresh("n")
     data = [t for t in function.inputs if t.kind != "noise"]
@@ -188,6 +196,7 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     hyper = {k: names.fresh(k) for k in (*(k for k, _ in update.hyper), *(s.keyword for s in update.schedules))}
     block = [names.fresh("block")] if step.parts else []
     works = [w for w, kind in (("work", "DTYPE"), ("int_work", "int64")) if any(kind in x for x in step.leading)]
+    printer = NumbaPrinter(names, setting.extents, setting.dtype)
     lines = [
         f"{v['count']} = {v['order']}.shape[0]",
         f"if {v['shuffle']}:",
@@ -197,23 +206,24 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
         f"        {v['order']}[{v['k']}] = {v['order']}[{v['other']}]",
         f"        {v['order']}[{v['other']}] = {v['row']}",
         f"{v['total']} = 0.0",
+        *rate_lines(update if function.descended else None, hyper, v, printer),
         f"for {v['start']} in range(0, {v['count']}, {v['batch_size']}):",
         f"    {batch} = min({v['batch_size']}, {v['count']} - {v['start']})",
     ]
-    printer = NumbaPrinter(names, setting.extents, setting.dtype)
     for t in moved:
         lines += ["    " + line for line in _gather(t, gathered[t], whole[t], batch, v, printer, setting.program.batch)]
     generator = [names.fresh("generator")] if noise else []
     shapes, dtype = Shapes(setting.extents), f"{v['theta']}.dtype"
     lines += [f"    {names.tensor(t)} = {row(t, setting.program, shapes, generator[0], dtype)}" for t in noise]
     lines += [f"    {names.tensor(t)} = np.empty({shapes.tuple(t)}, {dtype})" for t in function.outputs]
-    call = ", ".join([*([batch] if setting.batch else []), *block, v["theta"], v["grad"], *(v[w] for w in works),
+    onto = [v["theta"], v["rate"]] if function.descended else []
+    call = ", ".join([*([batch] if setting.batch else []), *block, v["theta"], v["grad"], *onto, *(v[w] for w in works),
                       *(names.tensor(t) for t in (*function.inputs, *function.outputs))])  # fmt: skip
     lines += [
         f"    {v['value']} = {v['step']}({call})",
         f"    {v['total']} += {v['value']} * {batch}",
         f"    {v['steps']}[0] += 1",
-        *("    " + line for line in update_lines(update, state, hyper, v, printer)),
+        *("    " + line for line in update_lines(remaining(update, function, setting), state, hyper, v, printer)),
         *("    " + line for line in next_states(function, setting, v["theta"], state, names)),
         f"return {v['total']} / {v['count']}",
     ]
@@ -222,7 +232,10 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     arguments += [whole[t] for t in data] + [gathered[t] for t in moved]
     arguments += [*state.values(), *(hyper[k] for k, _ in update.hyper)]
     arguments += [*([v["last"]] if update.last else []), *generator]
-    given = ["_step()"] + [re.sub(rf"\b{batch}\b", "size", x) for x in step.leading if x != setting.batch]
+    leading = [x for x in step.leading if x != setting.batch]
+    if function.descended:
+        del leading[leading.index(_AS_THEY_ARE[1]) - 1 : leading.index(_AS_THEY_ARE[1]) + 1]
+    given = ["_step()"] + [re.sub(rf"\b{batch}\b", "size", x) for x in leading]
     given += ["order", "random", "steps", "size", "bool(shuffle)", "*arrays", "*rows", "*state"]
     given += [f"DTYPE.type({name})" for name, _ in update.hyper]
     given += update.last + ["generator"] * len(generator)

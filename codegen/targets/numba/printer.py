@@ -38,6 +38,7 @@ class NumbaPrinter(ScalarPrinter):
         self.best: dict[Tensor, str] = {}
         self.strip = names.fresh("strip")
         self.products: list[Gemm] = []
+        self.rates: dict[Tensor, str] = {}  # of results that may be added to what is there, times what
         self.blocks: Callable[[Blocks], Iterator[str]] = lambda _: iter(())
 
     def number(self, value: Fraction) -> str:
@@ -217,6 +218,8 @@ class NumbaPrinter(ScalarPrinter):
             self.products.append(g)
             name = "_matmul_symmetric" if g.symmetric else "_matmul_plus" if g.start else "_matmul"
             given = [self.operand(o) for o in (g.left, g.right, g.start, g.out) if o is not None]
+            if g.out.tensor in self.rates:
+                return f"_matmul_onto({', '.join(given)}, {self.rates[g.out.tensor]}, {self.strip})"
             return f"{name}({', '.join(given)}, {self.strip})"
         (vector,) = vectors
         matrix = g.left if vector is g.right else g.right

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from codegen.descent import factor
 from codegen.function import Group, Update
 from codegen.targets.numba.printer import NumbaPrinter
 from derive.expr import Expr, Mask
@@ -38,6 +39,17 @@ def update_lines(
         printer.parameters = {**known, **local, **{name: hyper[k] for name, k in group.hyper.items()}}
         yield from update.heading(group)
         yield from _group(group, state, v, printer)
+
+
+def rate_lines(
+    update: Update | None, hyper: Mapping[str, str], v: Mapping[str, str], printer: NumbaPrinter
+) -> Iterator[str]:
+    """By what a step multiplies the gradients that it adds to parameters itself; nothing without such an update."""
+    if update is not None:
+        (group,) = update.groups
+        ((_, e),) = group.equations
+        printer.parameters = {name: hyper[k] for name, k in group.hyper.items()}
+        yield f"{v['rate']} = {printer.real(factor(e))}  # what a step adds to parameters, times their gradients"
 
 
 def _group(group: Group, state: Mapping[str, str], v: Mapping[str, str], printer: NumbaPrinter) -> Iterator[str]:

@@ -205,7 +205,9 @@ def planned(
         if program.gradients:
             after = [after for _, after in program.updates]
             pairs, goal = program.gradients, program.objective
-            descends = target.name == "numba" and threads == 1 and _trains(program, {"step"}) and rate(program) is not None
+            descends = (
+                target.name == "numba" and threads == 1 and _trains(program, {"step"}) and rate(program) is not None
+            )
             out["step"] = _function("_loss_and_grad", program, target, sizes, after, pairs, goal, threads, descends)
     if product is not None:
         out["product"] = _function("_hvp", product, target, sizes, (), product.gradients, None)

@@ -210,6 +210,9 @@ class Explanation:
             why = f"{g.right.tensor.name} is copied by strips that stay in the cache{where}: it has {_bytes(right)}"
         else:
             why = "both operands are read in place"
+        added = [w.name for w, d in self.function.gradients if d == g.out.tensor and w in self.function.descended]
+        if added:
+            why += f"; training adds it to {added[0]} at once, so that it is neither written nor read again"
         if paneled(g, self.sizes):
             why += f"; rows of {g.left.tensor.name}ᵀ, which lie far apart, are copied for all columns"
         if g.symmetric:

@@ -6,7 +6,7 @@ names its hyperparameters are known, and which pieces of the vector it changes. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from codegen.function import Group, Schedule, Slice, Update, pieces

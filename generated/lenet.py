@@ -1495,14 +1495,14 @@ def _store(context, t, c, row, count):
 
 
 @intrinsic
-def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count):
-    """C = A B, or S + A B if `given`: `count` columns, and so many times so many rows whose sums fill the registers."""
+def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate):
+    """C = A B, S + A B if S is `given` (1), or C + rate A B (2): `count` columns of so many times so many rows."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
         return None
     high, wide = rows.literal_value, vectors.literal_value
 
     def make(context, builder, signature, args):
-        _, _, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count = args
+        _, _, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate = args
         same = ir.InlineAsm(ir.FunctionType(a.type, [a.type]), "", "=r,0")
         tile = [cgutils.alloca_once(builder, _VECTOR) for _ in range(high * wide)]
         with cgutils.for_range(builder, times, intp=ir.IntType(64)) as block:
@@ -1512,7 +1512,10 @@ def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s
             )
             for total in tile:
                 builder.store(ir.Constant(_VECTOR, None), total)
-            with builder.if_then(builder.icmp_signed("!=", given, _int(0))):
+            for r in range(high):  # what is written in the end may be far away
+                place = builder.bitcast(builder.gep(q, [builder.mul(c_row, _int(r))]), ir.IntType(8).as_pointer())
+                _call(builder, "llvm.prefetch.p0", [place, _int(1, 32), _int(3, 32), _int(1, 32)])
+            with builder.if_then(builder.icmp_signed("==", given, _int(1))):
                 for r in range(high):
                     start = builder.gep(z, [builder.mul(s_row, _int(r))])
                     for total, (place, mask) in zip(tile[r * wide :], _lanes(builder, start, wide, count)):
@@ -1527,10 +1530,16 @@ def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s
                     for y, total in zip(right, tile[r * wide :]):
                         product = builder.fmul(x, y, flags=_MAY)
                         builder.store(builder.fadd(builder.load(total), product, flags=_MAY), total)
+            with builder.if_then(builder.icmp_signed("==", given, _int(2))):
+                for r in range(high):
+                    start = builder.gep(q, [builder.mul(c_row, _int(r))])
+                    for total, (place, mask) in zip(tile[r * wide :], _lanes(builder, start, wide, count)):
+                        product = builder.fmul(_spread(builder, rate, _VECTOR), builder.load(total), flags=_MAY)
+                        builder.store(builder.fadd(_loaded(builder, place, mask), product, flags=_MAY), total)
             _put(builder, [builder.load(total) for total in tile], high, wide, q, c_row, count)
         return context.get_dummy_value()
 
-    kinds = (rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count)
+    kinds = (rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate)
     return types.none(*kinds), make
 
 
@@ -1630,18 +1639,23 @@ def _few(context, M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_r
     return types.none(*kinds), lambda context, builder, signature, given: _call(builder, _FEW, given)
 
 
-def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, room, mirrored):
-    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart, or S + A B if `given`.
+def _matmul_kernel(
+    M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, room, mirrored, rate
+):
+    """C = A B for M x K and K x N matrices of which rows and columns lie so many numbers apart.
 
+    If S is `given` (1) it is S + A B, or it is C + rate A B (2).
     The rows of S lie `s_row` numbers apart: none if each is the same. In the strip there is `room` for so many numbers.
     Of a C that is known to be symmetric the lower triangle is computed and `mirrored`.
     """
     full = (N + _LANES - 1) // _LANES * _LANES  # with few columns, much of a register stays empty
     least = N if N < _COLUMNS else (N + _COLUMNS - 1) // _COLUMNS * _COLUMNS
-    if a_column == 1 and M >= _FEWER and K >= 8 * _LANES and N <= _NARROW and 4 * least <= 3 * full:
+    if given < 2 and a_column == 1 and M >= _FEWER and K >= 8 * _LANES and N <= _NARROW and 4 * least <= 3 * full:
         _few(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip)
         return
-    flipped = a_row == 1 and K >= 4 * _LANES and 4 * N * ((M + _LANES - 1) // _LANES * _LANES) <= 3 * M * full
+    flipped = (
+        given < 2 and a_row == 1 and K >= 4 * _LANES and 4 * N * ((M + _LANES - 1) // _LANES * _LANES) <= 3 * M * full
+    )
     if flipped:  # the transposed result has longer rows
         M, N, a, b, a_row, a_column, b_row, b_column = N, M, b, a, b_column, b_row, a_column, a_row
     mirrored = mirrored and N > 2 * _LANES
@@ -1727,7 +1741,7 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
                         left, rows = tall - i, most
                         if left < most or (left <= _REST and left % fewer == 0 and vectors > 1):
                             rows = fewer if left >= fewer else 1
-                            if left < fewer <= tall and first == 0:  # some rows again, but none is added to twice
+                            if left < fewer <= tall and first == 0 and given < 2:  # some rows again, but none is added to twice
                                 i, left, rows = tall - fewer, fewer, fewer
                         times = 1 if flipped else max(1, (left - (_REST if rows == _ROWS else 0)) // rows)
                         here = base + i
@@ -1735,46 +1749,49 @@ def _matmul_kernel(M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, gi
                             _ahead(p, i * p_row), _ahead(c, here * c_row + edge + j), _ahead(s, here * s_row + edge + j)
                         )
                         y_row, z_row, start = c_row, s_row, given
-                        if first > 0:
+                        if first > 0 and given < 2:
                             z, z_row, start = y, y_row, 1
                         if flipped:
                             y, y_row, start = strip, count, 0
                         if rows == _ROWS and vectors == 1:
                             _blocks(
                                 _ROWS, 1, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count
+                                count, rate
                             )
                         elif rows == _ROWS and vectors == 2:
                             _blocks(
                                 _ROWS, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count
+                                count, rate
                             )
                         elif rows == _ROWS and vectors == 3 <= _VECTORS:
                             _blocks(
                                 _ROWS, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count
+                                count, rate
                             )
                         elif rows == _FEWER and vectors == 2:
                             _blocks(
                                 _FEWER, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count
+                                count, rate
                             )
                         elif rows == _FEWER and vectors == 3:
                             _blocks(
                                 _FEWER, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count
+                                count, rate
                             )
                         elif rows == 1 and vectors == 1:
                             _blocks(
-                                1, 1, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row, count
+                                1, 1, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
+                                count, rate
                             )
                         elif rows == 1 and vectors == 2:
                             _blocks(
-                                1, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row, count
+                                1, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
+                                count, rate
                             )
                         elif rows == 1 and vectors == 3:
                             _blocks(
-                                1, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row, count
+                                1, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
+                                count, rate
                             )
                         if flipped:
                             for r in range(rows):
@@ -1807,18 +1824,18 @@ def _called(name, kernel, *kinds):
     return name
 
 
-_INT = types.int64
+_INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_344c4742",
+    "gradc_few_float64_3d8c5ed0",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_344c4742",
+    "gradc_matmul_float64_3d8c5ed0",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
-    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # S, C, strip
+    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip
 )
 
 
@@ -1840,7 +1857,7 @@ def _product(mirrored=0):
                 context, builder, signature.args, args
             )
             given = [M, K, N, a, *a_apart, b, *b_apart, c, _int(0), _int(0), c, c_apart[0], near, room, _int(mirrored)]
-            _call(builder, _MATMUL, given)
+            _call(builder, _MATMUL, [*given, ir.Constant(_NUMBER, 1.0)])
             return context.get_dummy_value()
 
         return types.none(A, B, C, strip), make
@@ -1860,7 +1877,7 @@ def _matmul_plus(context, A, B, S, C, strip):
         )
         row = s_apart[0] if S.ndim == 2 else _int(0)
         given = [M, K, N, a, *a_apart, b, *b_apart, s, row, _int(1), c, c_apart[0], near, room, _int(0)]
-        _call(builder, _MATMUL, given)
+        _call(builder, _MATMUL, [*given, ir.Constant(_NUMBER, 1.0)])
         return context.get_dummy_value()
 
     return types.none(A, B, S, C, strip), make

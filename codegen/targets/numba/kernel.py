@@ -184,7 +184,8 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     """One pass over the data: shuffle, then gather, step and update for every mini-batch."""
     names = setting.names.scope()
     words = ("step", "total", "order", "rows", "draw", "other", "start", "k", "row", "value", "steps", "theta", "grad",
-             "work", "int_work", "rate", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t", "last")  # fmt: skip
+             "work", "int_work", "rate", "batch_size", "shuffle", "random", "count", "p", "w", "g", "t",
+             "last")  # fmt: skip
     v = {w: names.fresh(w) for w in words}
     batch = setting.batch or names.fresh("n")
     data = [t for t in function.inputs if t.kind != "noise"]

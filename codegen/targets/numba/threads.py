@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen.function import Function, Kernel, Setting
+from codegen.function import Function, Kernel, Setting, pieces
 from codegen.steps import Blocks
 from codegen.targets.numba.printer import NumbaPrinter
-from codegen.updates import pieces
 from derive.expr import Access, Expr, mul
 from derive.program import Tensor
 

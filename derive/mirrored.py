@@ -22,8 +22,8 @@ def mirrored(e: Expr, row: Letter, col: Letter) -> Expr:
     >>> from derive.expr import Dim, fresh
     >>> from derive.program import Tensor
     >>> n = Dim("n"); i, j = fresh(n, "i"), fresh(n, "j"); a, x = Tensor("a", (n,)), Tensor("x", (n,))
-    >>> mirrored((a[i] + x[i]) * a[j] + a[i] * x[j], i, j)
-    x[i]·a[j] + a[i]·x[j] + a[i]·a[j]
+    >>> mirrored((a[i] + x[i]) * a[j] + a[i] * x[j], i, j) == a[i] * a[j] + a[i] * x[j] + x[i] * a[j]
+    True
     """
     if row.extent != col.extent or _is_mirrored(e, row, col):
         return e

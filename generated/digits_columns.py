@@ -696,6 +696,7 @@ def _draw(random, limit):
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f"))
 _LANES = (64 if _WIDE else 32) // DTYPE.itemsize  # numbers in a register
 _ROWS, _FEWER, _VECTORS = (8, 5, 3) if _WIDE else (6, 4, 2)  # blocks that fill the registers: rows, rows, vectors
+_FULL, _OTHER = _VECTORS * _LANES, (5 - _VECTORS) * _LANES  # columns of a strip, and of one where a register's are over
 _REST = 20 if _WIDE else 8  # rows that blocks of fewer rows divide where others do not
 _COLUMNS = 5 if _WIDE else 3  # that are summed along the numbers of a row, where there are few of them
 _NARROW, _BROAD = 12, 32  # columns at most, and more than those, for which there are ways of their own
@@ -1012,13 +1013,17 @@ def _matmul_kernel(
     mirrored = mirrored and N > 2 * _LANES
     # a copy has to be read often enough to pay
     packed = b_column != 1 or (K * N > (_NEAR if M > 64 else _FAR) and M > 2 * _ROWS and not flipped)
-    chunks = 1 if flipped else max(1, (K + _DEEP - 1) // _DEEP)
-    deep = max(1, (K + chunks - 1) // chunks)
-    paneled = a_row == 1 and a_column != 1 and not flipped and M >= _TALL and N > max(_BROAD, 2 * _VECTORS * _LANES)
+    deep = max(K, 1)
+    if K > _DEEP and not flipped:
+        pieces = (K + _DEEP - 1) // _DEEP
+        deep = (K + pieces - 1) // pieces
+    paneled = a_row == 1 and a_column != 1 and not flipped and M >= _TALL and N > max(_BROAD, 2 * _FULL)
     paneled = paneled and room >= _SHARES * _STRIP * deep
     high = _TALL if paneled else 2 * _TALL if 2 * _TALL * deep > _NEAR and not mirrored else max(M, 1)
-    wide = (room // deep - (_TALL if paneled else 0)) // _LANES * _LANES if packed else N
-    panel, full = _ahead(strip, room - _TALL * deep), _VECTORS * _LANES
+    wide, kept = N, _TALL if paneled else 0
+    if packed and (N + kept) * deep > room:
+        wide = (room // deep - kept) // _LANES * _LANES
+    panel = _ahead(strip, room - _TALL * deep)
     for first in range(0, max(K, 1), deep):
         depth, edge = min(deep, K - first), 0
         while edge < N:
@@ -1026,28 +1031,22 @@ def _matmul_kernel(
             if 0 < N - edge - width <= _LANES:
                 width -= _LANES
             if packed and b_column == 1:
-                whole = max(0, width - _LANES - 1) // full * full
+                whole = max(0, width - _LANES - 1) // _FULL * _FULL
                 for k in range(depth):
                     p = _ahead(b, (first + k) * b_row + edge)
-                    for j in range(0, whole, full):
-                        t1 = _begun(1, _VECTORS, _ahead(p, j), 0, _VECTORS * _LANES)
-                        _store(t1, _ahead(strip, j * depth + k * full), 0, _VECTORS * _LANES)
+                    for j in range(0, whole, _FULL):
+                        t1 = _begun(1, _VECTORS, _ahead(p, j), 0, _FULL)
+                        _store(t1, _ahead(strip, j * depth + k * _FULL), 0, _FULL)
                     j = whole
                     while j < width:
-                        count = min(
-                            width - j,
-                            _LANES * (5 - _VECTORS if _VECTORS * _LANES < width - j <= (_VECTORS + 1) * _LANES else _VECTORS)
-                        )
+                        count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
                         for n in range(0, count, _LANES):
                             t2 = _begun(1, 1, _ahead(p, j + n), 0, count - n)
                             _store(t2, _ahead(strip, j * depth + k * count + n), 0, count - n)
                         j += count
             j = 0 if packed and b_column != 1 else width
             while j < width:
-                count = min(
-                    width - j,
-                    _LANES * (5 - _VECTORS if _VECTORS * _LANES < width - j <= (_VECTORS + 1) * _LANES else _VECTORS)
-                )
+                count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
                 p, q = _ahead(b, first * b_row + (edge + j) * b_column), _ahead(strip, j * depth)
                 if b_row == 1 and depth >= _LANES and count >= _LANES:
                     n = 0
@@ -1078,10 +1077,7 @@ def _matmul_kernel(
                     p, p_row, p_column = panel, 1, tall
                 j = 0
                 while j < width:
-                    count = min(
-                        width - j,
-                        _LANES * (5 - _VECTORS if _VECTORS * _LANES < width - j <= (_VECTORS + 1) * _LANES else _VECTORS)
-                    )
+                    count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
                     near, near_row = _ahead(b, first * b_row + edge + j), b_row
                     if packed:
                         near, near_row = _ahead(strip, j * depth), count
@@ -1092,7 +1088,7 @@ def _matmul_kernel(
                         left, rows = tall - i, most
                         if left < most or (left <= _REST and left % fewer == 0 and vectors > 1):
                             rows = fewer if left >= fewer else 1
-                            if left < fewer <= tall and first == 0 and given < 2:  # some rows again, but none is added to twice
+                            if left < fewer <= tall and first == 0 and given < 2:  # rows again, none added to twice
                                 i, left, rows = tall - fewer, fewer, fewer
                         times = 1 if flipped else max(1, (left - (_REST if rows == _ROWS else 0)) // rows)
                         here = base + i
@@ -1177,13 +1173,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_3d8c5ed0",
+    "gradc_few_float64_3486b2d5",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_3d8c5ed0",
+    "gradc_matmul_float64_3486b2d5",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

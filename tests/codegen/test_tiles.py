@@ -273,7 +273,7 @@ def test_a_module_that_is_no_member_of_sys_modules_runs_beside_a_cache(tmp_path)
     (tmp_path / "net.py").write_text(source(derive.parse(MODEL)))
     load = (
         "import importlib.util as u; s = u.spec_from_file_location('net', 'net.py'); m = u.module_from_spec(s); "
-        "s.loader.exec_module(m); import numpy as np; m.loss_and_grad(m.init_params(0), X=np.ones((2, 3)))"
+        "s.loader.exec_module(m); import numpy as np; m.loss_and_grad(m.init_params(0), X=np.ones((2, 93)))"
     )
     for line in (load, load, "import net"):
         done = subprocess.run([sys.executable, "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -75,7 +75,7 @@ import tempfile
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, literally, njit, typeof, types
+from numba import cfunc, njit, typeof, types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache
 from numba.core.sigutils import normalize_signature

@@ -3075,13 +3075,12 @@ class _Address(types.WrapperAddressProtocol):
     def __init__(self, function):
         function.compile(_kinds(function))
         self.made = function.overloads[_kinds(function)]
-        self.address = self.made.library.get_pointer_to_function(self.made.fndesc.llvm_cfunc_wrapper_name)
 
     def signature(self):
         return self.made.signature
 
     def __wrapper_address__(self):
-        return self.address
+        return self.made.library.get_pointer_to_function(self.made.fndesc.llvm_cfunc_wrapper_name)
 
 
 @functools.cache

@@ -53,7 +53,7 @@ def _in_shares(equation: Equation, program: Program) -> Equation:
     body, defined = equation.body, program.defined
     while named := [t for t in reads(body) if t.hidden and t in defined and _is_of_shares(defined[t].body, defined)]:
         body = inline(body, defined[max(named, key=lambda t: t.number)])
-        if sum(1 for _ in walk(body)) > MAX_NODES:
+        if body.size > MAX_NODES:
             return equation
     if body is equation.body or not all_shares(body):
         return equation
@@ -71,7 +71,7 @@ def _is_of_shares(e: Expr, defined: Mapping[Tensor, Equation]) -> bool:
 def _in_functions(equation: Equation, program: Program) -> Equation:
     """The equation without gradc's names of exponentials and absolute values, where that is shorter or ends in σ."""
     body, defined = equation.body, program.defined
-    while (kernel := _kernel(body, defined)) is not None and sum(1 for _ in walk(body)) <= MAX_NODES:
+    while (kernel := _kernel(body, defined)) is not None and body.size <= MAX_NODES:
         body = inline(body, kernel)
     if body is equation.body or not any(isinstance(n, Pow) and isinstance(n.base, Add) for n in walk(body)):
         return equation
@@ -81,7 +81,7 @@ def _in_functions(equation: Equation, program: Program) -> Equation:
     except TooLargeError:
         return equation
     calls = {n.function for n in walk(found) if isinstance(n, Call)}
-    was, now = (sum(1 for _ in walk(e)) for e in (equation.body, found))
+    was, now = (e.size for e in (equation.body, found))
     better = now < was or (now <= _LONG and PRIMITIVES["exp"] not in calls and not calls.isdisjoint(functions))
     return equation.with_body(found) if better else equation
 

@@ -17,7 +17,7 @@ from derive.facts import Facts, WithoutTotals
 from derive.hoist import Namer, is_product, is_scale, split_scale
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
-from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
+from derive.rewrite import factors, map_children, rename_binders, substitute, terms
 
 ROUNDS = 4
 MAX_NODES = 3000
@@ -167,7 +167,7 @@ def _substituted(d: Equation, users: list[Equation], work: _Work) -> list[Equati
     new = []
     for user in users:
         unfolded = inline(user.body, d)
-        if sum(1 for _ in walk(unfolded)) > MAX_NODES:
+        if unfolded.size > MAX_NODES:
             return None
         try:
             short = work.shortest(unfolded)
@@ -234,10 +234,14 @@ def inline(e: Expr, d: Equation) -> Expr:
     known: dict[Expr, Expr] = {}
 
     def visit(node: Expr) -> Expr:
-        if isinstance(node, Access) and node.tensor is d.out:
-            if node not in known:
-                known[node] = substitute(rename_binders(d.body), dict(zip(d.letters, node.places, strict=True)))
-            return known[node]
-        return map_children(node, visit)
+        if d.out not in node.tensors:
+            return node
+        if node not in known:
+            own = isinstance(node, Access) and node.tensor is d.out
+            known[node] = defined(node) if own else map_children(node, visit)  # type: ignore[arg-type]
+        return known[node]
+
+    def defined(node: Access) -> Expr:
+        return substitute(rename_binders(d.body), dict(zip(d.letters, node.places, strict=True)))
 
     return visit(e)

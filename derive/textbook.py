@@ -86,25 +86,21 @@ def told_in_shares(equation: Equation, program: Program) -> Equation:
     shorter.
     """
     body, defined = equation.body, program.defined
-    length = _nodes(body)
+    length = body.size
     while hidden := [t for t in reads(body) if t in defined and (t.hidden or t.kind == "cotangent")]:
         last = defined[max(hidden, key=lambda t: t.number)]
-        length += _nodes(last.body)
+        length += last.body.size
         body = inline(body, last)
-        if _nodes(body) > MAX_NODES:
+        if body.size > MAX_NODES:
             return equation
     kept = program.with_equations(e for e in program.equations if not e.out.hidden and e.out.kind != "cotangent")
     body, shares = in_shares(body, kept)
-    if not shares or _nodes(body) > max(READABLE, length):
+    if not shares or body.size > max(READABLE, length):
         return equation
     for p in reversed(shares):
         body = inline(body, p)
     whole = equation.with_body(body)
     return whole if lift(whole, diagonals=True) is not None or lift(equation, diagonals=True) is None else equation
-
-
-def _nodes(e: Expr) -> int:
-    return sum(1 for _ in walk(e))
 
 
 def spelled_out(equation: Equation, program: Program) -> Equation:
@@ -119,7 +115,7 @@ def spelled_out(equation: Equation, program: Program) -> Equation:
         if sums and sum(isinstance(x, Access) and x.tensor == last for x in walk(body)) > 2:
             return equation
         body = inline(body, defined[last])
-        if _nodes(body) > READABLE:
+        if body.size > READABLE:
             return equation
     whole = equation.with_body(body)
     kept = lift(equation, diagonals=True) is None or lift(whole, diagonals=True) is not None
@@ -134,7 +130,7 @@ def _is_nobodys(t: Tensor, definition: Equation) -> bool:
 
 def _length(e: Expr) -> tuple[Cost, int]:
     """What it costs, and how long it is."""
-    return cost(e), _nodes(e)
+    return cost(e), e.size
 
 
 def _shortened(e: Expr, normal: Normalizer) -> list[Expr]:
@@ -166,7 +162,7 @@ def _without_a_name(e: Expr, program: Program) -> Expr | None:
     if named is None:
         return None
     unfolded = inline(e, program.defined[named])
-    return unfolded if _nodes(unfolded) <= MAX_NODES else None
+    return unfolded if unfolded.size <= MAX_NODES else None
 
 
 def _chain(equation: Equation, program: Program) -> Cost:

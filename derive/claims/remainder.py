@@ -100,7 +100,7 @@ def cases(case: Case) -> Reason | None:
             there_right = extract(Cases(normal).where(wrong, own))
         except TooLargeError:
             continue
-        if sum(1 for _ in walk(there_right)) <= 40:
+        if there_right.size <= 40:
             return Reason("wrong case", f"{words}: there {show(there_right, case)} is right")
         break
     return Reason("wrong case", words)
@@ -145,9 +145,9 @@ def difference(case: Case) -> Reason | None:
             rest = extract(case.truth.normal(told(normal)) or normal)
         except TooLargeError:
             continue
-        if len(terms(rest)) == 1 and sum(1 for _ in walk(rest)) <= 20 and not any(map(_mixed, walk(rest))):
+        if len(terms(rest)) == 1 and rest.size <= 20 and not any(map(_mixed, walk(rest))):
             return Reason("missing term", f"the term {show(rest, case)} is missing")
-        if len(terms(rest)) <= 2 and sum(1 for _ in walk(rest)) <= 40:
+        if len(terms(rest)) <= 2 and rest.size <= 40:
             return Reason("differs", f"what is right minus the line is {show(rest, case)}")
     return Reason("differs", "no single slip explains it")
 

@@ -20,7 +20,7 @@ from derive.functions import expand_calls
 from derive.normal import Normalizer, TooLargeError
 from derive.norms import Norms
 from derive.pipeline import Derivation, finish, pulled_back
-from derive.program import Equation, Program, Tensor, reads
+from derive.program import Equation, Program, Tensor
 from derive.recurrence import Recurrence, blocks
 from derive.rewrite import factors, map_children, substitute, terms, walk
 from derive.simplify import inline
@@ -83,31 +83,35 @@ class Truth:
                 self.raw[e.out] = self.short[e.out] = e
 
     def definitions(self, left: Expr, right: Expr) -> Iterator[tuple[Expr, Expr]]:
-        """The left side by its own definition: as the chain rule gives it, then in its shortest form; and the right."""
+        """The left side by its own definition: as the chain rule gives it, then in its shortest form; and the right.
+
+        Each as it stands, then with gradc's own names unfolded.
+        """
         if not isinstance(left, Access):
             yield left, right
             return
+        named = {t: e for t, e in self.forward.items() if t.hidden}
         for table in (self.raw, self.short, self.forward):
             if left.tensor in table:
                 hidden = {t: e for t, e in table.items() if t.hidden or isinstance(e.body, Num) or _is_view(t)}
                 hidden = {} if table is self.forward else hidden
                 own = unfold(inline(left, table[left.tensor]), hidden), unfold(right, hidden)
                 yield own
-                if left.tensor in self.recurrent:  # what is not unfolded deeper down
-                    named = {t: e for t, e in self.forward.items() if t.hidden}
-                    yield unfold(own[0], named), unfold(own[1], named)
+                meant = unfold(own[0], named), unfold(own[1], named)
+                if meant != own:
+                    yield meant
 
     def proof(self, left: Expr, right: Expr) -> str | None:
         """How both sides are found to have one normal form, by the first of `DEPTHS`; None where they are not."""
-        told = list(self.depths(left, right))
-        meant = [(depth, self.norms.meant(a), self.norms.meant(b), normal) for depth, a, b, normal in told]
-        changed = [m for m, t in zip(meant, told, strict=True) if m != t]
-        for words, pairs in (("", told), (", where 1/‖u‖ is 0 at u = 0", changed)):
-            for depth, a, b, normal in pairs:
-                if _same(a, b, normal):
-                    return f"{DEPTHS[depth]}{words}"
-                if _by_cases(a, b, normal) == ZERO:
-                    return f"{DEPTHS[depth]}, case by case{words}"
+        told = []
+        for known in self.depths(left, right):  # unfolded no deeper than it takes
+            if found := _how(*known):
+                return found
+            told.append(known)
+        for depth, a, b, normal in told:
+            there = self.norms.meant(a), self.norms.meant(b)
+            if there != (a, b) and (found := _how(depth, *there, normal)):
+                return f"{found}, where 1/‖u‖ is 0 at u = 0"
         return None
 
     def kinks(self, left: Expr, right: Expr) -> Kinks | None:
@@ -148,12 +152,13 @@ def unfold(e: Expr, table: Mapping[Tensor, Equation]) -> Expr:
 
     A Select whose mask became a number is decided.
     """
+    known: dict[Expr, Expr] = {}
     while True:
-        found = next((t for t in sorted(reads(e), key=lambda t: t.number, reverse=True) if t in table), None)
+        found = max((t for t in e.tensors if t in table), key=lambda t: t.number, default=None)
         if found is None:
             return e
-        grown = _decided(inline(e, table[found]))
-        if sum(1 for _ in walk(grown)) > MAX_NODES:
+        grown = _decided(inline(e, table[found]), known)
+        if grown.size > MAX_NODES:
             return e
         e = grown
 
@@ -163,11 +168,20 @@ def _is_view(t: Tensor) -> bool:
     return t.primal is not None and t.primal.ahead is not None
 
 
-def _decided(e: Expr) -> Expr:
-    e = map_children(e, _decided)
-    if isinstance(e, Select) and isinstance(e.mask, Num):
-        return e.chosen if e.mask == ONE else e.other
-    return e
+def _decided(e: Expr, known: dict[Expr, Expr]) -> Expr:
+    if e not in known:
+        done = map_children(e, lambda c: _decided(c, known))
+        if isinstance(done, Select) and isinstance(done.mask, Num):
+            done = done.chosen if done.mask == ONE else done.other
+        known[e] = done
+    return known[e]
+
+
+def _how(depth: int, a: Expr, b: Expr, normal: Normalizer) -> str | None:
+    """How two expressions are found to have one normal form at this depth; None where they are not."""
+    if _same(a, b, normal):
+        return DEPTHS[depth]
+    return f"{DEPTHS[depth]}, case by case" if _by_cases(a, b, normal) == ZERO else None
 
 
 def _same(a: Expr, b: Expr, normal: Normalizer) -> bool:
@@ -218,7 +232,7 @@ def _cases(e: Expr) -> list[Expr]:
     if (not letters and written == e) or prod(map(len, places)) > MAX_CASES:
         return []
     tables = (dict[Any, Expr](zip(letters, at, strict=True)) for at in product(*places))
-    return [_decided(_written_out(substitute(written, table))) for table in tables]
+    return [_decided(_written_out(substitute(written, table)), {}) for table in tables]
 
 
 def _length(letter: Letter) -> int | None:

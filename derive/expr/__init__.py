@@ -19,15 +19,12 @@ from derive.expr.base import (
     Dim,
     Expr,
     ExprLike,
-    Letter,
     Mask,
     Mul,
     Num,
     Pow,
     add,
     as_expr,
-    fresh,
-    fresh_like,
     mul,
     num,
     power,
@@ -36,6 +33,7 @@ from derive.expr.base import (
 )
 from derive.expr.calls import Call, call
 from derive.expr.derivatives import Derivative
+from derive.expr.letters import Letter, fresh, fresh_like
 from derive.expr.masks import (
     TRAINING,
     Compare,

@@ -6,11 +6,11 @@ bases collected, numbers exact.
 
 from __future__ import annotations
 
-import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
+    from derive.expr.letters import Letter
     from derive.program import Tensor
 
 ExprLike = Union["Expr", int, Fraction]
@@ -24,7 +24,7 @@ def part(place: int | slice, doc: str) -> Any:
 class Expr:
     """An immutable expression; equality is structural (bound letters are compared as they stand)."""
 
-    __slots__ = ("_children", "_hash", "_key", "_letters", "args")
+    __slots__ = ("_children", "_hash", "_key", "_letters", "_size", "_tensors", "args")
     rank = 0
     reduces = False
 
@@ -34,6 +34,8 @@ class Expr:
         self._hash: int | None = None
         self._key: tuple[Any, ...] | None = None
         self._letters: frozenset[Letter] | None = None
+        self._tensors: frozenset[Tensor] | None = None
+        self._size: int | None = None
 
     def __hash__(self) -> int:
         if self._hash is None:
@@ -78,6 +80,23 @@ class Expr:
 
     def _find_letters(self) -> frozenset[Letter]:
         return frozenset().union(*(c.letters for c in self.children))
+
+    @property
+    def tensors(self) -> frozenset[Tensor]:
+        """The tensors that it reads."""
+        if self._tensors is None:
+            self._tensors = self._find_tensors()
+        return self._tensors
+
+    def _find_tensors(self) -> frozenset[Tensor]:
+        return frozenset().union(*(c.tensors for c in self.children))
+
+    @property
+    def size(self) -> int:
+        """How many nodes it has, a shared one as often as it stands."""
+        if self._size is None:
+            self._size = 1 + sum(c.size for c in self.children)
+        return self._size
 
     def __add__(self, other: ExprLike) -> Expr:
         return add(self, other)
@@ -127,11 +146,10 @@ class Num(Expr):
         return (self.rank, self.value)
 
 
-class Const(Expr):
-    """A named irrational constant: ``pi`` or ``e``."""
+class Named(Expr):
+    """What its name tells from others of its kind."""
 
     __slots__ = ()
-    rank = 2
 
     def __repr__(self) -> str:
         return self.name
@@ -142,46 +160,18 @@ class Const(Expr):
         return (self.rank, self.name)
 
 
-class Dim(Expr):
+class Const(Named):
+    """A named irrational constant: ``pi`` or ``e``."""
+
+    __slots__ = ()
+    rank = 2
+
+
+class Dim(Named):
     """The value of an independent extent: a positive integer, known when the code is built or runs."""
 
     __slots__ = ()
     rank = 3
-
-    def __repr__(self) -> str:
-        return self.name
-
-    name: str = part(0, "Its name in the model.")
-
-    def _make_key(self) -> tuple[Any, ...]:
-        return (self.rank, self.name)
-
-
-class Letter(Expr):
-    """An index letter: a number that runs from 0 below its extent. The hint is for printing only."""
-
-    __slots__ = ("hint",)
-    rank = 4
-
-    def __repr__(self) -> str:
-        return self.hint
-
-    def __init__(self, extent: Expr, number: int, hint: str = "i") -> None:
-        super().__init__(extent, number)
-        self.hint = hint
-
-    extent: Expr = part(0, "How far it runs (exclusive): an integer polynomial in dims.")
-    number: int = part(1, "What tells it from others of the same extent.")
-
-    def _make_key(self) -> tuple[Any, ...]:
-        return (self.rank, self.number, self.extent.key)
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return ()
-
-    def _find_letters(self) -> frozenset[Letter]:
-        return frozenset((self,))
 
 
 class Access(Expr):
@@ -202,6 +192,9 @@ class Access(Expr):
 
     def _make_key(self) -> tuple[Any, ...]:
         return (self.rank, self.tensor.number, *(p.key for p in self.places))
+
+    def _find_tensors(self) -> frozenset[Tensor]:
+        return super()._find_tensors() | {self.tensor}
 
     def rebuild(self, children: tuple[Expr, ...]) -> Expr:
         return Access(self.tensor, children)
@@ -262,7 +255,6 @@ def inner_text(e: Expr) -> str:
 
 ZERO, ONE, MINUS_ONE = Num(Fraction(0)), Num(Fraction(1)), Num(Fraction(-1))
 _ONE = Fraction(1)
-_numbers = itertools.count(1)
 
 
 def num(value: int | Fraction) -> Num:
@@ -273,16 +265,6 @@ def num(value: int | Fraction) -> Num:
 def as_expr(value: ExprLike) -> Expr:
     """``value`` itself, or the number it is."""
     return value if isinstance(value, Expr) else num(value)
-
-
-def fresh(extent: Expr, hint: str = "i") -> Letter:
-    """A letter that nothing else uses."""
-    return Letter(extent, next(_numbers), hint)
-
-
-def fresh_like(letter: Letter) -> Letter:
-    """A letter that nothing else uses, over the same extent and with the same hint."""
-    return fresh(letter.extent, letter.hint)
 
 
 def split_coefficient(e: Expr) -> tuple[Fraction, Expr]:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from derive.expr.base import ONE, ZERO, Add, Dim, Expr, ExprLike, Letter, Mask, Num, as_expr, part
+from derive.expr.base import ONE, ZERO, Add, Dim, Expr, ExprLike, Mask, Num, as_expr, part
+from derive.expr.letters import Letter
 
 
 class Compare(Mask):

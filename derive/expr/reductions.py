@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from derive.expr.base import ZERO, Expr, ExprLike, Letter, as_expr, inner_text, part
+from derive.expr.base import ZERO, Expr, ExprLike, as_expr, inner_text, part
+from derive.expr.letters import Letter
 
 
 class Reduce(Expr):

@@ -82,7 +82,7 @@ class Teller:
 
     def expanded(self, e: Expr, knowledge: Facts | Nothing | None = None) -> Expr:
         """``e`` as a sum of products, by default with no knowledge; ``e`` itself where that is too large."""
-        if sum(1 for _ in walk(e)) > MAX_NODES:
+        if e.size > MAX_NODES:
             return e
         try:
             return Normalizer(knowledge or Nothing())(e)

@@ -38,9 +38,8 @@ TEXTS = {
 }
 
 
-def printed(model: derive.ParsedModel, form: str) -> list[str]:
+def printed(gradient: derive.Gradient, form: str) -> list[str]:
     """Every formula that gradc shows of a model: forward, backward, with definitions and without."""
-    gradient = model.gradient()
     notation, program = gradient.notation, gradient.program
     lines = [notation.formula(e, form) for e in program.equations]
     if form == "matrix":
@@ -51,7 +50,8 @@ def printed(model: derive.ParsedModel, form: str) -> list[str]:
 
 def check(model: derive.ParsedModel, *names: str) -> None:
     """Of all notations at once, or of those that are named: one derivation and one set of points."""
-    lines = list(dict.fromkeys(line for form in names or FORMS for line in printed(model, form)))
+    gradient = model.gradient()
+    lines = list(dict.fromkeys(line for form in names or FORMS for line in printed(gradient, form)))
     assert len(lines) >= 2
     found = verify_formulas(model.program, lines)
     assert [str(v) for v in found if v.status not in (PROVED, NOTED)] == []  # noted: a name that the gradient needs
@@ -76,9 +76,9 @@ def test_every_notation_is_read_back_and_proved(name, form):
 
 def test_a_vector_beside_a_square_matrix_says_along_which_axis_it_lies():
     model = derive.parse("dims d\nparam v : [d]\ninput A : [d, d]\nM = diag(v) @ A @ diag(v)\nminimize sum(M)")
-    lines = printed(model, "matrix")
+    lines = printed(model.gradient(), "matrix")
     assert {"S = diag(v) A", "M = S diag(v)"} <= set(lines)
-    assert "M = S * v[None, :]" in printed(model, "python")
+    assert "M = S * v[None, :]" in printed(model.gradient(), "python")
     check(model)
 
 
@@ -92,3 +92,10 @@ def test_masks_keep_the_places_of_a_line_inside():
     for mask in ("1[p ≤ n′] ", "1[n′ + k ≤ p + n] "):  # without it the line has no meaning: it is refused, not refuted
         with pytest.raises(PlaceError, match="the place n_-p goes"):
             verify_formulas(model.program, [line.replace(mask, "")])
+
+
+def test_a_line_is_proved_before_the_network_behind_it_is_unfolded():
+    """Two convolutions and poolings stand behind this softmax; its own definition is all that it takes."""
+    model = derive.load(ROOT / "examples" / "lenet.gc")
+    [verdict] = verify_formulas(model.program, ["P = softmax(S, axis=1)"])
+    assert verdict.reason == "by the normal form, what is behind it as given"

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from derive.cost import Cost, cost
-from derive.expr import Access, Compare, Expr, Letter, Reduce, add, mul
+from derive.expr import Access, Add, Compare, Expr, Letter, Reduce, add, mul, num, split_coefficient
 from derive.extract import extract
 from derive.facts import Facts, WithoutTotals
 from derive.hoist import Namer, is_product, is_scale, split_scale
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
-from derive.rewrite import factors, map_children, rename_binders, substitute, terms
+from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
 
 ROUNDS = 4
 MAX_NODES = 3000
@@ -53,6 +54,11 @@ class _Work:
 
     def __init__(self, given: Program) -> None:
         self.facts = Facts(given)
+        self.sums, self.scales = Namer(given), dict[Tensor, Fraction]()
+        for e in given.equations:
+            if e.out.hidden and is_pointwise_sum(e.body):
+                self.scales[e.out], one = monic(e.body)
+                self.sums.remember(e.with_body(one))
         self.normal = Normalizer(self.facts, keep_whole=True)
         self.bare = Normalizer(WithoutTotals(self.facts), keep_whole=True)
         self.report = Report()
@@ -69,7 +75,25 @@ class _Work:
 
         Raises TooLargeError where there is none.
         """
-        return min((extract(self.normal(e)) for e in (body, *self.unfolded(body))), key=cost)
+        candidates = (body, *self.unfolded(body), *self.without_sums(body))
+        return min((self.named(extract(self.normal(e))) for e in candidates), key=cost)
+
+    def named(self, e: Expr) -> Expr:
+        """``e`` with a sum that has a name in the forward program read by it: D for 1 − A², 2 D for 2 − 2 A²."""
+        e = map_children(e, self.named)
+        if not is_pointwise_sum(e):
+            return e
+        scale, one = monic(e)
+        found = self.sums.find(one)
+        return e if found is None else mul(num(scale / self.scales[found.tensor]), found)
+
+    def without_sums(self, body: Expr) -> list[Expr]:
+        """``body`` with these names written out, so that all of what is equal is found."""
+        found = body
+        for t in reads(body):
+            if t in self.scales:
+                found = inline(found, self.facts.defined[t])
+        return [] if found is body else [found]
 
     def unfolded(self, body: Expr) -> list[Expr]:
         """``body`` with products that gradc named written out, where a factor within may cancel with one outside."""
@@ -101,6 +125,17 @@ class _Work:
             for name in [*used, rule] if now < was or used else []:
                 self.report.firings.append(Firing(name, tensor.name, was, now))
         return short
+
+
+def is_pointwise_sum(e: Expr) -> bool:
+    """A sum of several terms, element by element."""
+    return isinstance(e, Add) and bool(e.letters) and not any(isinstance(n, Reduce) for n in walk(e))
+
+
+def monic(e: Expr) -> tuple[Fraction, Expr]:
+    """A sum as a number times a sum, one of whose terms has no number in front: the same term of all its multiples."""
+    scale, _ = min(map(split_coefficient, terms(e)), key=lambda t: t[1].key)
+    return scale, mul(num(1 / scale), e)
 
 
 def simplify(program: Program, given: Program) -> tuple[Program, Report]:

@@ -17,6 +17,7 @@ from derive.hoist import Namer, guarded, map_branches, split_scale
 from derive.program import Equation, Program, Tensor, letters_for
 from derive.recurrence import recurring
 from derive.rewrite import factors, substitute, terms
+from derive.together import together
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class Streams:
         for p in partials(equation, self.active(d), self.namer, self.emit):
             inner = self.along(p.access, d, extra)
             for term in terms(inner):
-                parts, bound, _ = eliminate([*factors(p.factor), *factors(term)], list(p.summed))
+                parts, bound, _ = eliminate([*factors(together(p.factor)), *factors(term)], list(p.summed))
                 found.append(sum_over(bound, mul(*parts)))
         self.namer.around = equation.letters
         return self.with_names(add(*found), ())

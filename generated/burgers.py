@@ -36,57 +36,59 @@ What is computed:
     S_3 = A3 w4
     D = 1 − x∘²
     u = t ⊙ S_3 ⊙ D − sin(π x)
-    A1_x = w − w ⊙ A1∘²
+    D_2 = 1 − A1∘²
+    A1_x = D_2 ⊙ w
     S_x = A1_x W2
-    D_2 = 1 − A2∘²
-    A2_x = S_x ⊙ D_2
+    D_3 = 1 − A2∘²
+    A2_x = S_x ⊙ D_3
     S_2_x = A2_x W3
-    D_3 = 1 − A3∘²
-    A3_x = S_2_x ⊙ D_3
+    D_4 = 1 − A3∘²
+    A3_x = S_2_x ⊙ D_4
     S_3_x = A3_x w4
     K = cos(π x)
     u_x = t ⊙ S_3_x ⊙ D − π K − 2 (x ⊙ t ⊙ S_3)
     K_2 = sin(π x)
     K_x = −π K_2
-    A1_r = (A1 ⊙ A1_x ⊙ w)/(5 π) + v − v ⊙ A1∘²
+    A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/(5 π)
     S_r = A1_r W2
-    A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
+    A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
     S_2_r = A2_r W3
-    A3_r = S_2_r ⊙ D_3 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
+    A3_r = S_2_r ⊙ D_4 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
     S_3_r = A3_r w4
     r = K_x/10 + u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + (t ⊙ S_3)/(5 π) + (2/(5 π)) (x ⊙ t ⊙ S_3_x)
     loss = (1/n) ‖r‖²
     dr = (2/n) r
     dS_3_r = dr ⊙ t ⊙ D
     dA3_r = dS_3_r w4ᵀ
-    dS_2_r = dA3_r ⊙ D_3
+    dS_2_r = dA3_r ⊙ D_4
     dA2_r = dS_2_r W3ᵀ
-    dS_r = dA2_r ⊙ D_2
+    dS_r = dA2_r ⊙ D_3
     dA1_r = dS_r W2ᵀ
     dS_3_x = dr ⊙ t ⊙ (u ⊙ D + (2/(5 π)) x)
     dA3_x = dS_3_x w4ᵀ + (dA3_r ⊙ A3 ⊙ S_2_x)/(5 π)
-    dD_3 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
-    dS_2_x = dA3_x ⊙ D_3 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
+    dD_4 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
+    dS_2_x = dA3_x ⊙ D_4 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
     dA2_x = dS_2_x W3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/(5 π)
-    dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
-    dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
+    dD_3 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
+    dS_x = dA2_x ⊙ D_3 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
     dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/(5 π)
+    dD_2 = dA1_x ⊙ w + dA1_r ⊙ v
     dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 1/(5 π) − 2 (x ⊙ u)))
     dw4 = 1ᵀ ((dS_3 1ᵀ) ⊙ A3 + (dS_3_x 1ᵀ) ⊙ A3_x + (dS_3_r 1ᵀ) ⊙ A3_r)
-    dA3 = dS_3 w4ᵀ + (dA3_r ⊙ A3_x ⊙ S_2_x)/(5 π) − 2 (dD_3 ⊙ A3)
-    db3 = 1ᵀ (dA3 ⊙ (1 − A3∘²))
-    dS_2 = dA3 ⊙ (1 − A3∘²)
+    dA3 = dS_3 w4ᵀ + (dA3_r ⊙ A3_x ⊙ S_2_x)/(5 π) − 2 (dD_4 ⊙ A3)
+    db3 = 1ᵀ (dA3 ⊙ D_4)
+    dS_2 = dA3 ⊙ D_4
     dW3 = A2ᵀ dS_2 + A2_xᵀ dS_2_x + A2_rᵀ dS_2_r
-    dA2 = dS_2 W3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/(5 π) − 2 (dD_2 ⊙ A2)
-    db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
-    dS = dA2 ⊙ (1 − A2∘²)
+    dA2 = dS_2 W3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/(5 π) − 2 (dD_3 ⊙ A2)
+    db2 = 1ᵀ (dA2 ⊙ D_3)
+    dS = dA2 ⊙ D_3
     dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
-    dA1 = dS W2ᵀ + dA1_r ⊙ ((A1_x ⊙ w)/(5 π) − 2 (A1 ⊙ v)) − 2 (dA1_x ⊙ A1 ⊙ w)
+    dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/(5 π) − 2 (dD_2 ⊙ A1)
     S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
-    S_5 = 1ᵀ ((1 − A1∘²) ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
+    S_5 = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
     dw = (S_4/5 + π S_5)/π
-    dv = 1ᵀ ((1 − A1∘²) ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
-    db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
+    dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
+    db1 = 1ᵀ (dA1 ⊙ D_2)
 """
 
 import ctypes
@@ -177,14 +179,14 @@ def forward(params, /, **inputs):
 def loss(params, /, **inputs):
     """The objective, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
-    return float(_loss(n, theta, _workspace(DTYPE, 207 * n + _STRIP * 20), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 227 * n + _STRIP * 20), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 840 + 427 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 840 + 507 * n + _STRIP * max(20, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -193,7 +195,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 840 + 427 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 840 + 507 * n + _STRIP * max(20, n)), *arrays)
     return float(value), grad
 
 
@@ -231,7 +233,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 840 + 427 * size + _STRIP * max(20, size)), order,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 840 + 507 * size + _STRIP * max(20, size)), order,
             random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -475,27 +477,28 @@ def _loss(n, theta, work, x, t):
     A2 = S  # written over it
     S_2 = _view(work, 40 * n, (n, h))
     A3 = S_2  # written over it
-    D_2 = _view(work, 60 * n, (n, h))
+    D_3 = _view(work, 60 * n, (n, h))
     S_3 = _view(work, 80 * n, (n,))
     D = _view(work, 81 * n, (n,))
     u = _view(work, 82 * n, (n,))
-    A1_x = _view(work, 83 * n, (n, h))
-    S_x = _view(work, 103 * n, (n, h))
-    A2_x = _view(work, 123 * n, (n, h))
-    D_3 = _view(work, 143 * n, (n, h))
-    S_2_x = _view(work, 163 * n, (n, h))
-    A3_x = _view(work, 183 * n, (n, h))
-    K = _view(work, 203 * n, (n,))
-    S_3_x = _view(work, 204 * n, (n,))
+    D_2 = _view(work, 83 * n, (n, h))
+    A1_x = _view(work, 103 * n, (n, h))
+    S_x = _view(work, 123 * n, (n, h))
+    A2_x = _view(work, 143 * n, (n, h))
+    D_4 = _view(work, 163 * n, (n, h))
+    S_2_x = _view(work, 183 * n, (n, h))
+    A3_x = _view(work, 203 * n, (n, h))
+    K = _view(work, 223 * n, (n,))
+    S_3_x = _view(work, 224 * n, (n,))
     u_x = K  # written over it
-    K_x = _view(work, 205 * n, (n,))
+    K_x = _view(work, 225 * n, (n,))
     A1_r = A1  # written over it
     S_r = _view(work, 83 * n, (n, h))
     A2_r = A2  # written over it
     S_2_r = _view(work, 0, (n, h))
     A3_r = A3  # written over it
-    S_3_r = _view(work, 206 * n, (n,))
-    strip = work[207 * n:]
+    S_3_r = _view(work, 226 * n, (n,))
+    strip = work[227 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
@@ -519,48 +522,50 @@ def _loss(n, theta, work, x, t):
     _matmul_plus(A2, W3, b3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
-    # D_2 = 1 − A2∘²
+    # D_3 = 1 − A2∘²
     A3_flat = _view(A3, 0, (h * n,))
-    D_2_flat = _view(D_2, 0, (h * n,))
+    D_3_flat = _view(D_3, 0, (h * n,))
     A2_flat_2 = _view(A2, 0, (h * n,))
     for q in range(h * n):
         A3_flat[q] = _tanh(A3_flat[q])
-        D_2_flat[q] = 1.0 - A2_flat_2[q] ** 2
+        D_3_flat[q] = 1.0 - A2_flat_2[q] ** 2
 
     # S_3 = A3 w4
     _matvec(A3, w4, S_3)
 
     # D = 1 − x∘²
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
-    # A1_x = w − w ⊙ A1∘²
+    # D_2 = 1 − A1∘²
+    # A1_x = D_2 ⊙ w
     for i in range(n):
         D[i] = 1.0 - x[i] ** 2
         u[i] = t[i] * S_3[i] * D[i] - math.sin(3.141592653589793 * x[i])
         for j in range(h):
-            A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2
+            D_2[i, j] = 1.0 - A1[i, j] ** 2
+            A1_x[i, j] = w[j] * D_2[i, j]
 
     # S_x = A1_x W2
     _matmul(A1_x, W2, S_x, strip)
 
-    # A2_x = S_x ⊙ D_2
-    # D_3 = 1 − A3∘²
+    # A2_x = S_x ⊙ D_3
+    # D_4 = 1 − A3∘²
     A2_x_flat = _view(A2_x, 0, (h * n,))
-    D_3_flat = _view(D_3, 0, (h * n,))
+    D_4_flat = _view(D_4, 0, (h * n,))
     S_x_flat = _view(S_x, 0, (h * n,))
-    D_2_flat_2 = _view(D_2, 0, (h * n,))
+    D_3_flat_2 = _view(D_3, 0, (h * n,))
     A3_flat_2 = _view(A3, 0, (h * n,))
     for q in range(h * n):
-        A2_x_flat[q] = S_x_flat[q] * D_2_flat_2[q]
-        D_3_flat[q] = 1.0 - A3_flat_2[q] ** 2
+        A2_x_flat[q] = S_x_flat[q] * D_3_flat_2[q]
+        D_4_flat[q] = 1.0 - A3_flat_2[q] ** 2
 
     # S_2_x = A2_x W3
     _matmul(A2_x, W3, S_2_x, strip)
 
-    # A3_x = S_2_x ⊙ D_3
+    # A3_x = S_2_x ⊙ D_4
     # K = cos(π x)
     for i in range(n):
         for j in range(h):
-            A3_x[i, j] = S_2_x[i, j] * D_3[i, j]
+            A3_x[i, j] = S_2_x[i, j] * D_4[i, j]
         K[i] = math.cos(3.141592653589793 * x[i])
 
     # S_3_x = A3_x w4
@@ -569,40 +574,40 @@ def _loss(n, theta, work, x, t):
     # u_x = t ⊙ S_3_x ⊙ D − π K − 2 (x ⊙ t ⊙ S_3)    (line 23: u_x = d(u, x))
     # K_2 = sin(π x)
     # K_x = −π K_2
-    # A1_r = (A1 ⊙ A1_x ⊙ w)/(5 π) + v − v ⊙ A1∘²
+    # A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/(5 π)
     u_2 = 0.06366197723675814
     for i in range(n):
         u_x[i] = t[i] * S_3_x[i] * D[i] - 3.141592653589793 * K[i] - 2.0 * x[i] * t[i] * S_3[i]
         K_2 = math.sin(3.141592653589793 * x[i])
         K_x[i] = -3.141592653589793 * K_2
         for k in range(h):
-            A1_r[i, k] = w[k] * A1[i, k] * A1_x[i, k] * u_2 + v[k] - v[k] * A1[i, k] ** 2
+            A1_r[i, k] = v[k] * D_2[i, k] + w[k] * A1[i, k] * A1_x[i, k] * u_2
 
     # S_r = A1_r W2
     _matmul(A1_r, W2, S_r, strip)
 
-    # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
+    # A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
     A2_r_flat = _view(A2_r, 0, (h * n,))
     S_r_flat = _view(S_r, 0, (h * n,))
-    D_2_flat_3 = _view(D_2, 0, (h * n,))
+    D_3_flat_3 = _view(D_3, 0, (h * n,))
     A2_x_flat_2 = _view(A2_x, 0, (h * n,))
     S_x_flat_2 = _view(S_x, 0, (h * n,))
     u_3 = 0.06366197723675814
     for q in range(h * n):
-        A2_r_flat[q] = S_r_flat[q] * D_2_flat_3[q] + A2_r_flat[q] * A2_x_flat_2[q] * S_x_flat_2[q] * u_3
+        A2_r_flat[q] = S_r_flat[q] * D_3_flat_3[q] + A2_r_flat[q] * A2_x_flat_2[q] * S_x_flat_2[q] * u_3
 
     # S_2_r = A2_r W3
     _matmul(A2_r, W3, S_2_r, strip)
 
-    # A3_r = S_2_r ⊙ D_3 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
+    # A3_r = S_2_r ⊙ D_4 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
     A3_r_flat = _view(A3_r, 0, (h * n,))
     S_2_r_flat = _view(S_2_r, 0, (h * n,))
-    D_3_flat_2 = _view(D_3, 0, (h * n,))
+    D_4_flat_2 = _view(D_4, 0, (h * n,))
     A3_x_flat = _view(A3_x, 0, (h * n,))
     S_2_x_flat = _view(S_2_x, 0, (h * n,))
     u_4 = 0.06366197723675814
     for q in range(h * n):
-        A3_r_flat[q] = S_2_r_flat[q] * D_3_flat_2[q] + A3_r_flat[q] * A3_x_flat[q] * S_2_x_flat[q] * u_4
+        A3_r_flat[q] = S_2_r_flat[q] * D_4_flat_2[q] + A3_r_flat[q] * A3_x_flat[q] * S_2_x_flat[q] * u_4
 
     # S_3_r = A3_r w4
     _matvec(A3_r, w4, S_3_r)
@@ -646,59 +651,61 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     A2 = S  # written over it
     S_2 = _view(work, 40 * n, (n, h))
     A3 = S_2  # written over it
-    D_2 = _view(work, 60 * n, (n, h))
+    D_3 = _view(work, 60 * n, (n, h))
     S_3 = _view(work, 80 * n, (n,))
     D = _view(work, 81 * n, (n,))
     u = _view(work, 82 * n, (n,))
-    A1_x = _view(work, 83 * n, (n, h))
-    S_x = _view(work, 103 * n, (n, h))
-    A2_x = _view(work, 123 * n, (n, h))
-    D_3 = _view(work, 143 * n, (n, h))
-    S_2_x = _view(work, 163 * n, (n, h))
-    A3_x = _view(work, 183 * n, (n, h))
-    K = _view(work, 203 * n, (n,))
-    S_3_x = _view(work, 204 * n, (n,))
+    D_2 = _view(work, 83 * n, (n, h))
+    A1_x = _view(work, 103 * n, (n, h))
+    S_x = _view(work, 123 * n, (n, h))
+    A2_x = _view(work, 143 * n, (n, h))
+    D_4 = _view(work, 163 * n, (n, h))
+    S_2_x = _view(work, 183 * n, (n, h))
+    A3_x = _view(work, 203 * n, (n, h))
+    K = _view(work, 223 * n, (n,))
+    S_3_x = _view(work, 224 * n, (n,))
     u_x = K  # written over it
-    K_x = _view(work, 205 * n, (n,))
-    A1_r = _view(work, 206 * n, (n, h))
-    S_r = _view(work, 226 * n, (n, h))
-    A2_r = _view(work, 246 * n, (n, h))
-    S_2_r = _view(work, 266 * n, (n, h))
-    A3_r = _view(work, 286 * n, (n, h))
-    S_3_r = _view(work, 306 * n, (n,))
+    K_x = _view(work, 225 * n, (n,))
+    A1_r = _view(work, 226 * n, (n, h))
+    S_r = _view(work, 246 * n, (n, h))
+    A2_r = _view(work, 266 * n, (n, h))
+    S_2_r = _view(work, 286 * n, (n, h))
+    A3_r = _view(work, 306 * n, (n, h))
+    S_3_r = _view(work, 326 * n, (n,))
     dr = S_3  # written over it
     dS_3_r = S_3_x  # written over it
-    dA3_r = _view(work, 307 * n, (n, h))
-    dS_2_r = _view(work, 327 * n, (n, h))
-    dA2_r = _view(work, 347 * n, (n, h))
-    dS_r = _view(work, 367 * n, (n, h))
-    dS_3_x = _view(work, 205 * n, (n,))
-    dA3_x = _view(work, 387 * n, (n, h))
-    dA1_r = _view(work, 407 * n, (n, h))
-    dD_3 = S_2_r  # written over it
-    dS_2_x = D_3  # written over it
-    dA2_x_sum = _view(work, 387 * n, (n, h))
-    dD_2 = S_r  # written over it
-    dS_x = D_2  # written over it
-    dA1_x = _view(work, 387 * n, (n, h))
+    dA3_r = _view(work, 327 * n, (n, h))
+    dS_2_r = _view(work, 347 * n, (n, h))
+    dA2_r = _view(work, 367 * n, (n, h))
+    dS_r = _view(work, 387 * n, (n, h))
+    dS_3_x = _view(work, 225 * n, (n,))
+    dA3_x = _view(work, 407 * n, (n, h))
+    dA1_r = _view(work, 427 * n, (n, h))
+    dD_4 = S_2_r  # written over it
+    dS_2_x = dA3_x  # written over it
+    dA2_x_sum = _view(work, 447 * n, (n, h))
+    dD_3 = S_r  # written over it
+    dS_x = dA2_x_sum  # written over it
+    dA1_x = _view(work, 467 * n, (n, h))
+    dD_2 = _view(work, 487 * n, (n, h))
     dw4_terms = A3_r  # written over it
-    dA3 = S_2_x  # written over it
-    dS_2 = A3  # written over it
-    dW3_sum = _view(work, 427 * n, (h, h))
-    dW3_sum_2 = _view(work, 400 + 427 * n, (h, h))
-    dA2_sum = _view(work, 143 * n, (n, h))
+    dA3 = A3  # written over it
+    dS_2 = D_4  # written over it
+    dW3_sum = _view(work, 507 * n, (h, h))
+    dW3_sum_2 = _view(work, 400 + 507 * n, (h, h))
+    dA2_sum = _view(work, 40 * n, (n, h))
     dS = A2  # written over it
-    S_4_terms = S_x  # written over it
-    dW2_sum = _view(work, 427 * n, (h, h))
-    dW2_sum_2 = _view(work, 400 + 427 * n, (h, h))
+    S_4_terms = D_3  # written over it
+    dW2_sum = _view(work, 507 * n, (h, h))
+    dW2_sum_2 = _view(work, 400 + 507 * n, (h, h))
     dA1_sum = _view(work, 40 * n, (n, h))
-    dA1 = A1_x  # written over it
-    S_5_terms = dA1_x  # written over it
+    dA1 = A1  # written over it
+    S_5_terms = A1_x  # written over it
     dv_terms = dA1_r  # written over it
-    S_4 = _view(work, 800 + 427 * n, (h,))
-    S_5 = _view(work, 820 + 427 * n, (h,))
-    db1_terms = A1  # written over it
-    strip = work[840 + 427 * n:]
+    S_4 = _view(work, 800 + 507 * n, (h,))
+    S_5 = _view(work, 820 + 507 * n, (h,))
+    db1_terms = D_2  # written over it
+    strip = work[840 + 507 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
@@ -722,48 +729,50 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul_plus(A2, W3, b3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
-    # D_2 = 1 − A2∘²
+    # D_3 = 1 − A2∘²
     A3_flat = _view(A3, 0, (h * n,))
-    D_2_flat = _view(D_2, 0, (h * n,))
+    D_3_flat = _view(D_3, 0, (h * n,))
     A2_flat_2 = _view(A2, 0, (h * n,))
     for q in range(h * n):
         A3_flat[q] = _tanh(A3_flat[q])
-        D_2_flat[q] = 1.0 - A2_flat_2[q] ** 2
+        D_3_flat[q] = 1.0 - A2_flat_2[q] ** 2
 
     # S_3 = A3 w4
     _matvec(A3, w4, S_3)
 
     # D = 1 − x∘²
     # u = t ⊙ S_3 ⊙ D − sin(π x)    (line 22: u = t * (1 - x^2) * (A3 @ w4) - sin(pi * x))
-    # A1_x = w − w ⊙ A1∘²
+    # D_2 = 1 − A1∘²
+    # A1_x = D_2 ⊙ w
     for i in range(n):
         D[i] = 1.0 - x[i] ** 2
         u[i] = t[i] * S_3[i] * D[i] - math.sin(3.141592653589793 * x[i])
         for j in range(h):
-            A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2
+            D_2[i, j] = 1.0 - A1[i, j] ** 2
+            A1_x[i, j] = w[j] * D_2[i, j]
 
     # S_x = A1_x W2
     _matmul(A1_x, W2, S_x, strip)
 
-    # A2_x = S_x ⊙ D_2
-    # D_3 = 1 − A3∘²
+    # A2_x = S_x ⊙ D_3
+    # D_4 = 1 − A3∘²
     A2_x_flat = _view(A2_x, 0, (h * n,))
-    D_3_flat = _view(D_3, 0, (h * n,))
+    D_4_flat = _view(D_4, 0, (h * n,))
     S_x_flat = _view(S_x, 0, (h * n,))
-    D_2_flat_2 = _view(D_2, 0, (h * n,))
+    D_3_flat_2 = _view(D_3, 0, (h * n,))
     A3_flat_2 = _view(A3, 0, (h * n,))
     for q in range(h * n):
-        A2_x_flat[q] = S_x_flat[q] * D_2_flat_2[q]
-        D_3_flat[q] = 1.0 - A3_flat_2[q] ** 2
+        A2_x_flat[q] = S_x_flat[q] * D_3_flat_2[q]
+        D_4_flat[q] = 1.0 - A3_flat_2[q] ** 2
 
     # S_2_x = A2_x W3
     _matmul(A2_x, W3, S_2_x, strip)
 
-    # A3_x = S_2_x ⊙ D_3
+    # A3_x = S_2_x ⊙ D_4
     # K = cos(π x)
     for i in range(n):
         for j in range(h):
-            A3_x[i, j] = S_2_x[i, j] * D_3[i, j]
+            A3_x[i, j] = S_2_x[i, j] * D_4[i, j]
         K[i] = math.cos(3.141592653589793 * x[i])
 
     # S_3_x = A3_x w4
@@ -772,42 +781,42 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # u_x = t ⊙ S_3_x ⊙ D − π K − 2 (x ⊙ t ⊙ S_3)    (line 23: u_x = d(u, x))
     # K_2 = sin(π x)
     # K_x = −π K_2
-    # A1_r = (A1 ⊙ A1_x ⊙ w)/(5 π) + v − v ⊙ A1∘²
+    # A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/(5 π)
     u_2 = 0.06366197723675814
     for i in range(n):
         u_x[i] = t[i] * S_3_x[i] * D[i] - 3.141592653589793 * K[i] - 2.0 * x[i] * t[i] * S_3[i]
         K_2 = math.sin(3.141592653589793 * x[i])
         K_x[i] = -3.141592653589793 * K_2
         for k in range(h):
-            A1_r[i, k] = w[k] * A1[i, k] * A1_x[i, k] * u_2 + v[k] - v[k] * A1[i, k] ** 2
+            A1_r[i, k] = v[k] * D_2[i, k] + w[k] * A1[i, k] * A1_x[i, k] * u_2
 
     # S_r = A1_r W2
     _matmul(A1_r, W2, S_r, strip)
 
-    # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
+    # A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
     A2_r_flat = _view(A2_r, 0, (h * n,))
     S_r_flat = _view(S_r, 0, (h * n,))
-    D_2_flat_3 = _view(D_2, 0, (h * n,))
+    D_3_flat_3 = _view(D_3, 0, (h * n,))
     A2_flat_3 = _view(A2, 0, (h * n,))
     A2_x_flat_2 = _view(A2_x, 0, (h * n,))
     S_x_flat_2 = _view(S_x, 0, (h * n,))
     u_3 = 0.06366197723675814
     for q in range(h * n):
-        A2_r_flat[q] = S_r_flat[q] * D_2_flat_3[q] + A2_flat_3[q] * A2_x_flat_2[q] * S_x_flat_2[q] * u_3
+        A2_r_flat[q] = S_r_flat[q] * D_3_flat_3[q] + A2_flat_3[q] * A2_x_flat_2[q] * S_x_flat_2[q] * u_3
 
     # S_2_r = A2_r W3
     _matmul(A2_r, W3, S_2_r, strip)
 
-    # A3_r = S_2_r ⊙ D_3 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
+    # A3_r = S_2_r ⊙ D_4 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
     A3_r_flat = _view(A3_r, 0, (h * n,))
     S_2_r_flat = _view(S_2_r, 0, (h * n,))
-    D_3_flat_2 = _view(D_3, 0, (h * n,))
+    D_4_flat_2 = _view(D_4, 0, (h * n,))
     A3_flat_3 = _view(A3, 0, (h * n,))
     A3_x_flat = _view(A3_x, 0, (h * n,))
     S_2_x_flat = _view(S_2_x, 0, (h * n,))
     u_4 = 0.06366197723675814
     for q in range(h * n):
-        A3_r_flat[q] = S_2_r_flat[q] * D_3_flat_2[q] + A3_flat_3[q] * A3_x_flat[q] * S_2_x_flat[q] * u_4
+        A3_r_flat[q] = S_2_r_flat[q] * D_4_flat_2[q] + A3_flat_3[q] * A3_x_flat[q] * S_2_x_flat[q] * u_4
 
     # S_3_r = A3_r w4
     _matvec(A3_r, w4, S_3_r)
@@ -832,23 +841,23 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dA3_r[i, j] = w4[j] * dS_3_r_at
     loss = loss_sum / n
 
-    # dS_2_r = dA3_r ⊙ D_3
+    # dS_2_r = dA3_r ⊙ D_4
     dS_2_r_flat = _view(dS_2_r, 0, (h * n,))
-    D_3_flat_3 = _view(D_3, 0, (h * n,))
+    D_4_flat_3 = _view(D_4, 0, (h * n,))
     dA3_r_flat = _view(dA3_r, 0, (h * n,))
     for q in range(h * n):
-        dS_2_r_flat[q] = D_3_flat_3[q] * dA3_r_flat[q]
+        dS_2_r_flat[q] = D_4_flat_3[q] * dA3_r_flat[q]
 
     # dA2_r = dS_2_r W3ᵀ
     _matmul(dS_2_r, W3.T, dA2_r, strip)
 
-    # dS_r = dA2_r ⊙ D_2
+    # dS_r = dA2_r ⊙ D_3
     # dS_3_x = dr ⊙ t ⊙ (u ⊙ D + (2/(5 π)) x)
     # dA3_x = dS_3_x w4ᵀ + (dA3_r ⊙ A3 ⊙ S_2_x)/(5 π)
     u_5 = 0.06366197723675814
     for i in range(n):
         for k in range(h):
-            dS_r[i, k] = D_2[i, k] * dA2_r[i, k]
+            dS_r[i, k] = D_3[i, k] * dA2_r[i, k]
         dS_3_x[i] = t[i] * dr[i] * (u[i] * D[i] + 0.12732395447351627 * x[i])
         dS_3_x_at = dS_3_x[i]
         for j in range(h):
@@ -857,67 +866,69 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dA1_r = dS_r W2ᵀ
     _matmul(dS_r, W2.T, dA1_r, strip)
 
-    # dD_3 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
-    # dS_2_x = dA3_x ⊙ D_3 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
-    dD_3_flat = _view(dD_3, 0, (h * n,))
+    # dD_4 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
+    # dS_2_x = dA3_x ⊙ D_4 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
+    dD_4_flat = _view(dD_4, 0, (h * n,))
     dS_2_x_flat = _view(dS_2_x, 0, (h * n,))
     S_2_x_flat_2 = _view(S_2_x, 0, (h * n,))
-    dA3_x_flat = _view(dA3_x, 0, (h * n,))
     dA3_r_flat_2 = _view(dA3_r, 0, (h * n,))
+    D_4_flat_4 = _view(D_4, 0, (h * n,))
     A3_flat_4 = _view(A3, 0, (h * n,))
     A3_x_flat_2 = _view(A3_x, 0, (h * n,))
     for q in range(h * n):
-        dD_3_flat[q] = dD_3_flat[q] * dA3_r_flat_2[q] + S_2_x_flat_2[q] * dA3_x_flat[q]
+        dD_4_flat[q] = dD_4_flat[q] * dA3_r_flat_2[q] + dS_2_x_flat[q] * S_2_x_flat_2[q]
     u_6 = 0.06366197723675814
     for q in range(h * n):
-        dS_2_x_flat[q] = dS_2_x_flat[q] * dA3_x_flat[q] + dA3_r_flat_2[q] * A3_flat_4[q] * A3_x_flat_2[q] * u_6
+        dS_2_x_flat[q] = dS_2_x_flat[q] * D_4_flat_4[q] + dA3_r_flat_2[q] * A3_flat_4[q] * A3_x_flat_2[q] * u_6
 
     # dA2_x = dS_2_x W3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/(5 π)
     _matmul(dS_2_x, W3.T, dA2_x_sum, strip)
 
-    # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
-    # dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
-    dD_2_flat = _view(dD_2, 0, (h * n,))
+    # dD_3 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
+    # dS_x = dA2_x ⊙ D_3 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
+    dD_3_flat = _view(dD_3, 0, (h * n,))
     dS_x_flat = _view(dS_x, 0, (h * n,))
-    dA2_x_sum_flat = _view(dA2_x_sum, 0, (h * n,))
     A2_flat_4 = _view(A2, 0, (h * n,))
     S_x_flat_3 = _view(S_x, 0, (h * n,))
     dA2_r_flat = _view(dA2_r, 0, (h * n,))
+    D_3_flat_4 = _view(D_3, 0, (h * n,))
     A2_x_flat_3 = _view(A2_x, 0, (h * n,))
     u_7 = 0.06366197723675814
     for q in range(h * n):
-        dA2_x = dA2_x_sum_flat[q] + A2_flat_4[q] * S_x_flat_3[q] * dA2_r_flat[q] * u_7
-        dD_2_flat[q] = dA2_x * S_x_flat_3[q] + dD_2_flat[q] * dA2_r_flat[q]
-        dS_x_flat[q] = dA2_x * dS_x_flat[q] + A2_flat_4[q] * dA2_r_flat[q] * A2_x_flat_3[q] * u_7
+        dA2_x = dS_x_flat[q] + A2_flat_4[q] * S_x_flat_3[q] * dA2_r_flat[q] * u_7
+        dD_3_flat[q] = dA2_x * S_x_flat_3[q] + dD_3_flat[q] * dA2_r_flat[q]
+        dS_x_flat[q] = dA2_x * D_3_flat_4[q] + A2_flat_4[q] * dA2_r_flat[q] * A2_x_flat_3[q] * u_7
 
     # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/(5 π)
     _matmul(dS_x, W2.T, dA1_x, strip)
 
+    # dD_2 = dA1_x ⊙ w + dA1_r ⊙ v
     # dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 1/(5 π) − 2 (x ⊙ u)))
     # dw4 = 1ᵀ ((dS_3 1ᵀ) ⊙ A3 + (dS_3_x 1ᵀ) ⊙ A3_x + (dS_3_r 1ᵀ) ⊙ A3_r)
-    # dA3 = dS_3 w4ᵀ + (dA3_r ⊙ A3_x ⊙ S_2_x)/(5 π) − 2 (dD_3 ⊙ A3)
+    # dA3 = dS_3 w4ᵀ + (dA3_r ⊙ A3_x ⊙ S_2_x)/(5 π) − 2 (dD_4 ⊙ A3)
     u_8 = 0.06366197723675814
     u_9 = 0.06366197723675814
     for i in range(n):
         for k in range(h):
             dA1_x[i, k] = dA1_x[i, k] + w[k] * A1[i, k] * dA1_r[i, k] * u_8
+            dD_2[i, k] = w[k] * dA1_x[i, k] + v[k] * dA1_r[i, k]
         dS_3 = dr[i] * (D[i] + t[i] * (u_x[i] * D[i] + 0.06366197723675814 - 2.0 * x[i] * u[i]))
         dS_3_x_at_2 = dS_3_x[i]
         dS_3_r_at_2 = dS_3_r[i]
         for j in range(h):
             dw4_terms[i, j] = A3[i, j] * dS_3 + A3_x[i, j] * dS_3_x_at_2 + A3_r[i, j] * dS_3_r_at_2
-            dA3[i, j] = w4[j] * dS_3 + A3_x[i, j] * S_2_x[i, j] * dA3_r[i, j] * u_9 - 2.0 * A3[i, j] * dD_3[i, j]
+            dA3[i, j] = w4[j] * dS_3 + A3_x[i, j] * S_2_x[i, j] * dA3_r[i, j] * u_9 - 2.0 * A3[i, j] * dD_4[i, j]
 
     # dw4, from the parts above
     _column_sums(dw4_terms, dw4)
 
-    # dS_2 = dA3 ⊙ (1 − A3∘²)
+    # dS_2 = dA3 ⊙ D_4
     dS_2_flat = _view(dS_2, 0, (h * n,))
     dA3_flat = _view(dA3, 0, (h * n,))
     for q in range(h * n):
-        dS_2_flat[q] = dA3_flat[q] * (1.0 - dS_2_flat[q] ** 2)
+        dS_2_flat[q] = dS_2_flat[q] * dA3_flat[q]
 
-    # db3 = 1ᵀ (dA3 ⊙ (1 − A3∘²))
+    # db3 = 1ᵀ (dA3 ⊙ D_4)
     _column_sums(dS_2, db3)
 
     # dW3 = A2ᵀ dS_2 + A2_xᵀ dS_2_x + A2_rᵀ dS_2_r
@@ -929,16 +940,17 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dW3, from the parts above
     _matmul_plus(A2_r.T, dS_2_r, dW3_sum_2, dW3, strip)
 
-    # dA2 = dS_2 W3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/(5 π) − 2 (dD_2 ⊙ A2)
+    # dA2 = dS_2 W3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/(5 π) − 2 (dD_3 ⊙ A2)
     _matmul(dS_2, W3.T, dA2_sum, strip)
 
-    # dS = dA2 ⊙ (1 − A2∘²)
+    # dS = dA2 ⊙ D_3
     # S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
     dS_flat = _view(dS, 0, (h * n,))
     S_4_terms_flat = _view(S_4_terms, 0, (h * n,))
     dA2_sum_flat = _view(dA2_sum, 0, (h * n,))
-    dD_2_flat_2 = _view(dD_2, 0, (h * n,))
+    dD_3_flat_2 = _view(dD_3, 0, (h * n,))
     A2_x_flat_4 = _view(A2_x, 0, (h * n,))
+    S_x_flat_4 = _view(S_x, 0, (h * n,))
     dA2_r_flat_2 = _view(dA2_r, 0, (h * n,))
     A1_flat_2 = _view(A1, 0, (h * n,))
     A1_x_flat = _view(A1_x, 0, (h * n,))
@@ -946,14 +958,14 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     u_10 = 0.06366197723675814
     for q in range(h * n):
         dA2 = (
-            dA2_sum_flat[q] + S_4_terms_flat[q] * A2_x_flat_4[q] * dA2_r_flat_2[q] * u_10 - 2.0 * dS_flat[q] *
-            dD_2_flat_2[q]
+            dA2_sum_flat[q] + A2_x_flat_4[q] * S_x_flat_4[q] * dA2_r_flat_2[q] * u_10 - 2.0 * dS_flat[q] *
+            dD_3_flat_2[q]
         )
-        dS_flat[q] = dA2 * (1.0 - dS_flat[q] ** 2)
+        dS_flat[q] = dA2 * S_4_terms_flat[q]
     for q in range(h * n):
         S_4_terms_flat[q] = A1_flat_2[q] * A1_x_flat[q] * dA1_r_flat[q]
 
-    # db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
+    # db2 = 1ᵀ (dA2 ⊙ D_3)
     _column_sums(dS, db2)
 
     # dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
@@ -965,22 +977,19 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dW2, from the parts above
     _matmul_plus(A1_r.T, dS_r, dW2_sum_2, dW2, strip)
 
-    # dA1 = dS W2ᵀ + dA1_r ⊙ ((A1_x ⊙ w)/(5 π) − 2 (A1 ⊙ v)) − 2 (dA1_x ⊙ A1 ⊙ w)
+    # dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/(5 π) − 2 (dD_2 ⊙ A1)
     _matmul(dS, W2.T, dA1_sum, strip)
 
-    # S_5 = 1ᵀ ((1 − A1∘²) ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
-    # dv = 1ᵀ ((1 − A1∘²) ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
+    # S_5 = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
+    # dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     u_11 = 0.06366197723675814
     for i in range(n):
         x_at_2 = x[i]
         t_at_2 = t[i]
         for k in range(h):
-            dA1[i, k] = (
-                dA1_sum[i, k] + dA1_r[i, k] * (w[k] * A1_x[i, k] * u_11 - 2.0 * v[k] * A1[i, k]) - 2.0 * w[k] * A1[i, k]
-                * dA1_x[i, k]
-            )
-            S_5_terms[i, k] = (1.0 - A1[i, k] ** 2) * (dA1_x[i, k] + dA1[i, k] * x_at_2)
-            dv_terms[i, k] = (1.0 - A1[i, k] ** 2) * (dA1_r[i, k] + dA1[i, k] * t_at_2)
+            dA1[i, k] = dA1_sum[i, k] + w[k] * A1_x[i, k] * dA1_r[i, k] * u_11 - 2.0 * A1[i, k] * dD_2[i, k]
+            S_5_terms[i, k] = D_2[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2)
+            dv_terms[i, k] = D_2[i, k] * (dA1_r[i, k] + dA1[i, k] * t_at_2)
 
     # S_4, from the parts above
     _column_sums(S_4_terms, S_4)
@@ -996,11 +1005,11 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dv, from the parts above
     _column_sums(dv_terms, dv)
 
-    # db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
+    # db1 = 1ᵀ (dA1 ⊙ D_2)
     db1_terms_flat = _view(db1_terms, 0, (h * n,))
     dA1_flat = _view(dA1, 0, (h * n,))
     for q in range(h * n):
-        db1_terms_flat[q] = dA1_flat[q] * (1.0 - db1_terms_flat[q] ** 2)
+        db1_terms_flat[q] = db1_terms_flat[q] * dA1_flat[q]
 
     # db1, from the parts above
     _column_sums(db1_terms, db1)

@@ -30,40 +30,42 @@ What is computed:
     S_2 = A2 w3
     D = 1 − x
     u = sin(π x) + sin(3 π x)/2 + x ⊙ t ⊙ S_2 ⊙ D
-    D_2 = 1 − A2∘²
-    A1_x = w − w ⊙ A1∘²
+    D_2 = 1 − A1∘²
+    D_3 = 1 − A2∘²
+    A1_x = D_2 ⊙ w
     S_x = A1_x W2
-    A2_x = S_x ⊙ D_2
+    A2_x = S_x ⊙ D_3
     S_2_x = A2_x w3
     K_3 = sin(π x)
     K_4 = sin(3 π x)
-    D_3 = t − 2 (x ⊙ t)
-    A1_r = (A1 ⊙ A1_x ⊙ w)/5 + v − v ⊙ A1∘²
+    D_4 = 1 − 2 x
+    A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/5
     S_r = A1_r W2
-    A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/5
+    A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/5
     S_2_r = A2_r w3
-    r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙ S_2_x)/10 − (S_2_x ⊙ D_3)/10
+    r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙ S_2_x)/10 − (t ⊙ S_2_x ⊙ D_4)/10
     loss = (1/n) ‖r‖²
     dr = (2/n) r
     dS_2_r = dr ⊙ x ⊙ t ⊙ D
     dA2_r = dS_2_r w3ᵀ
-    dS_r = dA2_r ⊙ D_2
+    dS_r = dA2_r ⊙ D_3
     dA1_r = dS_r W2ᵀ
-    dS_2_x = (dr ⊙ (t ⊙ (2 x − 1) − D_3))/10
+    dS_2_x = −(dr ⊙ t ⊙ D_4)/5
     dA2_x = dS_2_x w3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/5
-    dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/5
+    dS_x = dA2_x ⊙ D_3 + (dA2_r ⊙ A2 ⊙ A2_x)/5
     dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/5
-    dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
+    dD_3 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
+    dD_2 = dA1_x ⊙ w + dA1_r ⊙ v
     dS_2 = dr ⊙ (t/5 + x ⊙ D)
     dw3 = 1ᵀ ((dS_2 1ᵀ) ⊙ A2 + (dS_2_x 1ᵀ) ⊙ A2_x + (dS_2_r 1ᵀ) ⊙ A2_r)
-    dA2 = dS_2 w3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/5 − 2 (dD_2 ⊙ A2)
-    db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
-    dS = dA2 ⊙ (1 − A2∘²)
+    dA2 = dS_2 w3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/5 − 2 (dD_3 ⊙ A2)
+    db2 = 1ᵀ (dA2 ⊙ D_3)
+    dS = dA2 ⊙ D_3
     dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
-    dA1 = dS W2ᵀ + dA1_r ⊙ ((A1_x ⊙ w)/5 − 2 (A1 ⊙ v)) − 2 (dA1_x ⊙ A1 ⊙ w)
+    dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/5 − 2 (dD_2 ⊙ A1)
     dw = 1ᵀ (dA1_x + dA1 ⊙ (x 1ᵀ) − A1 ⊙ (A1 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) − (dA1_r ⊙ A1_x)/5))
-    dv = 1ᵀ ((1 − A1∘²) ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
-    db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
+    dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
+    db1 = 1ᵀ (dA1 ⊙ D_2)
 """
 
 import ctypes
@@ -146,14 +148,14 @@ def forward(params, /, **inputs):
 def loss(params, /, **inputs):
     """The objective, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
-    return float(_loss(n, theta, _workspace(DTYPE, 127 * n + _STRIP * 20), *arrays))
+    return float(_loss(n, theta, _workspace(DTYPE, 147 * n + _STRIP * 20), *arrays))
 
 
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 800 + 267 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 800 + 327 * n + _STRIP * max(20, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -162,7 +164,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 800 + 267 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 800 + 327 * n + _STRIP * max(20, n)), *arrays)
     return float(value), grad
 
 
@@ -200,7 +202,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 800 + 267 * size + _STRIP * max(20, size)), order,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 800 + 327 * size + _STRIP * max(20, size)), order,
             random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -429,21 +431,22 @@ def _loss(n, theta, work, x, t):
     A1 = _view(work, 0, (n, h))
     S = _view(work, 20 * n, (n, h))
     A2 = S  # written over it
-    S_2 = _view(work, 40 * n, (n,))
-    D = _view(work, 41 * n, (n,))
-    D_2 = _view(work, 42 * n, (n, h))
-    A1_x = _view(work, 62 * n, (n, h))
-    S_x = _view(work, 82 * n, (n, h))
-    A2_x = _view(work, 102 * n, (n, h))
+    D_3 = _view(work, 40 * n, (n, h))
+    S_2 = _view(work, 60 * n, (n,))
+    D = _view(work, 61 * n, (n,))
+    D_2 = _view(work, 62 * n, (n, h))
+    A1_x = _view(work, 82 * n, (n, h))
+    S_x = _view(work, 102 * n, (n, h))
+    A2_x = _view(work, 122 * n, (n, h))
     A1_r = A1  # written over it
-    K_3 = _view(work, 122 * n, (n,))
-    K_4 = _view(work, 123 * n, (n,))
-    D_3 = _view(work, 124 * n, (n,))
-    S_2_x = _view(work, 125 * n, (n,))
+    K_3 = _view(work, 142 * n, (n,))
+    K_4 = _view(work, 143 * n, (n,))
+    D_4 = _view(work, 144 * n, (n,))
+    S_2_x = _view(work, 145 * n, (n,))
     S_r = _view(work, 62 * n, (n, h))
     A2_r = A2  # written over it
-    S_2_r = _view(work, 126 * n, (n,))
-    strip = work[127 * n:]
+    S_2_r = _view(work, 146 * n, (n,))
+    strip = work[147 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
@@ -459,37 +462,40 @@ def _loss(n, theta, work, x, t):
     _matmul_plus(A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
+    # D_3 = 1 − A2∘²
     A2_flat = _view(A2, 0, (h * n,))
+    D_3_flat = _view(D_3, 0, (h * n,))
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
+        D_3_flat[q] = 1.0 - A2_flat[q] ** 2
 
     # S_2 = A2 w3
     _matvec(A2, w3, S_2)
 
     # D = 1 − x
-    # D_2 = 1 − A2∘²
-    # A1_x = w − w ⊙ A1∘²
+    # D_2 = 1 − A1∘²
+    # A1_x = D_2 ⊙ w
     for i in range(n):
         D[i] = 1.0 - x[i]
         for j in range(h):
-            D_2[i, j] = 1.0 - A2[i, j] ** 2
-            A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2
+            D_2[i, j] = 1.0 - A1[i, j] ** 2
+            A1_x[i, j] = w[j] * D_2[i, j]
 
     # S_x = A1_x W2
     _matmul(A1_x, W2, S_x, strip)
 
-    # A2_x = S_x ⊙ D_2
+    # A2_x = S_x ⊙ D_3
     # K_3 = sin(π x)
     # K_4 = sin(3 π x)
-    # D_3 = t − 2 (x ⊙ t)
-    # A1_r = (A1 ⊙ A1_x ⊙ w)/5 + v − v ⊙ A1∘²
+    # D_4 = 1 − 2 x
+    # A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/5
     for i in range(n):
         for j in range(h):
-            A2_x[i, j] = S_x[i, j] * D_2[i, j]
-            A1_r[i, j] = w[j] * A1[i, j] * A1_x[i, j] / 5.0 + v[j] - v[j] * A1[i, j] ** 2
+            A2_x[i, j] = S_x[i, j] * D_3[i, j]
+            A1_r[i, j] = v[j] * D_2[i, j] + w[j] * A1[i, j] * A1_x[i, j] / 5.0
         K_3[i] = math.sin(3.141592653589793 * x[i])
         K_4[i] = math.sin(9.42477796076938 * x[i])
-        D_3[i] = t[i] - 2.0 * x[i] * t[i]
+        D_4[i] = 1.0 - 2.0 * x[i]
 
     # S_2_x = A2_x w3
     _matvec(A2_x, w3, S_2_x)
@@ -497,20 +503,20 @@ def _loss(n, theta, work, x, t):
     # S_r = A1_r W2
     _matmul(A1_r, W2, S_r, strip)
 
-    # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/5
+    # A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/5
     A2_r_flat = _view(A2_r, 0, (h * n,))
     S_r_flat = _view(S_r, 0, (h * n,))
-    D_2_flat = _view(D_2, 0, (h * n,))
+    D_3_flat_2 = _view(D_3, 0, (h * n,))
     A2_x_flat = _view(A2_x, 0, (h * n,))
     S_x_flat = _view(S_x, 0, (h * n,))
     for q in range(h * n):
-        A2_r_flat[q] = S_r_flat[q] * D_2_flat[q] + A2_r_flat[q] * A2_x_flat[q] * S_x_flat[q] / 5.0
+        A2_r_flat[q] = S_r_flat[q] * D_3_flat_2[q] + A2_r_flat[q] * A2_x_flat[q] * S_x_flat[q] / 5.0
 
     # S_2_r = A2_r w3
     _matvec(A2_r, w3, S_2_r)
 
     # r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙
-    #   S_2_x)/10 − (S_2_x ⊙ D_3)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
+    #   S_2_x)/10 − (t ⊙ S_2_x ⊙ D_4)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
     # loss = (1/n) ‖r‖²    (line 21: minimize mean(r^2))
     loss_sum = 0.0
     u_2 = 0.9869604401089358
@@ -518,7 +524,7 @@ def _loss(n, theta, work, x, t):
     for i in range(n):
         r = (
             K_3[i] * u_2 + K_4[i] * u_3 + t[i] * S_2[i] / 5.0 + x[i] * S_2[i] * D[i] + x[i] * t[i] * S_2_x[i] / 5.0 +
-            x[i] * t[i] * S_2_r[i] * D[i] - t[i] * S_2_x[i] / 10.0 - S_2_x[i] * D_3[i] / 10.0
+            x[i] * t[i] * S_2_r[i] * D[i] - t[i] * S_2_x[i] / 10.0 - t[i] * S_2_x[i] * D_4[i] / 10.0
         )
         loss_sum += r ** 2
     loss = loss_sum / n
@@ -542,40 +548,43 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     A1 = _view(work, 0, (n, h))
     S = _view(work, 20 * n, (n, h))
     A2 = S  # written over it
-    S_2 = _view(work, 40 * n, (n,))
-    D = _view(work, 41 * n, (n,))
-    D_2 = _view(work, 42 * n, (n, h))
-    A1_x = _view(work, 62 * n, (n, h))
-    S_x = _view(work, 82 * n, (n, h))
-    A2_x = _view(work, 102 * n, (n, h))
-    A1_r = _view(work, 122 * n, (n, h))
-    K_3 = _view(work, 142 * n, (n,))
-    K_4 = _view(work, 143 * n, (n,))
-    D_3 = _view(work, 144 * n, (n,))
-    S_2_x = _view(work, 145 * n, (n,))
-    S_r = _view(work, 146 * n, (n, h))
-    A2_r = _view(work, 166 * n, (n, h))
-    S_2_r = _view(work, 186 * n, (n,))
+    D_3 = _view(work, 40 * n, (n, h))
+    S_2 = _view(work, 60 * n, (n,))
+    D = _view(work, 61 * n, (n,))
+    D_2 = _view(work, 62 * n, (n, h))
+    A1_x = _view(work, 82 * n, (n, h))
+    S_x = _view(work, 102 * n, (n, h))
+    A2_x = _view(work, 122 * n, (n, h))
+    A1_r = _view(work, 142 * n, (n, h))
+    K_3 = _view(work, 162 * n, (n,))
+    K_4 = _view(work, 163 * n, (n,))
+    D_4 = _view(work, 164 * n, (n,))
+    S_2_x = _view(work, 165 * n, (n,))
+    S_r = _view(work, 166 * n, (n, h))
+    A2_r = _view(work, 186 * n, (n, h))
+    S_2_r = _view(work, 206 * n, (n,))
     dr = S_2  # written over it
     dS_2_r = K_3  # written over it
-    dA2_r = _view(work, 187 * n, (n, h))
-    dS_r = _view(work, 207 * n, (n, h))
-    dS_2_x = D_3  # written over it
-    dA2_x = _view(work, 227 * n, (n, h))
-    dA1_r = _view(work, 247 * n, (n, h))
-    dS_x = D_2  # written over it
-    dD_2 = S_r  # written over it
-    dA1_x = _view(work, 227 * n, (n, h))
+    dA2_r = _view(work, 207 * n, (n, h))
+    dS_r = _view(work, 227 * n, (n, h))
+    dS_2_x = D_4  # written over it
+    dA2_x = _view(work, 247 * n, (n, h))
+    dA1_r = _view(work, 267 * n, (n, h))
+    dS_x = _view(work, 287 * n, (n, h))
+    dD_3 = S_r  # written over it
+    dA1_x = _view(work, 247 * n, (n, h))
+    dD_2 = _view(work, 307 * n, (n, h))
     dw3_terms = A2_r  # written over it
-    dA2 = S_x  # written over it
-    dS = A2  # written over it
-    dW2_sum = _view(work, 267 * n, (h, h))
-    dW2_sum_2 = _view(work, 400 + 267 * n, (h, h))
-    dA1 = _view(work, 42 * n, (n, h))
-    dw_terms = A1_x  # written over it
-    dv_terms = dA1_r  # written over it
-    db1_terms = A1  # written over it
-    strip = work[800 + 267 * n:]
+    dA2 = A2  # written over it
+    dS = D_3  # written over it
+    dW2_sum = _view(work, 327 * n, (h, h))
+    dW2_sum_2 = _view(work, 400 + 327 * n, (h, h))
+    dA1_sum = _view(work, 20 * n, (n, h))
+    dA1 = dD_2  # written over it
+    dw_terms = A1  # written over it
+    dv_terms = A1_x  # written over it
+    db1_terms = D_2  # written over it
+    strip = work[800 + 327 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 17: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
@@ -591,37 +600,40 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul_plus(A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 18: A2 = tanh(A1 @ W2 + b2))
+    # D_3 = 1 − A2∘²
     A2_flat = _view(A2, 0, (h * n,))
+    D_3_flat = _view(D_3, 0, (h * n,))
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
+        D_3_flat[q] = 1.0 - A2_flat[q] ** 2
 
     # S_2 = A2 w3
     _matvec(A2, w3, S_2)
 
     # D = 1 − x
-    # D_2 = 1 − A2∘²
-    # A1_x = w − w ⊙ A1∘²
+    # D_2 = 1 − A1∘²
+    # A1_x = D_2 ⊙ w
     for i in range(n):
         D[i] = 1.0 - x[i]
         for j in range(h):
-            D_2[i, j] = 1.0 - A2[i, j] ** 2
-            A1_x[i, j] = w[j] - w[j] * A1[i, j] ** 2
+            D_2[i, j] = 1.0 - A1[i, j] ** 2
+            A1_x[i, j] = w[j] * D_2[i, j]
 
     # S_x = A1_x W2
     _matmul(A1_x, W2, S_x, strip)
 
-    # A2_x = S_x ⊙ D_2
+    # A2_x = S_x ⊙ D_3
     # K_3 = sin(π x)
     # K_4 = sin(3 π x)
-    # D_3 = t − 2 (x ⊙ t)
-    # A1_r = (A1 ⊙ A1_x ⊙ w)/5 + v − v ⊙ A1∘²
+    # D_4 = 1 − 2 x
+    # A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/5
     for i in range(n):
         for j in range(h):
-            A2_x[i, j] = S_x[i, j] * D_2[i, j]
-            A1_r[i, j] = w[j] * A1[i, j] * A1_x[i, j] / 5.0 + v[j] - v[j] * A1[i, j] ** 2
+            A2_x[i, j] = S_x[i, j] * D_3[i, j]
+            A1_r[i, j] = v[j] * D_2[i, j] + w[j] * A1[i, j] * A1_x[i, j] / 5.0
         K_3[i] = math.sin(3.141592653589793 * x[i])
         K_4[i] = math.sin(9.42477796076938 * x[i])
-        D_3[i] = t[i] - 2.0 * x[i] * t[i]
+        D_4[i] = 1.0 - 2.0 * x[i]
 
     # S_2_x = A2_x w3
     _matvec(A2_x, w3, S_2_x)
@@ -629,21 +641,21 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # S_r = A1_r W2
     _matmul(A1_r, W2, S_r, strip)
 
-    # A2_r = S_r ⊙ D_2 + (A2 ⊙ A2_x ⊙ S_x)/5
+    # A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/5
     A2_r_flat = _view(A2_r, 0, (h * n,))
     S_r_flat = _view(S_r, 0, (h * n,))
-    D_2_flat = _view(D_2, 0, (h * n,))
+    D_3_flat_2 = _view(D_3, 0, (h * n,))
     A2_flat_2 = _view(A2, 0, (h * n,))
     A2_x_flat = _view(A2_x, 0, (h * n,))
     S_x_flat = _view(S_x, 0, (h * n,))
     for q in range(h * n):
-        A2_r_flat[q] = S_r_flat[q] * D_2_flat[q] + A2_flat_2[q] * A2_x_flat[q] * S_x_flat[q] / 5.0
+        A2_r_flat[q] = S_r_flat[q] * D_3_flat_2[q] + A2_flat_2[q] * A2_x_flat[q] * S_x_flat[q] / 5.0
 
     # S_2_r = A2_r w3
     _matvec(A2_r, w3, S_2_r)
 
     # r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙
-    #   S_2_x)/10 − (S_2_x ⊙ D_3)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
+    #   S_2_x)/10 − (t ⊙ S_2_x ⊙ D_4)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
     # loss = (1/n) ‖r‖²    (line 21: minimize mean(r^2))
     # dr = (2/n) r
     # dS_2_r = dr ⊙ x ⊙ t ⊙ D
@@ -652,7 +664,8 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     for i in range(n):
         r = (
             0.9869604401089358 * K_3[i] + t[i] * S_2[i] / 5.0 + 4.441321980490211 * K_4[i] + x[i] * S_2[i] * D[i] + x[i]
-            * t[i] * S_2_x[i] / 5.0 + x[i] * t[i] * S_2_r[i] * D[i] - t[i] * S_2_x[i] / 10.0 - S_2_x[i] * D_3[i] / 10.0
+            * t[i] * S_2_x[i] / 5.0 + x[i] * t[i] * S_2_r[i] * D[i] - t[i] * S_2_x[i] / 10.0 - t[i] * S_2_x[i] * D_4[i]
+            / 10.0
         )
         loss_sum += r ** 2
         dr[i] = 2.0 * r / n
@@ -662,13 +675,13 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dA2_r[i, j] = w3[j] * dS_2_r_at
     loss = loss_sum / n
 
-    # dS_r = dA2_r ⊙ D_2
-    # dS_2_x = (dr ⊙ (t ⊙ (2 x − 1) − D_3))/10
+    # dS_r = dA2_r ⊙ D_3
+    # dS_2_x = −(dr ⊙ t ⊙ D_4)/5
     # dA2_x = dS_2_x w3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/5
     for i in range(n):
         for j in range(h):
-            dS_r[i, j] = D_2[i, j] * dA2_r[i, j]
-        dS_2_x[i] = dr[i] * (t[i] * (2.0 * x[i] - 1.0) - D_3[i]) / 10.0
+            dS_r[i, j] = D_3[i, j] * dA2_r[i, j]
+        dS_2_x[i] = -t[i] * D_4[i] * dr[i] / 5.0
         dS_2_x_at = dS_2_x[i]
         for j in range(h):
             dA2_x[i, j] = A2[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0 + w3[j] * dS_2_x_at
@@ -676,46 +689,49 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dA1_r = dS_r W2ᵀ
     _matmul(dS_r, W2.T, dA1_r, strip)
 
-    # dS_x = dA2_x ⊙ D_2 + (dA2_r ⊙ A2 ⊙ A2_x)/5
-    # dD_2 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
+    # dS_x = dA2_x ⊙ D_3 + (dA2_r ⊙ A2 ⊙ A2_x)/5
+    # dD_3 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     dS_x_flat = _view(dS_x, 0, (h * n,))
-    dD_2_flat = _view(dD_2, 0, (h * n,))
+    dD_3_flat = _view(dD_3, 0, (h * n,))
+    D_3_flat_3 = _view(D_3, 0, (h * n,))
     dA2_x_flat = _view(dA2_x, 0, (h * n,))
     A2_flat_3 = _view(A2, 0, (h * n,))
     A2_x_flat_2 = _view(A2_x, 0, (h * n,))
     dA2_r_flat = _view(dA2_r, 0, (h * n,))
     S_x_flat_2 = _view(S_x, 0, (h * n,))
     for q in range(h * n):
-        dS_x_flat[q] = dS_x_flat[q] * dA2_x_flat[q] + A2_flat_3[q] * A2_x_flat_2[q] * dA2_r_flat[q] / 5.0
+        dS_x_flat[q] = D_3_flat_3[q] * dA2_x_flat[q] + A2_flat_3[q] * A2_x_flat_2[q] * dA2_r_flat[q] / 5.0
     for q in range(h * n):
-        dD_2_flat[q] = dD_2_flat[q] * dA2_r_flat[q] + dA2_x_flat[q] * S_x_flat_2[q]
+        dD_3_flat[q] = dD_3_flat[q] * dA2_r_flat[q] + dA2_x_flat[q] * S_x_flat_2[q]
 
     # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/5
     _matmul(dS_x, W2.T, dA1_x, strip)
 
+    # dD_2 = dA1_x ⊙ w + dA1_r ⊙ v
     # dS_2 = dr ⊙ (t/5 + x ⊙ D)
     # dw3 = 1ᵀ ((dS_2 1ᵀ) ⊙ A2 + (dS_2_x 1ᵀ) ⊙ A2_x + (dS_2_r 1ᵀ) ⊙ A2_r)
-    # dA2 = dS_2 w3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/5 − 2 (dD_2 ⊙ A2)
+    # dA2 = dS_2 w3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/5 − 2 (dD_3 ⊙ A2)
     for i in range(n):
         for k in range(h):
             dA1_x[i, k] = dA1_x[i, k] + w[k] * A1[i, k] * dA1_r[i, k] / 5.0
+            dD_2[i, k] = w[k] * dA1_x[i, k] + v[k] * dA1_r[i, k]
         dS_2 = dr[i] * (t[i] / 5.0 + x[i] * D[i])
         dS_2_x_at_2 = dS_2_x[i]
         dS_2_r_at_2 = dS_2_r[i]
         for j in range(h):
             dw3_terms[i, j] = A2[i, j] * dS_2 + A2_x[i, j] * dS_2_x_at_2 + A2_r[i, j] * dS_2_r_at_2
-            dA2[i, j] = w3[j] * dS_2 + A2_x[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0 - 2.0 * A2[i, j] * dD_2[i, j]
+            dA2[i, j] = w3[j] * dS_2 + A2_x[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0 - 2.0 * A2[i, j] * dD_3[i, j]
 
     # dw3, from the parts above
     _column_sums(dw3_terms, dw3)
 
-    # dS = dA2 ⊙ (1 − A2∘²)
+    # dS = dA2 ⊙ D_3
     dS_flat = _view(dS, 0, (h * n,))
     dA2_flat = _view(dA2, 0, (h * n,))
     for q in range(h * n):
-        dS_flat[q] = dA2_flat[q] * (1.0 - dS_flat[q] ** 2)
+        dS_flat[q] = dS_flat[q] * dA2_flat[q]
 
-    # db2 = 1ᵀ (dA2 ⊙ (1 − A2∘²))
+    # db2 = 1ᵀ (dA2 ⊙ D_3)
     _column_sums(dS, db2)
 
     # dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
@@ -727,24 +743,21 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dW2, from the parts above
     _matmul_plus(A1_r.T, dS_r, dW2_sum_2, dW2, strip)
 
-    # dA1 = dS W2ᵀ + dA1_r ⊙ ((A1_x ⊙ w)/5 − 2 (A1 ⊙ v)) − 2 (dA1_x ⊙ A1 ⊙ w)
-    _matmul(dS, W2.T, dA1, strip)
+    # dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/5 − 2 (dD_2 ⊙ A1)
+    _matmul(dS, W2.T, dA1_sum, strip)
 
     # dw = 1ᵀ (dA1_x + dA1 ⊙ (x 1ᵀ) − A1 ⊙ (A1 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) − (dA1_r ⊙ A1_x)/5))
-    # dv = 1ᵀ ((1 − A1∘²) ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
+    # dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     for i in range(n):
         x_at_2 = x[i]
         t_at_2 = t[i]
         for k in range(h):
-            dA1[i, k] = (
-                dA1[i, k] + dA1_r[i, k] * (w[k] * A1_x[i, k] / 5.0 - 2.0 * v[k] * A1[i, k]) - 2.0 * w[k] * A1[i, k] *
-                dA1_x[i, k]
-            )
+            dA1[i, k] = dA1_sum[i, k] + w[k] * A1_x[i, k] * dA1_r[i, k] / 5.0 - 2.0 * A1[i, k] * dD_2[i, k]
             dw_terms[i, k] = (
                 dA1_x[i, k] + dA1[i, k] * x_at_2 - A1[i, k] * (A1[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2) - A1_x[i,
                 k] * dA1_r[i, k] / 5.0)
             )
-            dv_terms[i, k] = (1.0 - A1[i, k] ** 2) * (dA1_r[i, k] + dA1[i, k] * t_at_2)
+            dv_terms[i, k] = D_2[i, k] * (dA1_r[i, k] + dA1[i, k] * t_at_2)
 
     # dw, from the parts above
     _column_sums(dw_terms, dw)
@@ -752,11 +765,11 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dv, from the parts above
     _column_sums(dv_terms, dv)
 
-    # db1 = 1ᵀ (dA1 ⊙ (1 − A1∘²))
+    # db1 = 1ᵀ (dA1 ⊙ D_2)
     db1_terms_flat = _view(db1_terms, 0, (h * n,))
     dA1_flat = _view(dA1, 0, (h * n,))
     for q in range(h * n):
-        db1_terms_flat[q] = dA1_flat[q] * (1.0 - db1_terms_flat[q] ** 2)
+        db1_terms_flat[q] = db1_terms_flat[q] * dA1_flat[q]
 
     # db1, from the parts above
     _column_sums(db1_terms, db1)

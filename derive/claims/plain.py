@@ -55,6 +55,7 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
     text = re.sub("1[" + _LOWERED + "]", "1", text)
     text = re.sub(r"‖([^‖]*)‖(?:_F)?\^2", r"sum((\1)^2)", text)
     text = re.sub(r"‖([^‖]*)‖(?:_F)?", r"norm(\1)", text)
+    text = re.sub(r"\|([^|]*)\|", r"(abs(\1))", text)
     text = _OPERATOR.sub(_reduction, text)
     text = re.sub(r"Σ(?=\()", "sum", text)
     text = re.sub(r"\btr(?=\()", "trace", text)

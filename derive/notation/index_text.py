@@ -88,7 +88,7 @@ class IndexPrinter:
                 return Piece(style.element(e.tensor, [self.piece(_counted(p)).text for p in e.places]))
             case Call():
                 inside = ", ".join(self.piece(a).text for a in e.arguments)
-                return Piece(style.function(e.function) + style.parens(inside))
+                return style.call(e.function, inside)
             case Pow():
                 return self.power(e)
             case Mul():

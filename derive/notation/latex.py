@@ -22,6 +22,7 @@ class LatexStyle(Style):
     r"""LaTeX mathematics; cotangents are ``bar`` (:math:`\bar{x}`) or ``partial`` derivatives of the objective."""
 
     minus, dot, ones, prime = "-", r"\,", r"\mathbf{1}", "'"
+    bars = (r"\left|", r"\right|")
     odot, oslash, otimes = r" \odot ", r" \oslash ", r" \otimes "
     relations = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}  # noqa: RUF012
 

@@ -143,8 +143,10 @@ class MatrixPrinter:
         assert form.function is not None
         prime = isinstance(form, forms.Prime)
         parts = form.parts[:1] if prime else form.parts
-        name = self.style.function(form.function) + (self.style.prime if prime else "")
-        return Piece(name + self.style.parens(", ".join(self.text(p) for p in parts)))
+        inside = ", ".join(self.text(p) for p in parts)
+        if prime:
+            return Piece(self.style.function(form.function) + self.style.prime + self.style.parens(inside))
+        return self.style.call(form.function, inside)
 
     def condition(self, form: forms.Form) -> str:
         if isinstance(form, forms.Relation):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from derive import forms
 from derive.errors import GradcError
 from derive.expr import ONE, Compare, Expr, Letter, Mul, compare, mul
+from derive.mirrored import mirrored
 from derive.notation.entries import EntryLatex, EntryPrinter, EntryStyle, EntryUnicode
 from derive.notation.kronecker import kronecker
 from derive.notation.matrix_text import MatrixPrinter
@@ -48,6 +49,8 @@ class Partial:
         """
         fixed = tuple(None if p is None else str(p) for p in at) if at is not None else (None,) * self.equation.out.rank
         equation = self.equation if at is None else self.at(fixed)
+        if equation is not None and self.is_hessian and len(equation.letters) == 2:
+            equation = equation.with_body(mirrored(equation.body, *equation.letters))
         form = None if equation is None else self.notation.form(equation)
         style: EntryStyle = EntryLatex(self.names) if latex else EntryUnicode(self.names)
         if form is None:
@@ -61,6 +64,11 @@ class Partial:
         if (row and (matrix or form.row is not None)) or (not row and not matrix and form.row is None):
             form = forms.transpose(form)
         return f"{self.title(style, fixed)} = {MatrixPrinter(style, exact=is_repeated(form)).text(form)}"
+
+    @property
+    def is_hessian(self) -> bool:
+        """Whether y is the gradient by x: its derivative by x is symmetric."""
+        return self.y.primal is self.x
 
     def vectorized(self) -> forms.Form | None:
         """∂vec(y)/∂vec(x) in Kronecker products; None where it does not fall apart."""

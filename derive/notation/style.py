@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 
-from derive.functions import ScalarFunction
+from derive.functions import ABS, ScalarFunction
 from derive.notation.names import Names
 from derive.program import Tensor
 
@@ -40,6 +40,7 @@ class Style(ABC):
     otimes: str
     ones: str
     prime: str
+    bars: tuple[str, str] = ("|", "|")
     relations: dict[str, str]
 
     def __init__(self, names: Names) -> None:
@@ -64,6 +65,12 @@ class Style(ABC):
     @abstractmethod
     def function(self, function: ScalarFunction) -> str:
         """The name of a scalar function."""
+
+    def call(self, function: ScalarFunction, inside: str) -> Piece:
+        """A function of what its text says; |x| has bars, but for one in another."""
+        if function == ABS and (self.bars[0] != self.bars[1] or self.bars[0] not in inside):
+            return Piece(f"{self.bars[0]}{inside}{self.bars[1]}")
+        return Piece(self.function(function) + self.parens(inside))
 
     @abstractmethod
     def operator(self, name: str, below: list[str]) -> str:

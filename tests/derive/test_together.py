@@ -38,8 +38,14 @@ def test_diagonals_beside_products_and_sums_that_share_nothing_stay():
         assert together(e) == e
 
 
-def test_the_slope_of_tanh_stands_once_in_a_gradient_that_two_streams_reach():
-    """In the heat equation v multiplies time alone: it is reached through A and through its derivative by time."""
+def test_the_slope_of_tanh_is_one_factor_with_one_name_in_two_streams_and_in_the_gradient():
+    """In the heat equation v multiplies time alone: it is reached through A1 and through its derivative by time."""
     model = derive.load(Path(__file__).parents[2] / "examples" / "heat.gc")
-    (line,) = (x.strip() for x in str(model.gradient()).splitlines() if x.strip().startswith("dv ="))
-    assert line.startswith("dv = 1ᵀ ((1 − A1∘²) ⊙ (dS_r W2ᵀ + dA1 ⊙ (t 1ᵀ)))")
+    lines = [x.strip().removeprefix("with ") for x in str(model.gradient()).splitlines()]
+    slope = next(x.partition(" = ")[0] for x in lines if x.endswith(" = 1 − A1∘²"))
+    assert sum("1 − A1∘²" in x for x in lines) == 1
+    shown = {x.partition(" = ")[0]: x.partition(" = ")[2] for x in lines}
+    assert shown["A1_x"] == f"{slope} ⊙ w"
+    assert shown["A1_r"].startswith(f"{slope} ⊙ v + ")
+    assert shown["dv"].startswith(f"1ᵀ ({slope} ⊙ (dS_r W2ᵀ + dA1 ⊙ (t 1ᵀ)))")
+    assert shown["db1"].startswith(f"1ᵀ (dA1 ⊙ {slope})")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from derive.expr import Access, Add, Call, Expr, Pow, Reduce, Select
 from derive.extract import extract
 from derive.facts import Facts
+from derive.forms import effort
 from derive.functions import ABS, PRIMITIVES
 from derive.hoist import is_product, split_scale
 from derive.lift import lift
@@ -19,9 +20,10 @@ from derive.normal import Normalizer, TooLargeError
 from derive.norms import Norms
 from derive.program import Equation, Program, Tensor, reads
 from derive.recognize import known_in, recognized
-from derive.rewrite import walk
+from derive.rewrite import factors, walk
 from derive.shares import all_shares, declared
 from derive.simplify import MAX_NODES, inline
+from derive.spread import in_contractions
 
 _KERNELS = (PRIMITIVES["exp"], ABS)
 _LONG = 100  # nodes above which names read better than what they stand for
@@ -33,13 +35,31 @@ def readable(equation: Equation, program: Program) -> Equation:
         equation = _in_functions(equation, program)
     equation, defined = _in_shares(equation, program), program.defined
     norms = Norms(defined)
+    chained = _is_matrix_product(equation.body)  # beside other things a cotangent is read by its name, as it has a line
     for _ in range(len(defined)):
         hidden = [t for t in reads(equation.body) if t.hidden and t in defined]
+        hidden = [t for t in hidden if chained or t.kind != "cotangent"]
         products = [t for t in hidden if is_written_out(defined[t].body) or _is_norm(t, norms)]
         if not products:
             break
         equation = equation.with_body(inline(equation.body, defined[products[0]]))
-    return equation
+    return _in_contractions(equation)
+
+
+def _is_matrix_product(e: Expr) -> bool:
+    """Whether it is a product of matrices, or of two vectors that share no axis."""
+    parts = [f for f in factors(e) if f.letters]
+    apart = len(parts) > 1 and len(frozenset().union(*(f.letters for f in parts))) == sum(len(f.letters) for f in parts)
+    return is_product(e) or (apart and all(isinstance(f, Access) for f in parts))
+
+
+def _in_contractions(equation: Equation) -> Equation:
+    """The equation with sums of products of matrices apart, where its matrix form is shorter so."""
+    apart = equation.with_body(in_contractions(equation.body))
+    if apart.body is equation.body:
+        return equation
+    was, now = (lift(e) for e in (equation, apart))
+    return apart if now is not None and (was is None or effort(now)[-1] < effort(was)[-1]) else equation
 
 
 def _is_norm(t: Tensor, norms: Norms) -> bool:

@@ -19,6 +19,7 @@ from derive.hoist import Namer, is_product, is_scale, split_scale
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
 from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
+from derive.together import together
 
 ROUNDS = 4
 MAX_NODES = 3000
@@ -75,7 +76,8 @@ class _Work:
 
         Raises TooLargeError where there is none.
         """
-        candidates = (body, *self.unfolded(body), *self.without_sums(body))
+        named = self.named(together(body))  # before a sum with a name is lost in what it is multiplied by
+        candidates = dict.fromkeys((named, body, *self.unfolded(body), *self.without_sums(body)))
         return min((self.named(extract(self.normal(e))) for e in candidates), key=cost)
 
     def named(self, e: Expr) -> Expr:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from derive.contract import is_delta
 from derive.expr import Add, Expr, Letter, Reduce, add, mul, reduce_
-from derive.rewrite import factors
+from derive.rewrite import factors, map_children
 
 
 def expanded(e: Reduce) -> Expr | None:
@@ -18,6 +18,30 @@ def expanded(e: Reduce) -> Expr | None:
         return None
     rest = [p for p in parts if p is not inner]
     return add(*(reduce_("sum", e.binders, mul(*rest, t)) for t in inner.args))
+
+
+def in_contractions(e: Expr) -> Expr:
+    """Σ_n (a_n X_nk + b_n Y_nk) as two sums, Xᵀ a + Yᵀ b, where every term is a product of two that share n alone.
+
+    For formulas to print: computed in one go the sum is read once.
+
+    >>> from derive.expr import Dim, fresh, sum_over
+    >>> from derive.program import Tensor
+    >>> n, k = Dim("n"), Dim("k"); i, j = fresh(n, "i"), fresh(k, "j")
+    >>> a, X, Y = Tensor("a", (n,)), Tensor("X", (n, k)), Tensor("Y", (n, k))
+    >>> in_contractions(sum_over([i], a[i] * X[i, j] + a[i] * Y[i, j]))
+    sum[i] (a[i]·Y[i, j]) + sum[i] (a[i]·X[i, j])
+    >>> in_contractions(sum_over([i], X[i, j] * Y[i, j] + X[i, j]))
+    sum[i] (X[i, j]·Y[i, j] + X[i, j])
+    """
+    e = map_children(e, in_contractions)
+    if not (isinstance(e, Reduce) and e.op == "sum" and isinstance(e.body, Add)):
+        return e
+    bound = set(e.binders)
+    for t in e.body.args:
+        if len({f.letters for f in factors(t) if f.letters & bound}) < 2:
+            return e
+    return add(*(reduce_("sum", e.binders, t) for t in e.body.args))
 
 
 def multiplied_out(parts: tuple[Expr, ...]) -> Expr | None:

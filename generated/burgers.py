@@ -85,8 +85,7 @@ What is computed:
     dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
     dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/(5 π) − 2 (dD_2 ⊙ A1)
     S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
-    S_5 = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
-    dw = (S_4/5 + π S_5)/π
+    dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ))) + S_4ᵀ/(5 π)
     dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     db1 = 1ᵀ (dA1 ⊙ D_2)
 """
@@ -700,10 +699,10 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     dW2_sum_2 = _view(work, 400 + 507 * n, (h, h))
     dA1_sum = _view(work, 40 * n, (n, h))
     dA1 = A1  # written over it
-    S_5_terms = A1_x  # written over it
+    dw_sum_terms = A1_x  # written over it
     dv_terms = dA1_r  # written over it
     S_4 = _view(work, 800 + 507 * n, (h,))
-    S_5 = _view(work, 820 + 507 * n, (h,))
+    dw_sum = _view(work, 820 + 507 * n, (h,))
     db1_terms = D_2  # written over it
     strip = work[840 + 507 * n:]
 
@@ -980,7 +979,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/(5 π) − 2 (dD_2 ⊙ A1)
     _matmul(dS, W2.T, dA1_sum, strip)
 
-    # S_5 = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)))
+    # dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ))) + S_4ᵀ/(5 π)
     # dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     u_11 = 0.06366197723675814
     for i in range(n):
@@ -988,19 +987,19 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         t_at_2 = t[i]
         for k in range(h):
             dA1[i, k] = dA1_sum[i, k] + w[k] * A1_x[i, k] * dA1_r[i, k] * u_11 - 2.0 * A1[i, k] * dD_2[i, k]
-            S_5_terms[i, k] = D_2[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2)
+            dw_sum_terms[i, k] = D_2[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2)
             dv_terms[i, k] = D_2[i, k] * (dA1_r[i, k] + dA1[i, k] * t_at_2)
 
     # S_4, from the parts above
     _column_sums(S_4_terms, S_4)
 
-    # S_5, from the parts above
-    _column_sums(S_5_terms, S_5)
+    # dw, from the parts above
+    _column_sums(dw_sum_terms, dw_sum)
 
-    # dw = (S_4/5 + π S_5)/π
-    u_12 = 0.3183098861837907
+    # dw, from the parts above
+    u_12 = 0.06366197723675814
     for k in range(h):
-        dw[k] = u_12 * (S_4[k] / 5.0 + 3.141592653589793 * S_5[k])
+        dw[k] = dw_sum[k] + S_4[k] * u_12
 
     # dv, from the parts above
     _column_sums(dv_terms, dv)

@@ -63,7 +63,7 @@ What is computed:
     dS = dA2 ⊙ D_3
     dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
     dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/5 − 2 (dD_2 ⊙ A1)
-    dw = 1ᵀ (dA1_x + dA1 ⊙ (x 1ᵀ) − A1 ⊙ (A1 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) − (dA1_r ⊙ A1_x)/5))
+    dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + (dA1_r ⊙ A1 ⊙ A1_x)/5)
     dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     db1 = 1ᵀ (dA1 ⊙ D_2)
 """
@@ -746,17 +746,14 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/5 − 2 (dD_2 ⊙ A1)
     _matmul(dS, W2.T, dA1_sum, strip)
 
-    # dw = 1ᵀ (dA1_x + dA1 ⊙ (x 1ᵀ) − A1 ⊙ (A1 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) − (dA1_r ⊙ A1_x)/5))
+    # dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + (dA1_r ⊙ A1 ⊙ A1_x)/5)
     # dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     for i in range(n):
         x_at_2 = x[i]
         t_at_2 = t[i]
         for k in range(h):
             dA1[i, k] = dA1_sum[i, k] + w[k] * A1_x[i, k] * dA1_r[i, k] / 5.0 - 2.0 * A1[i, k] * dD_2[i, k]
-            dw_terms[i, k] = (
-                dA1_x[i, k] + dA1[i, k] * x_at_2 - A1[i, k] * (A1[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2) - A1_x[i,
-                k] * dA1_r[i, k] / 5.0)
-            )
+            dw_terms[i, k] = D_2[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2) + A1[i, k] * A1_x[i, k] * dA1_r[i, k] / 5.0
             dv_terms[i, k] = D_2[i, k] * (dA1_r[i, k] + dA1[i, k] * t_at_2)
 
     # dw, from the parts above

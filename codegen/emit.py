@@ -119,6 +119,7 @@ def context(
         "uses_windows": any(isinstance(s, Gemm) and s.left.windows is not None for s in steps),
         "uses_folds": any(isinstance(s, Fold) for s in steps),
         "uses_onto": any(f.descended for f in functions.values()),
+        "uses_fixed": any("_matmul_fixed" in line for k in texts for line in k.lines),
         "uses_few": any(isinstance(s, Gemm) and few(s, sizes, 4 if dtype == "float32" else 8) for s in steps),
         "uses_added": any("_added(" in line for k in texts for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],

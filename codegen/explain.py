@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
-from codegen.kernels import FEW, paneled
+from codegen.kernels import FEW, fixed, paneled
 from codegen.memory import memory_of
 from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
@@ -35,7 +35,7 @@ from codegen.steps import (
 )
 from derive.errors import GradcError
 from derive.evaluate import extent
-from derive.expr import Expr, Letter
+from derive.expr import Dim, Expr, Letter
 from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.program import Tensor, reads
 
@@ -78,8 +78,8 @@ def explained(p: Prepared, batch: int = 128) -> str:
     comments = Comments(*(p.product if p.product and role == "product" else (p.program, p.shown)))
     comments.also(function.slices)
     item = 4 if p.dtype == "float32" else 8
-    lines = [*Explanation(function, sizes, item, comments).lines(role, p), *_trained(p, function, sizes, item)]
-    return "\n".join([*lines, *_both_ways(p, batch, item)])
+    told = Explanation(function, sizes, item, comments, p.program.batch)
+    return "\n".join([*told.lines(role, p), *_trained(p, function, sizes, item), *_both_ways(p, batch, item)])
 
 
 def _trained(p: Prepared, function: Function, sizes: Mapping[str, int], item: int) -> Iterator[str]:
@@ -118,9 +118,16 @@ class Explanation:
     """The steps of one function at known sizes."""
 
     def __init__(
-        self, function: Function, sizes: Mapping[str, int], item: int, comments: Comments | None = None
+        self,
+        function: Function,
+        sizes: Mapping[str, int],
+        item: int,
+        comments: Comments | None = None,
+        batch: Dim | None = None,
     ) -> None:
         self.function, self.sizes, self.item, self.comments = function, sizes, item, comments
+        unknown = {batch.name if batch else "", function.block.batch if function.block else ""}
+        self.known = {name: n for name, n in sizes.items() if name not in unknown}  # when the code is compiled
 
     def lines(self, role: str, p: Prepared) -> Iterator[str]:
         """All that is printed."""
@@ -205,6 +212,10 @@ class Explanation:
             why = f"windows on {g.left.tensor.name} are read where they lie: tables say where a row is"
         elif vector is None and g.right.transposed:
             why = f"{g.right.tensor.name}ᵀ is copied by strips of columns, which do not lie next to each other"
+            if fixed(g, self.known):
+                why = f"compiled where it stands, for its number of columns: no call; {g.right.tensor.name}ᵀ is copied"
+        elif fixed(g, self.known):
+            why = "compiled where it stands, for its number of columns: no call; both operands are read in place"
         elif right > (NEAR if m > 64 else FAR) and m > 16:
             where = " where registers have 32 bytes" if right <= NEAR_WIDE and m > 64 else ""
             why = f"{g.right.tensor.name} is copied by strips that stay in the cache{where}: it has {_bytes(right)}"
@@ -219,7 +230,7 @@ class Explanation:
             why += "; it is symmetric: of several strips one triangle is computed and mirrored"
         if g.start:
             why += f"; sums start from {g.start.tensor.name}"
-        if vector is None and g.left.windows is None and min(m, n) <= FEW < k:
+        if vector is None and g.left.windows is None and min(m, n) <= FEW < k and not fixed(g, self.known):
             why += "; where whole registers would stay empty, sums run along the rows, or the transposed result is made"
         return shape, f"tiles of registers; {why}", 2 * m * k * n + (m * n if g.start else 0), size
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import permutations
 
 from codegen.contract import spread
@@ -21,6 +22,8 @@ from derive.shapes import size
 
 Item = Part | RoundParts | Routine
 FEW, SHORT = 12, 256  # columns that leave registers half empty, and bytes of the shortest row that is worth another way
+CLOSE, FIXED = 64, 4096  # columns, and numbers of a matrix, up to which a product is compiled where it stands
+STRIP = 48  # columns for which there is room to copy, as in tiles.py.jinja
 TALL, BROAD, SHARES = 48, 32, 4  # rows, columns, and how many strips copies of rows and of columns take together
 
 
@@ -96,17 +99,35 @@ def few(g: Gemm, sizes: Mapping[str, int], item: int) -> bool:
     """Whether dot products along rows may pay, on one machine or another; ``item`` is the size of a number."""
     if g.left.windows is not None or len(g.left.groups) == 1 or len(g.right.groups) == 1:
         return along(g)
-    columns = size(mul(*(s.extent for s in g.right.groups[not g.right.transposed])), sizes)
-    inner = size(mul(*(s.extent for s in g.left.groups[not g.left.transposed])), sizes)
+    _, inner, columns = extents(g, sizes)
     return not g.left.transposed and (columns or FEW) <= FEW and (inner or SHORT) >= SHORT // item
+
+
+def fixed(g: Gemm, sizes: Mapping[str, int]) -> bool:
+    """Whether a product has so few columns, known when it is compiled, that a call of the common kernel costs more."""
+    if g.left.windows is not None or len(g.left.groups) == 1 or len(g.right.groups) == 1 or g.symmetric:
+        return False
+    if g.start is not None and len(g.start.groups) == 2:
+        return False  # it may lie where the result does, and some of that is computed twice
+    rows, inner, columns = extents(g, sizes)
+    if columns is None or columns > (STRIP if g.right.transposed else CLOSE):
+        return False
+    if columns <= FEW and ((rows if g.left.transposed else inner) or 0) >= CLOSE:
+        return False  # sums along the rows, or of the transposed result, leave no registers empty
+    return all(x is None or x * columns <= FIXED for x in (rows, inner))
+
+
+def extents(g: Gemm, sizes: Mapping[str, int]) -> tuple[Fraction | None, Fraction | None, Fraction | None]:
+    """M, K and N of a product of M × K and K × N numbers; None where one is known only when it runs."""
+    m, k, n = (size(mul(*(s.extent for s in group)), sizes) for group in g.counted)
+    return m, k, n
 
 
 def paneled(g: Gemm, sizes: Mapping[str, int]) -> bool:
     """Whether rows of a transposed matrix, which lie far apart, may be copied for many columns of the other one."""
     if g.left.windows is not None or len(g.left.groups) == 1 or len(g.right.groups) == 1:
         return False
-    rows = size(mul(*(s.extent for s in g.left.groups[g.left.transposed])), sizes)
-    columns = size(mul(*(s.extent for s in g.right.groups[not g.right.transposed])), sizes)
+    rows, _, columns = extents(g, sizes)
     return g.left.transposed and (rows is None or rows >= TALL) and (columns is None or columns > BROAD)
 
 

@@ -12,13 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen.function import Function
-from codegen.kernels import copied
+from codegen.kernels import STRIP, copied
 from codegen.steps import Blocks, Fold, Gemm, Nest, Rounds, Routine, Step, reads_of, scalars_of, written_by
 from derive.evaluate import extent
 from derive.expr import Expr, mul
 from derive.program import Tensor
-
-STRIP = 48  # columns that a product copies; as in tiles.py.jinja
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,12 @@ class Gemm:
     start: Operand | None = None
 
     @property
+    def counted(self) -> tuple[tuple[Letter, ...], ...]:
+        """The letters of its M, K and N, as a product of M × K and of K × N numbers."""
+        left, right = self.left, self.right
+        return left.groups[left.transposed], left.groups[not left.transposed], right.groups[not right.transposed]
+
+    @property
     def reads(self) -> list[Tensor]:
         """The tensors that are read."""
         tables = [self.left.windows.rows, self.left.windows.columns] if self.left.windows else []

@@ -526,29 +526,33 @@ def _ahead(context, address, count):
     return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
 
 
+def _turn(builder, a, a_row, b, b_row):
+    """b = aᵀ for a square that is as wide as a register."""
+    rows = []
+    for r in range(_LANES):
+        place = builder.bitcast(builder.gep(a, [builder.mul(a_row, _int(r))]), _VECTOR.as_pointer())
+        rows.append(builder.load(place, align=DTYPE.itemsize))
+    apart = 1
+    while apart < _LANES:  # of squares of twice that size, two quarters change places
+        for r in (r for r in range(_LANES) if not r & apart):
+            x, y = rows[r], rows[r + apart]
+            for k, lanes in (
+                (r, [l - apart + _LANES if l & apart else l for l in range(_LANES)]),
+                (r + apart, [l + _LANES if l & apart else l + apart for l in range(_LANES)]),
+            ):
+                chosen = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                rows[k] = builder.shuffle_vector(x, y, chosen)
+        apart *= 2
+    for r in range(_LANES):
+        place = builder.bitcast(builder.gep(b, [builder.mul(b_row, _int(r))]), _VECTOR.as_pointer())
+        builder.store(rows[r], place, align=DTYPE.itemsize)
+
+
 @intrinsic
 def _turned(context, a, a_row, b, b_row):
     """b = aᵀ for a square that is as wide as a register."""
     def make(context, builder, signature, args):
-        a, a_row, b, b_row = args
-        rows = []
-        for r in range(_LANES):
-            place = builder.bitcast(builder.gep(a, [builder.mul(a_row, _int(r))]), _VECTOR.as_pointer())
-            rows.append(builder.load(place, align=DTYPE.itemsize))
-        apart = 1
-        while apart < _LANES:  # of squares of twice that size, two quarters change places
-            for r in (r for r in range(_LANES) if not r & apart):
-                x, y = rows[r], rows[r + apart]
-                for k, lanes in (
-                    (r, [l - apart + _LANES if l & apart else l for l in range(_LANES)]),
-                    (r + apart, [l + _LANES if l & apart else l + apart for l in range(_LANES)]),
-                ):
-                    chosen = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
-                    rows[k] = builder.shuffle_vector(x, y, chosen)
-            apart *= 2
-        for r in range(_LANES):
-            place = builder.bitcast(builder.gep(b, [builder.mul(b_row, _int(r))]), _VECTOR.as_pointer())
-            builder.store(rows[r], place, align=DTYPE.itemsize)
+        _turn(builder, *args)
         return context.get_dummy_value()
 
     return types.none(_ADDRESS, types.int64, _ADDRESS, types.int64), make
@@ -608,6 +612,33 @@ def _store(context, t, c, row, count):
     return types.none(t, _ADDRESS, types.int64, types.int64), make
 
 
+def _start(builder, tile, high, wide, s, s_row, count):
+    """The sums of a block start at 0, or at S if there is one."""
+    for r in range(high):
+        if s is None:
+            values = [ir.Constant(_VECTOR, None)] * wide
+        else:
+            start = builder.gep(s, [builder.mul(s_row, _int(r))])
+            values = [_loaded(builder, place, mask) for place, mask in _lanes(builder, start, wide, count)]
+        for total, value in zip(tile[r * wide :], values):
+            builder.store(value, total)
+
+
+def _terms(builder, tile, high, wide, K, a, a_row, a_column, b, b_row, count):
+    """So many terms more of every sum of a block."""
+    same = ir.InlineAsm(ir.FunctionType(a.type, [a.type]), "", "=r,0")
+    with cgutils.for_range(builder, K, intp=ir.IntType(64)) as term:
+        # no instruction, but without it LLVM makes each address from the last one, through the whole loop
+        left = builder.call(same, [builder.gep(a, [builder.mul(term.index, a_column)])])
+        places = _lanes(builder, builder.gep(b, [builder.mul(term.index, b_row)]), wide, count)
+        right = [_loaded(builder, place, mask) for place, mask in places]
+        for r in range(high):
+            x = _spread(builder, builder.load(builder.gep(left, [builder.mul(a_row, _int(r))])), _VECTOR)
+            for y, total in zip(right, tile[r * wide :]):
+                product = builder.fmul(x, y, flags=_MAY)
+                builder.store(builder.fadd(builder.load(total), product, flags=_MAY), total)
+
+
 @intrinsic
 def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate):
     """C = A B, S + A B if S is `given` (1), or C + rate A B (2): `count` columns of so many times so many rows."""
@@ -617,33 +648,19 @@ def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s
 
     def make(context, builder, signature, args):
         _, _, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate = args
-        same = ir.InlineAsm(ir.FunctionType(a.type, [a.type]), "", "=r,0")
         tile = [cgutils.alloca_once(builder, _VECTOR) for _ in range(high * wide)]
         with cgutils.for_range(builder, times, intp=ir.IntType(64)) as block:
             p, q, z = (
                 builder.gep(x, [builder.mul(builder.mul(block.index, _int(high)), row)])
                 for x, row in ((a, a_row), (c, c_row), (s, s_row))
             )
-            for total in tile:
-                builder.store(ir.Constant(_VECTOR, None), total)
             for r in range(high):  # what is written in the end may be far away
                 place = builder.bitcast(builder.gep(q, [builder.mul(c_row, _int(r))]), ir.IntType(8).as_pointer())
                 _call(builder, "llvm.prefetch.p0", [place, _int(1, 32), _int(3, 32), _int(1, 32)])
+            _start(builder, tile, high, wide, None, None, None)
             with builder.if_then(builder.icmp_signed("==", given, _int(1))):
-                for r in range(high):
-                    start = builder.gep(z, [builder.mul(s_row, _int(r))])
-                    for total, (place, mask) in zip(tile[r * wide :], _lanes(builder, start, wide, count)):
-                        builder.store(_loaded(builder, place, mask), total)
-            with cgutils.for_range(builder, K, intp=ir.IntType(64)) as term:
-                # no instruction, but without it LLVM makes each address from the last one, through the whole loop
-                left = builder.call(same, [builder.gep(p, [builder.mul(term.index, a_column)])])
-                places = _lanes(builder, builder.gep(b, [builder.mul(term.index, b_row)]), wide, count)
-                right = [_loaded(builder, place, mask) for place, mask in places]
-                for r in range(high):
-                    x = _spread(builder, builder.load(builder.gep(left, [builder.mul(a_row, _int(r))])), _VECTOR)
-                    for y, total in zip(right, tile[r * wide :]):
-                        product = builder.fmul(x, y, flags=_MAY)
-                        builder.store(builder.fadd(builder.load(total), product, flags=_MAY), total)
+                _start(builder, tile, high, wide, z, s_row, count)
+            _terms(builder, tile, high, wide, K, p, a_row, a_column, b, b_row, count)
             with builder.if_then(builder.icmp_signed("==", given, _int(2))):
                 for r in range(high):
                     start = builder.gep(q, [builder.mul(c_row, _int(r))])
@@ -935,13 +952,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_3486b2d5",
+    "gradc_few_float64_c157e71a",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_3486b2d5",
+    "gradc_matmul_float64_c157e71a",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

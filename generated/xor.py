@@ -354,7 +354,7 @@ def _forward(n, theta, work, X, p):
     strip = work[9 * n:]
 
     # Z1 = X W1 + b1    (line 13: Z1 = X @ W1 + b1)
-    _matmul_plus(X, W1, b1, Z1, strip)
+    _matmul_fixed_plus(n, 2, h, X, W1, b1, Z1, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
     A1_flat = _view(A1, 0, (h * n,))
@@ -383,7 +383,7 @@ def _loss(n, theta, work, X, y):
     strip = work[9 * n:]
 
     # Z1 = X W1 + b1    (line 13: Z1 = X @ W1 + b1)
-    _matmul_plus(X, W1, b1, Z1, strip)
+    _matmul_fixed_plus(n, 2, h, X, W1, b1, Z1, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
     A1_flat = _view(A1, 0, (h * n,))
@@ -432,7 +432,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     strip = work[18 * n:]
 
     # Z1 = X W1 + b1    (line 13: Z1 = X @ W1 + b1)
-    _matmul_plus(X, W1, b1, Z1, strip)
+    _matmul_fixed_plus(n, 2, h, X, W1, b1, Z1, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
     A1_flat = _view(A1, 0, (h * n,))
@@ -482,7 +482,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
         dZ1_flat[q] = dA1_flat[q] * (1.0 - dZ1_flat[q] ** 2)
 
     # dW1 = Xᵀ dZ1
-    _matmul(X.T, dZ1, dW1, strip)
+    _matmul_fixed(2, n, h, X.T, dZ1, dW1, strip)
 
     # db1 = 1ᵀ dZ1
     _column_sums(dZ1, db1)
@@ -592,10 +592,11 @@ def _exp(x):
 
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _expm1(x):
-    """eˣ − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1, by halves, because 2ᵏ may be out of range."""
-    small = abs(x) < 5.551115123125783e-17
-    y = -39.0 if x < -39.0 else 710.0 if x > 710.0 else x
+def _tanh(x):
+    """With e = exp(2 |x|) − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1 it is e/(e + 2), with the sign of x; no power is out of range."""
+    a = abs(x)
+    a = 20.0 if a > 20.0 else a
+    y = a + a
     rounded = y * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
     k = rounded - 6755399441055744.0
     r = y - k * 0.6931471805601177 - k * -1.7239444525614835e-13
@@ -605,18 +606,9 @@ def _expm1(x):
         + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
     )
     q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000003FE))
-    half = np.uint64(n << np.uint64(0x34)).view(np.float64)
-    value = (half * q + (half - 0.5)) * 2.0
-    return x if small else value
-
-
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _tanh(x):
-    """With e = exp(2 |x|) − 1 it is e/(e + 2), with the sign of x."""
-    a = abs(x)
-    a = 20.0 if a > 20.0 else a
-    e = _expm1(a + a)
+    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000003FF))
+    power = np.uint64(n << np.uint64(0x34)).view(np.float64)
+    e = power * q + (power - 1.0)
     return math.copysign(e / (e + 2.0), x)
 
 
@@ -726,29 +718,33 @@ def _ahead(context, address, count):
     return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
 
 
+def _turn(builder, a, a_row, b, b_row):
+    """b = aᵀ for a square that is as wide as a register."""
+    rows = []
+    for r in range(_LANES):
+        place = builder.bitcast(builder.gep(a, [builder.mul(a_row, _int(r))]), _VECTOR.as_pointer())
+        rows.append(builder.load(place, align=DTYPE.itemsize))
+    apart = 1
+    while apart < _LANES:  # of squares of twice that size, two quarters change places
+        for r in (r for r in range(_LANES) if not r & apart):
+            x, y = rows[r], rows[r + apart]
+            for k, lanes in (
+                (r, [l - apart + _LANES if l & apart else l for l in range(_LANES)]),
+                (r + apart, [l + _LANES if l & apart else l + apart for l in range(_LANES)]),
+            ):
+                chosen = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                rows[k] = builder.shuffle_vector(x, y, chosen)
+        apart *= 2
+    for r in range(_LANES):
+        place = builder.bitcast(builder.gep(b, [builder.mul(b_row, _int(r))]), _VECTOR.as_pointer())
+        builder.store(rows[r], place, align=DTYPE.itemsize)
+
+
 @intrinsic
 def _turned(context, a, a_row, b, b_row):
     """b = aᵀ for a square that is as wide as a register."""
     def make(context, builder, signature, args):
-        a, a_row, b, b_row = args
-        rows = []
-        for r in range(_LANES):
-            place = builder.bitcast(builder.gep(a, [builder.mul(a_row, _int(r))]), _VECTOR.as_pointer())
-            rows.append(builder.load(place, align=DTYPE.itemsize))
-        apart = 1
-        while apart < _LANES:  # of squares of twice that size, two quarters change places
-            for r in (r for r in range(_LANES) if not r & apart):
-                x, y = rows[r], rows[r + apart]
-                for k, lanes in (
-                    (r, [l - apart + _LANES if l & apart else l for l in range(_LANES)]),
-                    (r + apart, [l + _LANES if l & apart else l + apart for l in range(_LANES)]),
-                ):
-                    chosen = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
-                    rows[k] = builder.shuffle_vector(x, y, chosen)
-            apart *= 2
-        for r in range(_LANES):
-            place = builder.bitcast(builder.gep(b, [builder.mul(b_row, _int(r))]), _VECTOR.as_pointer())
-            builder.store(rows[r], place, align=DTYPE.itemsize)
+        _turn(builder, *args)
         return context.get_dummy_value()
 
     return types.none(_ADDRESS, types.int64, _ADDRESS, types.int64), make
@@ -808,6 +804,33 @@ def _store(context, t, c, row, count):
     return types.none(t, _ADDRESS, types.int64, types.int64), make
 
 
+def _start(builder, tile, high, wide, s, s_row, count):
+    """The sums of a block start at 0, or at S if there is one."""
+    for r in range(high):
+        if s is None:
+            values = [ir.Constant(_VECTOR, None)] * wide
+        else:
+            start = builder.gep(s, [builder.mul(s_row, _int(r))])
+            values = [_loaded(builder, place, mask) for place, mask in _lanes(builder, start, wide, count)]
+        for total, value in zip(tile[r * wide :], values):
+            builder.store(value, total)
+
+
+def _terms(builder, tile, high, wide, K, a, a_row, a_column, b, b_row, count):
+    """So many terms more of every sum of a block."""
+    same = ir.InlineAsm(ir.FunctionType(a.type, [a.type]), "", "=r,0")
+    with cgutils.for_range(builder, K, intp=ir.IntType(64)) as term:
+        # no instruction, but without it LLVM makes each address from the last one, through the whole loop
+        left = builder.call(same, [builder.gep(a, [builder.mul(term.index, a_column)])])
+        places = _lanes(builder, builder.gep(b, [builder.mul(term.index, b_row)]), wide, count)
+        right = [_loaded(builder, place, mask) for place, mask in places]
+        for r in range(high):
+            x = _spread(builder, builder.load(builder.gep(left, [builder.mul(a_row, _int(r))])), _VECTOR)
+            for y, total in zip(right, tile[r * wide :]):
+                product = builder.fmul(x, y, flags=_MAY)
+                builder.store(builder.fadd(builder.load(total), product, flags=_MAY), total)
+
+
 @intrinsic
 def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate):
     """C = A B, S + A B if S is `given` (1), or C + rate A B (2): `count` columns of so many times so many rows."""
@@ -817,33 +840,19 @@ def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s
 
     def make(context, builder, signature, args):
         _, _, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate = args
-        same = ir.InlineAsm(ir.FunctionType(a.type, [a.type]), "", "=r,0")
         tile = [cgutils.alloca_once(builder, _VECTOR) for _ in range(high * wide)]
         with cgutils.for_range(builder, times, intp=ir.IntType(64)) as block:
             p, q, z = (
                 builder.gep(x, [builder.mul(builder.mul(block.index, _int(high)), row)])
                 for x, row in ((a, a_row), (c, c_row), (s, s_row))
             )
-            for total in tile:
-                builder.store(ir.Constant(_VECTOR, None), total)
             for r in range(high):  # what is written in the end may be far away
                 place = builder.bitcast(builder.gep(q, [builder.mul(c_row, _int(r))]), ir.IntType(8).as_pointer())
                 _call(builder, "llvm.prefetch.p0", [place, _int(1, 32), _int(3, 32), _int(1, 32)])
+            _start(builder, tile, high, wide, None, None, None)
             with builder.if_then(builder.icmp_signed("==", given, _int(1))):
-                for r in range(high):
-                    start = builder.gep(z, [builder.mul(s_row, _int(r))])
-                    for total, (place, mask) in zip(tile[r * wide :], _lanes(builder, start, wide, count)):
-                        builder.store(_loaded(builder, place, mask), total)
-            with cgutils.for_range(builder, K, intp=ir.IntType(64)) as term:
-                # no instruction, but without it LLVM makes each address from the last one, through the whole loop
-                left = builder.call(same, [builder.gep(p, [builder.mul(term.index, a_column)])])
-                places = _lanes(builder, builder.gep(b, [builder.mul(term.index, b_row)]), wide, count)
-                right = [_loaded(builder, place, mask) for place, mask in places]
-                for r in range(high):
-                    x = _spread(builder, builder.load(builder.gep(left, [builder.mul(a_row, _int(r))])), _VECTOR)
-                    for y, total in zip(right, tile[r * wide :]):
-                        product = builder.fmul(x, y, flags=_MAY)
-                        builder.store(builder.fadd(builder.load(total), product, flags=_MAY), total)
+                _start(builder, tile, high, wide, z, s_row, count)
+            _terms(builder, tile, high, wide, K, p, a_row, a_column, b, b_row, count)
             with builder.if_then(builder.icmp_signed("==", given, _int(2))):
                 for r in range(high):
                     start = builder.gep(q, [builder.mul(c_row, _int(r))])
@@ -1135,13 +1144,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_3486b2d5",
+    "gradc_few_float64_c157e71a",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_3486b2d5",
+    "gradc_matmul_float64_c157e71a",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip
@@ -1190,6 +1199,143 @@ def _matmul_plus(context, A, B, S, C, strip):
         return context.get_dummy_value()
 
     return types.none(A, B, S, C, strip), make
+
+
+# Products of which the columns are known when they are compiled: no call, and a loop over blocks of each shape.
+
+_LONG = 512  # terms of a sum for which the columns of a strip leave the first cache
+
+
+def _loop(builder, times):
+    return cgutils.for_range(builder, times, intp=ir.IntType(64))
+
+
+def _least(builder, x, y):
+    return builder.select(builder.icmp_signed("<", x, y), x, y)
+
+
+def _ceiling(builder, x, y):
+    return builder.sdiv(builder.add(x, _int(y - 1)), _int(y))
+
+
+def _known(kind, value):
+    """An extent, as a constant where its type says which."""
+    return _int(kind.literal_value) if isinstance(kind, types.IntegerLiteral) else value
+
+
+def _upright(builder, K, N, b, b_column, near):
+    """B, whose columns lie in one piece each, copied so that its rows do; squares at the edges overlap."""
+    squared = builder.icmp_signed("<", _least(builder, K, _int(N)), _int(_LANES))
+    with builder.if_else(squared) as (small, large):
+        with small, _loop(builder, K) as k, _loop(builder, _int(N)) as n:
+            value = builder.load(builder.gep(b, [builder.add(k.index, builder.mul(n.index, b_column))]))
+            builder.store(value, builder.gep(near, [builder.add(builder.mul(k.index, _int(N)), n.index)]))
+        with large, _loop(builder, _int(-(-N // _LANES))) as n, _loop(builder, _ceiling(builder, K, _LANES)) as k:
+            column = _least(builder, builder.mul(n.index, _int(_LANES)), _int(N - _LANES))
+            row = _least(builder, builder.mul(k.index, _int(_LANES)), builder.sub(K, _int(_LANES)))
+            from_ = builder.gep(b, [builder.add(row, builder.mul(column, b_column))])
+            _turn(
+                builder, from_, b_column, builder.gep(near, [builder.add(builder.mul(row, _int(N)), column)]), _int(N)
+            )
+
+
+def _widths(vectors):
+    """How many strips there are of how many vectors: most are `_VECTORS` wide."""
+    if vectors <= 3:
+        return [(1, vectors)]
+    other = next(k for k in range(vectors) if (vectors - k * (5 - _VECTORS)) % _VECTORS == 0)
+    return [((vectors - other * (5 - _VECTORS)) // _VECTORS, _VECTORS), (other, 5 - _VECTORS)]
+
+
+def _by_rows(builder, M, high, block):
+    """All rows by blocks; the last ones end where the rows end, so that some are computed twice."""
+    rows = M.constant if isinstance(M, ir.Constant) else None
+    if rows is not None and rows <= high:
+        block(_int(0), rows)
+        return
+    whole = builder.sdiv(M, _int(high))
+    with _loop(builder, whole) as k:
+        block(builder.mul(k.index, _int(high)), high)
+    done = builder.mul(whole, _int(high))
+    left = builder.sub(M, done)
+    if rows is None or rows % high:
+        with builder.if_else(builder.icmp_signed("<", M, _int(_FEWER))) as (few, many):
+            with few, _loop(builder, left) as k:
+                block(k.index, 1)
+            with many, _loop(builder, _ceiling(builder, left, _FEWER)) as k:
+                i = builder.add(done, builder.mul(k.index, _int(_FEWER)))
+                block(_least(builder, i, builder.sub(M, _int(_FEWER))), _FEWER)
+
+
+def _strips(builder, M, K, N, a, a_apart, b, b_row, s, s_row, c, c_row):
+    """C = A B, or S + A B if there is an S, strip by strip; the last strip ends where the columns end."""
+    first = 0
+    for times, wide in _widths(-(-N // _LANES)):
+        count = min(N, wide * _LANES)
+        with _loop(builder, _int(times)) as strip:
+            j = builder.add(builder.mul(strip.index, _int(wide * _LANES)), _int(first))
+            j = _least(builder, j, _int(N - count))
+
+            def block(i, high, j=j, wide=wide, count=count):
+                def at(start, row):
+                    return builder.gep(start, [builder.add(builder.mul(row, i), j)])
+
+                tile = [cgutils.alloca_once(builder, _VECTOR) for _ in range(high * wide)]
+                _start(builder, tile, high, wide, None if s is None else at(s, s_row), s_row, _int(count))
+                p = builder.gep(a, [builder.mul(a_apart[0], i)])
+                _terms(builder, tile, high, wide, K, p, *a_apart, builder.gep(b, [j]), b_row, _int(count))
+                _put(builder, [builder.load(total) for total in tile], high, wide, at(c, c_row), c_row, _int(count))
+
+            _by_rows(builder, M, _ROWS if wide <= _VECTORS else _FEWER, block)
+        first += times * wide * _LANES
+
+
+def _fixed(plus):
+    def make(context, builder, signature, args):
+        (M, K, N), kinds, arrays = map(_known, signature.args[:3], args[:3]), signature.args[3:], args[3:]
+        (a, _, a_apart), (b, _, b_apart), *given, (c, _, c_apart), (near, (room,), _) = _taken_apart(
+            context, builder, kinds, arrays
+        )
+        s = given[0][0] if plus else None
+        columns, upright = N.constant, kinds[1].layout == "C"
+
+        def short():
+            rows, row = b, b_apart[0]
+            if not upright:
+                _upright(builder, K, columns, b, b_apart[1], near)
+                rows, row = near, N
+            _strips(builder, M, K, columns, a, a_apart, rows, row, s, _int(0), c, c_apart[0])
+
+        if isinstance(K, ir.Constant):
+            short()
+            return context.get_dummy_value()
+        with builder.if_else(builder.icmp_signed(">", K, _int(_LONG))) as (many, few):
+            with many:
+                start, one = [s or c, _int(0), _int(int(plus))], ir.Constant(_NUMBER, 1.0)
+                given = [M, K, N, a, *a_apart, b, *b_apart, *start, c, c_apart[0], near, room, _int(0), one]
+                _call(builder, _MATMUL, given)
+            with few:
+                short()
+        return context.get_dummy_value()
+
+    if plus:
+
+        @intrinsic
+        def fixed_plus(context, M, K, N, A, B, S, C, strip):
+            """C = A B + S for a matrix of M x K and one of K x N numbers, and a vector S."""
+            return None if not isinstance(N, types.IntegerLiteral) else (types.none(M, K, N, A, B, S, C, strip), make)
+
+        return fixed_plus
+
+    @intrinsic
+    def fixed(context, M, K, N, A, B, C, strip):
+        """C = A B for a matrix of M x K and one of K x N numbers."""
+        return None if not isinstance(N, types.IntegerLiteral) else (types.none(M, K, N, A, B, C, strip), make)
+
+    return fixed
+
+
+_matmul_fixed, _matmul_fixed_plus = _fixed(plus=False), _fixed(plus=True)
 
 
 @intrinsic

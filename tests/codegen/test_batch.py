@@ -77,6 +77,8 @@ def plain(source):
 
     module._matmul = module._matmul_symmetric = module._matvec = matmul
     module._matmul_plus = lambda a, b, start, out, strip: np.add(a @ b, start, out=out)
+    module._matmul_fixed = lambda m, k, n, *given: matmul(*given)
+    module._matmul_fixed_plus = lambda m, k, n, *given: module._matmul_plus(*given)
     module._row_sums, module._row_maxima, module._column_sums = folded(np.sum, 1), folded(np.max, 1), folded(np.sum, 0)
     module._view = lambda a, start, shape: a.reshape(-1)[start : start + prod(shape)].reshape(shape)
     return module
@@ -108,7 +110,7 @@ def test_which_sums_become_products(name, products):
     # In the first convolution dU needs no gradient of the image: a sum over the samples at each place is less work.
     source = build(model(name).program)
     kernel = source[source.index("def _loss_and_grad(") :]
-    assert len(re.findall(r"^ +_mat(?:mul|vec)(?:_symmetric)?\(", kernel, re.MULTILINE)) == products
+    assert len(re.findall(r"^ +_mat(?:mul|vec)(?:_symmetric|_fixed)?\(", kernel, re.MULTILINE)) == products
 
 
 def test_a_flipped_kernel_is_a_product_whose_terms_are_added_where_they_belong():

@@ -57,7 +57,7 @@ def randoms(*shapes, seed=0):
 
 def products(source):
     """The calls of kernels for matrix products, in order."""
-    return re.findall(r"^ +(_mat(?:mul|vec)(?:_symmetric)?)\(", source, re.MULTILINE)
+    return re.findall(r"^ +(_mat(?:mul|vec)(?:_symmetric)?)(?:_fixed)?\(", source, re.MULTILINE)
 
 
 def test_first_position_of_extrema_over_two_binders():
@@ -163,7 +163,9 @@ def test_sums_over_more_than_one_axis_become_one_product():
     i, j, k, q = fresh(n), fresh(d, "j"), fresh(h, "k"), fresh(2 * h, "q")
     p = program([x, u], [Equation(w, (k, q), sum_over([i, j], x[i, j, k] * u[i, j, q]))], [w])
     agree(p, dict(zip("xu", randoms((7, 5, 3), (7, 5, 6)), strict=True)))
-    assert "_matmul(_view(x, 0, (d * n, h)).T, _view(u, 0, (d * n, 2 * h)), w, strip)" in render(p, {})
+    assert "_matmul_fixed(h, d * n, 6, _view(x, 0, (d * n, h)).T, _view(u, 0, (d * n, 2 * h)), w, strip)" in render(
+        p, {}
+    )
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

@@ -16,7 +16,6 @@ import numpy as np
 
 from codegen.common import ELEMENTARY
 
-_NEEDS = {"tanh": ("expm1",)}
 _CALL = re.compile(r"\b_(\w+)\(")
 _PRECISION = 160  # bits in which numbers are made
 
@@ -49,7 +48,6 @@ class Elementary:
 def elementary(lines: Iterable[str], dtype: str) -> Elementary | None:
     """What is printed before kernels of these lines; nothing where they call no such function."""
     called = {name for line in lines for name in _CALL.findall(line)}
-    called.update(*(_NEEDS.get(name, ()) for name in called))
     names = tuple(name for name in ELEMENTARY if name in called)
     return _made(names, dtype) if names else None
 

@@ -47,7 +47,7 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
                 names.alias(under, part.origin.out)
     every = [names.fresh(f"all_{setting.batch}")] if function.every is not None else []
     extents = setting.extents | {d.name: e for d, e in zip([function.every], every, strict=False) if d is not None}
-    printer = NumbaPrinter(names, extents, setting.dtype)
+    printer = NumbaPrinter(names, extents, setting.dtype, setting.sizes)
     words = ["theta", "grad", "work", "int_work", *(["sums"] if function.sums else [])]
     words += ["block", "shares", "int_shares"] if function.block else []
     words += ["onto", "rate"] if function.descended else []
@@ -197,7 +197,7 @@ def epoch(step: Kernel, function: Function, update: Update, setting: Setting) ->
     hyper = {k: names.fresh(k) for k in (*(k for k, _ in update.hyper), *(s.keyword for s in update.schedules))}
     block = [names.fresh("block")] if step.parts else []
     works = [w for w, kind in (("work", "DTYPE"), ("int_work", "int64")) if any(kind in x for x in step.leading)]
-    printer = NumbaPrinter(names, setting.extents, setting.dtype)
+    printer = NumbaPrinter(names, setting.extents, setting.dtype, setting.sizes)
     lines = [
         f"{v['count']} = {v['order']}.shape[0]",
         f"if {v['shuffle']}:",

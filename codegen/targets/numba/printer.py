@@ -7,17 +7,19 @@ local variable is a double in a float32 module too: it costs nothing there and k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from codegen.common import ELEMENTARY, repeated
+from codegen.kernels import fixed
 from codegen.naming import Names
 from codegen.plan import Plan
 from codegen.steps import Blocks, Fold, Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
 from codegen.targets.scalar import SUM, ScalarPrinter
 from derive.expr import ONE, Access, Expr, Letter, mul, split_coefficient
 from derive.program import Tensor
+from derive.shapes import size
 
 _LIBRARY = ("sin", "cos", "tan", "sinh", "cosh", "asin", "acos", "atan", "erf", "sqrt")
 FUNCTIONS = {name: f"math.{name}" for name in _LIBRARY} | {name: f"_{name}" for name in ELEMENTARY}
@@ -29,9 +31,9 @@ class NumbaPrinter(ScalarPrinter):
 
     functions = FUNCTIONS
 
-    def __init__(self, names: Names, extents: dict[str, str], dtype: str) -> None:
+    def __init__(self, names: Names, extents: dict[str, str], dtype: str, sizes: Mapping[str, int]) -> None:
         super().__init__(extents)
-        self.names, self.dtype = names, dtype
+        self.names, self.dtype, self.sizes = names, dtype, sizes
         self.scalars: set[Tensor] = set()
         self.wide: set[Tensor] = set()
         self.strided: set[Tensor] = set()
@@ -220,6 +222,9 @@ class NumbaPrinter(ScalarPrinter):
             given = [self.operand(o) for o in (g.left, g.right, g.start, g.out) if o is not None]
             if g.out.tensor in self.rates:
                 return f"_matmul_onto({', '.join(given)}, {self.rates[g.out.tensor]}, {self.strip})"
+            if fixed(g, self.sizes) and g.right.tensor not in self.strided:
+                counts = ", ".join(self.count(letters) for letters in g.counted)
+                return f"_matmul_fixed{'_plus' if g.start else ''}({counts}, {', '.join(given)}, {self.strip})"
             return f"{name}({', '.join(given)}, {self.strip})"
         (vector,) = vectors
         matrix = g.left if vector is g.right else g.right
@@ -234,6 +239,11 @@ class NumbaPrinter(ScalarPrinter):
         """All numbers of a tensor in a line."""
         text = self.names.tensor(t)
         return text if t.rank == 1 else self.view(text, "0", [mul(*t.axes)])
+
+    def count(self, letters: tuple[Letter, ...]) -> str:
+        """How many elements a group of axes counts, as a constant where it is one."""
+        text, known = self.extent(letters), size(mul(*(s.extent for s in letters)), self.sizes)
+        return text if known is None or text.isidentifier() else str(known)
 
     def extent(self, letters: tuple[Letter, ...]) -> str:
         """How many elements a group of axes counts."""

@@ -83,7 +83,9 @@ def blocks_loop(function: Function, block: Kernel, share: Share, setting: Settin
         w: names.fresh(w)
         for w in ("blocks", "most", "own", "its", "first", "count", "start", "thread", "block", "b", "p")
     }
-    printer = NumbaPrinter(names, setting.extents | {str(setting.program.batch): v["count"]}, setting.dtype)
+    printer = NumbaPrinter(
+        names, setting.extents | {str(setting.program.batch): v["count"]}, setting.dtype, setting.sizes
+    )
     vectors = [a for a in given if a.rstrip("_0123456789") in ("theta", "grad", "work", "int_work", "sums")]
     own = f"{share.numbers} + {_with(share.work, n, v['most'])}" if share.numbers else _with(share.work, n, v["most"])
     lines = [

@@ -79,7 +79,7 @@ def test_each_compiles(way, target):
 
 
 def test_a_hessian_runs_as_one_product_of_scaled_rows():
-    for target, product in (("numba", r"_mat(mul|vec)(_symmetric)?\("), ("numpy", " @ ")):
+    for target, product in (("numba", r"_mat(mul|vec)(_symmetric|_fixed)?\("), ("numpy", " @ ")):
         text = codegen.compiler.source(derive.parse(TEXT).hessian("w"), target=target)
         lines = text[text.index("def _forward(") :].splitlines()
         kernel = [line for line in lines if not line.lstrip().startswith(("#", "def "))]

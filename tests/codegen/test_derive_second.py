@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-import codegen
+import codegen.compiler
 import derive
 from codegen import cli
 from derive.points import points, small_sizes

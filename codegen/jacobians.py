@@ -65,7 +65,9 @@ class Jacobian:
         structure, whole = self.structure(latex=True), self.expanded()
         parts = [("element", self.model.partial.latex_element())]
         parts += [("structure", structure)] if structure is not None else []
-        return parts + ([("written out", whole.latex())] if whole is not None else [])
+        parts += [("written out", whole.latex())] if whole is not None else []
+        names = [self.model.partial.notation.latex(e) for e in self.model.partial.explained]
+        return parts + ([("with", r", \quad ".join(names))] if names else [])
 
     def article(self, *, steps: bool = False) -> str:
         """A LaTeX article about it."""
@@ -87,6 +89,8 @@ class Jacobian:
             ("structure", structure or "none: it is no matrix" + (" at these places" if self.at else "")),
             ("written out", missing if whole is None else str(whole)),
         ]
+        if names := self.model.partial.explained:
+            parts.append(("with", "\n".join(map(self.model.partial.notation.formula, names))))
         lines = [heading(self.model.program)]
         for title, text in parts:
             lines += ["", title, *(f"  {line}" for line in text.splitlines())]

@@ -321,7 +321,8 @@ class DerivedModel(Differentiable):
         if self._of is None:
             raise GradcError("only a Jacobian or a Hessian is written out")
         notation = self.formula.notation
-        return Partial(notation.shown(spelled_out(self.formula.equation, self._program)), *self._of, notation)
+        spelled = spelled_out(notation.shown(self.formula.equation), self._program)
+        return Partial(notation.shown(spelled), *self._of, notation)
 
     @property
     def element(self) -> str:

@@ -6,7 +6,7 @@ transpositions at the leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -157,7 +157,8 @@ def transpose(form: Form) -> Form:
     if isinstance(form, Product):
         return replace(form, row=form.col, col=form.row, parts=tuple(transpose(p) for p in reversed(form.parts)))
     if isinstance(form, (*ELEMENTWISE, Broadcast)):
-        return replace(form, row=form.col, col=form.row, parts=tuple(transpose(p) for p in form.parts))
+        parts = tuple(transpose(p) for p in form.parts)
+        return replace(form, row=form.col, col=form.row, parts=in_order(parts) if isinstance(form, Sum) else parts)
     if isinstance(form, (Identity, Diag)) or (isinstance(form, Leaf) and form.tensor.is_symmetric):
         return replace(form, row=form.col, col=form.row)
     if isinstance(form, OfMatrix) and form.op == "inv" and is_symmetric(form.parts[0]):
@@ -167,13 +168,26 @@ def transpose(form: Form) -> Form:
     if isinstance(form, Triangle):
         inside = Triangle(form.col, form.row, (transpose(form.parts[0]),), not form.upper, -form.offset)
     elif isinstance(form, Share):
-        over, turned = None if form.over is None else 1 - form.over, transpose(form.parts[0])
-        inside = replace(form, row=form.col, col=form.row, parts=(turned,), over=over)
+        over, argument = None if form.over is None else 1 - form.over, transpose(form.parts[0])
+        inside = replace(form, row=form.col, col=form.row, parts=(argument,), over=over)
         if is_matrix(form):  # Pᵀ is read as that of P, but where the argument is shorter
-            return inside if effort(turned) < effort(form.parts[0]) else outside
+            return inside if effort(argument) < effort(form.parts[0]) else outside
     elif isinstance(form, Cumulative) and is_matrix(form):
         inside = Cumulative(form.col, form.row, (transpose(form.parts[0]),), 1 - form.over, form.reverse)
     return min(outside, inside, key=effort)
+
+
+def in_order(parts: Iterable[Form]) -> tuple[Form, ...]:
+    """The terms of a sum as they stand: negative ones behind, a matrix in front of itself transposed."""
+    found = sorted(parts, key=lambda f: isinstance(f, Negative))
+    for k, part in enumerate(found):
+        if isinstance(part, Transpose) and isinstance(part.parts[0], Leaf):
+            same = (
+                j for j, f in enumerate(found) if j > k and isinstance(f, Leaf) and f.tensor is part.parts[0].tensor
+            )
+            j = next(same, k)
+            found[k], found[j] = found[j], found[k]
+    return tuple(found)
 
 
 def is_matrix(form: Form) -> bool:

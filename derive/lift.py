@@ -173,7 +173,7 @@ class Lifter:
                 if not isinstance(whole, Add):
                     return self.fit(whole, row, col)
                 parts = [self.fit(t, row, col) for t in _ordered_terms(whole)]
-                return forms.Sum(row, col, tuple(sorted(parts, key=lambda f: isinstance(f, forms.Negative))))
+                return forms.Sum(row, col, forms.in_order(parts))
             case Ratio():
                 return share(self, e, row, col)
             case Call():

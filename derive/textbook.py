@@ -14,6 +14,7 @@ from derive.expr import Access, Expr, MatrixCall, Reduce
 from derive.extract import extract
 from derive.factored import factored
 from derive.facts import Facts
+from derive.forms import effort
 from derive.hoist import split_scale
 from derive.in_shares import in_shares
 from derive.lift import lift
@@ -118,8 +119,14 @@ def spelled_out(equation: Equation, program: Program) -> Equation:
         if body.size > READABLE:
             return equation
     whole = equation.with_body(body)
-    kept = lift(equation, diagonals=True) is None or lift(whole, diagonals=True) is not None
-    return whole if kept else equation
+    form = lift(whole, diagonals=True)
+    if form is None:
+        return whole if lift(equation, diagonals=True) is None else equation
+    for found in _shortened(body, Normalizer(Facts(program.with_equations(())), keep_whole=True)):
+        short = lift(equation.with_body(found), diagonals=True)
+        if short is not None and effort(short)[-1] < effort(form)[-1] and cost(found) < cost(body):
+            return equation.with_body(found)
+    return whole
 
 
 def _is_nobodys(t: Tensor, definition: Equation) -> bool:

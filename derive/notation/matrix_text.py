@@ -130,11 +130,11 @@ class MatrixPrinter:
 
     def power(self, form: forms.Form) -> Piece:
         base, exponent = form.parts
-        if isinstance(exponent, forms.Number) and exponent.value.denominator == 2:
-            if isinstance(base, forms.SquaredNorm):
+        if isinstance(exponent, forms.Number):
+            twice = 2 * exponent.value
+            if isinstance(base, forms.SquaredNorm) and twice.denominator == 1:  # (‖x‖²)² is ‖x‖⁴
                 norm = self.style.norm(self.text(base.parts[0]), matrix=forms.is_matrix(base.parts[0]))
-                odd = Piece(str(exponent.value.numerator))
-                return norm if odd.text == "1" else self.style.power(Piece(norm.text), odd, elementwise=False)
+                return norm if twice == 1 else self.style.power(Piece(norm.text), Piece(str(twice)), elementwise=False)
             if exponent.value == Fraction(1, 2):
                 return self.style.root(self.piece(base))
         return self.style.power(self.piece(base), self.piece(exponent), elementwise=not form.is_scalar)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from derive import forms
+from derive.display import readable
 from derive.errors import GradcError
-from derive.expr import ONE, Compare, Expr, Letter, Mul, compare, mul
+from derive.expr import ONE, ZERO, Compare, Expr, Letter, Mul, compare, mul
 from derive.mirrored import mirrored
 from derive.notation.entries import EntryLatex, EntryPrinter, EntryStyle, EntryUnicode
 from derive.notation.kronecker import kronecker
@@ -19,8 +20,9 @@ from derive.notation.names import Names
 from derive.notation.notation import Notation
 from derive.notation.python_text import PythonPrinter, definition, wrap
 from derive.notation.style import ATOM
-from derive.program import Equation, Tensor
+from derive.program import Equation, Tensor, reads
 from derive.rewrite import factors, map_children, substitute
+from derive.textbook import spelled_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,21 @@ class Partial:
         matrix = form.row is not None and form.col is not None
         if (row and (matrix or form.row is not None)) or (not row and not matrix and form.row is None):
             form = forms.transpose(form)
-        return f"{self.title(style, fixed)} = {MatrixPrinter(style, exact=is_repeated(form)).text(form)}"
+        exact = equation is not None and equation.body != ZERO and is_repeated(form)
+        return f"{self.title(style, fixed)} = {MatrixPrinter(style, exact=exact).text(form)}"
+
+    @property
+    def explained(self) -> list[Equation]:
+        """What the names stand for that gradc gave, the gradient of a Hessian among them, in the program's order."""
+        program = self.notation.program
+        found: dict[Tensor, Equation] = {}
+        stack = [self.equation]
+        while stack:
+            for t in reads(stack.pop().body):
+                if t in program.defined and (t.hidden or t.kind == "cotangent") and t not in found:
+                    found[t] = self.notation.shown(spelled_out(readable(program.defined[t], program), program))
+                    stack.append(found[t])
+        return [found[e.out] for e in program.equations if e.out in found]
 
     @property
     def is_hessian(self) -> bool:

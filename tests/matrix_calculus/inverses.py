@@ -66,7 +66,7 @@ PROBLEMS = (
         "X : [m, n], A : [n, n], C : [m, m] symmetric",
         "trace(inv(X' @ C @ X) @ A)",
         "X",
-        "−C X (Xᵀ C X)⁻¹ (Aᵀ + A) (Xᵀ C X)⁻¹",
+        "−C X (Xᵀ C X)⁻¹ (A + Aᵀ) (Xᵀ C X)⁻¹",
         lambda X, A, C: -C @ X @ np.linalg.inv(X.T @ C @ X) @ (A + A.T) @ np.linalg.inv(X.T @ C @ X),
         f"{COOKBOOK}, eq. 125",
         "−C X (Xᵀ C X)⁻¹ (A + Aᵀ) (Xᵀ C X)⁻¹",

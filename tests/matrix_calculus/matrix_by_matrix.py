@@ -85,6 +85,7 @@ PROBLEMS = (
         "I ⊗ Xᵀ + (Xᵀ ⊗ I) K",
         lambda X: np.kron(np.eye(X.shape[1]), X.T) + np.kron(X.T, np.eye(X.shape[1])) @ K(*X.shape),
         f"{MAGNUS}, ch. 9",
+        "I ⊗ Xᵀ + (Xᵀ ⊗ I) K",
         kind=JACOBIAN,
     ),
     Problem(
@@ -94,6 +95,7 @@ PROBLEMS = (
         "(I ⊗ X) K + X ⊗ I",
         lambda X: np.kron(X, np.eye(len(X))) + np.kron(np.eye(len(X)), X) @ K(*X.shape),
         f"{MAGNUS}, ch. 9",
+        "X ⊗ I + (I ⊗ X) K",
         kind=JACOBIAN,
     ),
     Problem(
@@ -103,6 +105,7 @@ PROBLEMS = (
         "((Xᵀ Bᵀ) ⊗ I) K + I ⊗ (Xᵀ B)",
         lambda X, B: np.kron(np.eye(X.shape[1]), X.T @ B) + np.kron(X.T @ B.T, np.eye(X.shape[1])) @ K(*X.shape),
         f"{COOKBOOK}, eq. 79",
+        "((Xᵀ Bᵀ) ⊗ I) K + I ⊗ (Xᵀ B)",
         kind=JACOBIAN,
     ),
     Problem(
@@ -122,6 +125,7 @@ PROBLEMS = (
         "−(Bᵀ X⁻ᵀ) ⊗ (A X⁻¹)",
         lambda A, X, B: -np.kron((np.linalg.inv(X) @ B).T, A @ np.linalg.inv(X)),
         f"{COOKBOOK}, eq. 60",
+        "−(X⁻¹ B)ᵀ ⊗ (A X⁻¹)",
         kind=JACOBIAN,
     ),
     Problem(
@@ -211,7 +215,9 @@ PROBLEMS = (
         "Xᵀ ⊗ X + (Xᵀ Xᵀ) ⊗ I + I ⊗ (X X)",
         lambda X: np.kron(np.eye(len(X)), X @ X) + np.kron(X.T, X) + np.kron((X @ X).T, np.eye(len(X))),
         f"{COOKBOOK}, eq. 90",
+        "(Xᵀ)² ⊗ I + Xᵀ ⊗ X + I ⊗ X²",
         kind=JACOBIAN,
+        longer=True,
     ),
     Problem(
         "X : [n, n]",

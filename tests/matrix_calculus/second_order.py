@@ -65,6 +65,7 @@ PROBLEMS = (
         "diag(softmax(x)) − softmax(x) softmax(x)ᵀ",
         lambda x: np.diag(np.exp(x)) / np.exp(x).sum() - np.outer(np.exp(x), np.exp(x)) / np.exp(x).sum() ** 2,
         f"{BOYD}, sec. 3.1.5",
+        "(1/(1ᵀ exp(x))) diag(exp(x)) − (1/(1ᵀ exp(x))²) exp(x) exp(x)ᵀ",
         kind=HESSIAN,
     ),
     Problem(
@@ -104,6 +105,7 @@ PROBLEMS = (
         "Aᵀ diag(sigmoid(y ⊙ (A x)) ⊙ (1 − sigmoid(y ⊙ (A x)))) A",
         lambda A, y, x: A.T @ np.diag(np.exp(y * (A @ x)) / (1 + np.exp(y * (A @ x))) ** 2) @ A,
         "Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2nd ed.), sec. 4.4.1",
+        "Aᵀ diag(sigmoid(y ⊙ (A x)) ⊙ (1 − sigmoid(y ⊙ (A x)))) A",
         kind=HESSIAN,
     ),
     Problem(
@@ -113,6 +115,7 @@ PROBLEMS = (
         "Aᵀ diag(exp(A x)) A",
         lambda A, x: A.T @ np.diag(np.exp(A @ x)) @ A,
         f"{BOYD}, sec. 7.1.1",
+        "Aᵀ diag(exp(A x)) A",
         kind=HESSIAN,
     ),
     Problem(
@@ -122,6 +125,7 @@ PROBLEMS = (
         "Aᵀ diag((1 − dS∘²) ⊘ s) A",
         lambda A, b, x: A.T @ np.diag(((A @ x - b) ** 2 + 1) ** -1.5) @ A,
         f"{BOYD}, sec. 6.1.2",
+        "Aᵀ diag(1 ⊘ √((A x − b)∘² + 1)∘³) A",
         kind=HESSIAN,
     ),
     Problem(
@@ -151,6 +155,7 @@ PROBLEMS = (
         "loss a aᵀ",
         lambda a, x: np.exp(a @ x) * np.outer(a, a),
         f"{MAGNUS}, ch. 10",
+        "exp(aᵀ x) a aᵀ",
         kind=HESSIAN,
     ),
     Problem(
@@ -170,6 +175,7 @@ PROBLEMS = (
         "4 (xᵀ A x) A + 8 A x xᵀ A",
         lambda A, x: 4 * (x @ A @ x) * A + 8 * np.outer(A @ x, A @ x),
         f"{MAGNUS}, ch. 10",
+        "8 A x xᵀ A + 4 (xᵀ A x) A",
         kind=HESSIAN,
     ),
     Problem(
@@ -189,6 +195,7 @@ PROBLEMS = (
         "(1/(bᵀ exp(A x))) Aᵀ diag(b ⊙ exp(A x)) A − dx dxᵀ",
         lambda A, b, x: A.T @ (np.diag(_weighted(A, b, x)) - np.outer(*[_weighted(A, b, x)] * 2)) @ A,
         f"{BOYD}, sec. A.4.4, for a geometric program",
+        "(1/(bᵀ exp(A x))) Aᵀ diag(b ⊙ exp(A x)) A − (1/(bᵀ exp(A x))²) Aᵀ (b ⊙ exp(A x)) (b ⊙ exp(A x))ᵀ A",
         kind=HESSIAN,
     ),
 )

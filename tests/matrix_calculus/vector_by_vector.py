@@ -35,6 +35,7 @@ PROBLEMS = (
         "diag(Y)",
         lambda x: np.diag(np.exp(x)),
         "Parr & Howard, The Matrix Calculus You Need For Deep Learning (2018), sec. 4.2",
+        "diag(exp(x))",
         kind=JACOBIAN,
     ),
     Problem(
@@ -74,6 +75,7 @@ PROBLEMS = (
         "I − 1 softmax(x)ᵀ",
         lambda x: np.eye(len(x)) - np.tile(np.exp(x) / np.exp(x).sum(), (len(x), 1)),
         "Goodfellow, Bengio & Courville, Deep Learning (2016), sec. 6.2.2.3",
+        "I − 1 softmax(x)ᵀ",
         kind=JACOBIAN,
     ),
     Problem(
@@ -110,9 +112,10 @@ PROBLEMS = (
         "A : [n, n], x : [n]",
         "(x' @ A @ x) * x",
         "x",
-        "(xᵀ A x) I + x (xᵀ Aᵀ + xᵀ A)",
+        "x xᵀ (A + Aᵀ) + (xᵀ A x) I",
         lambda A, x: (x @ A @ x) * np.eye(len(x)) + np.outer(x, (A + A.T) @ x),
         f"{MAGNUS}, ch. 9",
+        "(xᵀ A x) I + x xᵀ (A + Aᵀ)",
         kind=JACOBIAN,
     ),
     Problem(
@@ -122,6 +125,7 @@ PROBLEMS = (
         "‖x‖² I + 2 x xᵀ",
         lambda x: (x @ x) * np.eye(len(x)) + 2 * np.outer(x, x),
         f"{MAGNUS}, ch. 9",
+        "(xᵀ x) I + 2 x xᵀ",
         kind=JACOBIAN,
     ),
     Problem(
@@ -131,6 +135,7 @@ PROBLEMS = (
         "(xᵀ a) I + x aᵀ",
         lambda x, a: (a @ x) * np.eye(len(x)) + np.outer(x, a),
         f"{MAGNUS}, ch. 9",
+        "(aᵀ x) I + x aᵀ",
         kind=JACOBIAN,
     ),
     Problem(
@@ -140,6 +145,7 @@ PROBLEMS = (
         "I/‖x − a‖ − (1/‖x − a‖²) Y (x − a)ᵀ",
         lambda x, a: np.eye(len(x)) / np.linalg.norm(x - a) - np.outer(x - a, x - a) / np.linalg.norm(x - a) ** 3,
         f"{COOKBOOK}, eq. 130",
+        "I/‖x − a‖ − (1/‖x − a‖³) (x − a) (x − a)ᵀ",
         kind=JACOBIAN,
     ),
     Problem(
@@ -149,6 +155,7 @@ PROBLEMS = (
         "I/Σ(x) − (Y/Σ(x)) 1ᵀ",
         lambda x: np.eye(len(x)) / x.sum() - np.outer(x, np.ones(len(x))) / x.sum() ** 2,
         f"{MAGNUS}, ch. 9",
+        "(1/Σ(x)) I − (1/(Σ(x))²) x 1ᵀ",
         kind=JACOBIAN,
     ),
     Problem(
@@ -158,6 +165,7 @@ PROBLEMS = (
         "I − (1/n) 1ₙ 1ₙᵀ",
         lambda x: np.eye(len(x)) - np.ones((len(x), len(x))) / len(x),
         f"{MAGNUS}, ch. 2 (centering matrix)",
+        "I − (1/n) 1ₙ 1ₙᵀ",
         kind=JACOBIAN,
     ),
     Problem(
@@ -177,6 +185,7 @@ PROBLEMS = (
         "tril(1ₙ 1ₙᵀ)",
         lambda x: np.tril(np.ones((len(x), len(x)))),
         "Giles, Collected Matrix Derivative Results (2008), sec. 2",
+        "tril(1ₙ 1ₙᵀ)",
         kind=JACOBIAN,
     ),
     Problem(
@@ -186,7 +195,9 @@ PROBLEMS = (
         "Σ_k 1[i = n k + n′] y[k]",
         lambda x, y: np.kron(y[:, None], np.eye(len(x))),
         f"{MAGNUS}, ch. 9",
+        "y ⊗ I",
         kind=JACOBIAN,
+        longer=True,
     ),
     Problem(
         "X : [n, n], a : [n], x : [n]",

@@ -17,7 +17,7 @@ from codegen.descent import behind_readers, descended, rate
 from codegen.factors import inverses, solved, without_inverses
 from codegen.function import Function, Setting, Slice
 from codegen.interface import calls, promises
-from codegen.kernels import few
+from codegen.kernels import few, windows_of
 from codegen.members import entry, key, offset, rounds, single
 from codegen.naming import names_of
 from codegen.noise import drawn
@@ -116,7 +116,7 @@ def context(
         "uses_factors": any(isinstance(s, Routine) and not isinstance(s, Blocks) for s in steps),
         "uses_threads": any(k.parallel for k in texts),
         "uses_tiles": any(isinstance(s, (Gemm, Fold)) for s in steps),
-        "uses_windows": any(isinstance(s, Gemm) and s.left.windows is not None for s in steps),
+        "windows": dict.fromkeys(windows_of(s, sizes) for s in steps if isinstance(s, Gemm) and s.left.windows),
         "uses_folds": any(isinstance(s, Fold) for s in steps),
         "uses_onto": any(f.descended for f in functions.values()),
         "uses_fixed": any("_matmul_fixed" in line for k in texts for line in k.lines),

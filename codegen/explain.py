@@ -209,7 +209,7 @@ class Explanation:
             return shape, "a vector: dot products along the rows as they lie", 2 * m * k * n, size
         right = self.bytes(g.right.tensor)
         if g.left.windows is not None:
-            why = f"windows on {g.left.tensor.name} are read where they lie: tables say where a row is"
+            why = f"windows on {g.left.tensor.name} are read where they lie: it is compiled for them"
         elif vector is None and g.right.transposed:
             why = f"{g.right.tensor.name}ᵀ is copied by strips of columns, which do not lie next to each other"
             if fixed(g, self.known):

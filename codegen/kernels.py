@@ -8,7 +8,7 @@ nothing here makes a new operand.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
 
@@ -115,6 +115,31 @@ def fixed(g: Gemm, sizes: Mapping[str, int]) -> bool:
     if columns <= FEW and ((rows if g.left.transposed else inner) or 0) >= CLOSE:
         return False  # sums along the rows, or of the transposed result, leave no registers empty
     return all(x is None or x * columns <= FIXED for x in (rows, inner))
+
+
+@dataclass(frozen=True)
+class WindowsKernel:
+    """A product with windows as it is compiled: where they lie, how many columns, from what sums start."""
+
+    rows: tuple[tuple[int, int], ...]
+    columns: tuple[tuple[int, int], ...]
+    count: int
+    summed: bool
+    plus: bool
+
+    @property
+    def name(self) -> str:
+        """What it is called: products that are alike have one."""
+        rows, columns = ("_".join(f"{extent}x{apart}" for extent, apart in axes) for axes in (self.rows, self.columns))
+        return f"_windowed{'_sum' * self.summed}{'_plus' * self.plus}_{rows}_by_{columns}_to_{self.count}"
+
+
+def windows_of(g: Gemm, sizes: Mapping[str, int]) -> WindowsKernel:
+    """The kernel of a product with windows."""
+    windows, columns = g.left.windows, extents(g, sizes)[2]
+    assert windows is not None
+    assert columns is not None
+    return WindowsKernel(windows.rows, windows.columns, int(columns), windows.summed, g.start is not None)
 
 
 def extents(g: Gemm, sizes: Mapping[str, int]) -> tuple[Fraction | None, Fraction | None, Fraction | None]:

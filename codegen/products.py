@@ -2,7 +2,7 @@
 
 In: a part that is a sum of products of two elements, and sizes. Out: a `Gemm` with the parts before and after it.
 Axes are grouped in the order that has the least copied. What moves along, as X[n, i+p, j+q] does, lies nowhere as a
-matrix and is not laid out: where a row begins and how far from there its elements lie are two short tables.
+matrix and is not laid out: where a row begins and how far from there its elements lie is known.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from derive.hoist import ordered_letters
 from derive.program import Tensor
 from derive.rewrite import factors, substitute
 from derive.scatter import landings
-from derive.shapes import polynomial
+from derive.shapes import polynomial, size
 
 Letters = tuple[Letter, ...]
 FEW = 4  # columns that vector code is worth, and how many times an element that is copied is used at least
@@ -148,16 +148,25 @@ def _windows(
             return None
         right = _rows(second.tensor, inner, columns)
         out, after = _result(part, rows, columns)
-    tables = []
-    for name, letters, others in (("rows", rows, inner), ("columns", inner, rows)):
-        own = tuple(y for y in letters if y != x)
-        table = Tensor(f"{first.tensor.name}_{name}", tuple(y.extent for y in own), dtype="int")
-        before.append(Part(table, own, substitute(place, dict.fromkeys(others, ZERO)), part.origin))
-        tables.append(table)
-    if not all(t.rank for t in tables):
+    lying = [_axes(place, [y for y in letters if y != x], sizes) for letters in (rows, inner)]
+    origin = substitute(place, dict.fromkeys((*rows, *inner), ZERO))
+    if origin != ZERO or not all(lying) or any(size(y.extent, sizes) is None for y in columns):
         return None
-    left = Operand(first.tensor, (rows, inner), windows=Windows(tables[0], tables[1], x in inner))
+    left = Operand(first.tensor, (rows, inner), windows=Windows(lying[0], lying[1], x in inner))
     return Product(tuple(before), Gemm(_rows(out, rows, columns), left, right, part), after)
+
+
+def _axes(place: Expr, letters: Collection[Letter], sizes: Mapping[str, int]) -> tuple[tuple[int, int], ...]:
+    """How many places there are along each letter, and how far apart; nothing where that is not known."""
+    found = []
+    for y in letters:
+        extent = size(y.extent, sizes)
+        step = polynomial(add(substitute(place, {y: add(y, ONE)}), mul(-1, place)))
+        apart = None if step.letters else size(step, sizes)
+        if extent is None or apart is None:
+            return ()
+        found.append((int(extent), int(apart)))
+    return tuple(found)
 
 
 def _rows(t: Tensor, rows: Letters, columns: Letters) -> Operand:

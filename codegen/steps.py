@@ -30,14 +30,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Windows:
-    """Where the rows of a matrix begin in a slice of a tensor, and how far from there their elements lie: two tables.
+    """Where the rows of a matrix begin in a slice of a tensor, and how far from there their elements lie.
 
-    There is such a matrix for each place of the tensor's first axis. They stand below each other, or, where that axis
-    is ``summed``, beside each other.
+    Both along axes: ``rows`` and ``columns`` are extents and distances, slowest first. There is such a matrix for each
+    place of the tensor's first axis. They stand below each other, or, where that axis is ``summed``, beside each other.
     """
 
-    rows: Tensor
-    columns: Tensor
+    rows: tuple[tuple[int, int], ...]
+    columns: tuple[tuple[int, int], ...]
     summed: bool
 
 
@@ -77,8 +77,7 @@ class Gemm:
     @property
     def reads(self) -> list[Tensor]:
         """The tensors that are read."""
-        tables = [self.left.windows.rows, self.left.windows.columns] if self.left.windows else []
-        return [*(o.tensor for o in (self.left, self.right, self.start) if o is not None), *tables]
+        return [o.tensor for o in (self.left, self.right, self.start) if o is not None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from codegen.common import ELEMENTARY, repeated
-from codegen.kernels import fixed
+from codegen.kernels import fixed, windows_of
 from codegen.naming import Names
 from codegen.plan import Plan
 from codegen.steps import Blocks, Fold, Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
@@ -211,10 +211,8 @@ class NumbaPrinter(ScalarPrinter):
     def product(self, g: Gemm) -> str:
         """A product into the memory of the result; of a matrix and a vector, as the matrix lies in memory."""
         if g.left.windows is not None:
-            name = "_windowed_sum" if g.left.windows.summed else "_windowed_plus" if g.start else "_windowed"
-            tables = [self.line(t) for t in (g.left.windows.rows, g.left.windows.columns)]
             given = [self.operand(o) for o in (g.right, g.start, g.out) if o is not None]
-            return f"{name}({', '.join([self.names.tensor(g.left.tensor), *tables, *given])})"
+            return f"{windows_of(g, self.sizes).name}({', '.join([self.names.tensor(g.left.tensor), *given])})"
         vectors = [o for o in (g.left, g.right) if len(o.groups) == 1]
         if not vectors:
             self.products.append(g)
@@ -234,11 +232,6 @@ class NumbaPrinter(ScalarPrinter):
         self.products.append(g)
         row, out = (self.operand(replace(o, groups=((), *o.groups))) for o in (vector, g.out))
         return f"_matmul({row}, {self.operand(lying)}, {out}, {self.strip})"
-
-    def line(self, t: Tensor) -> str:
-        """All numbers of a tensor in a line."""
-        text = self.names.tensor(t)
-        return text if t.rank == 1 else self.view(text, "0", [mul(*t.axes)])
 
     def count(self, letters: tuple[Letter, ...]) -> str:
         """How many elements a group of axes counts, as a constant where it is one."""

@@ -24,7 +24,7 @@ Item = Part | RoundParts | Routine
 FEW, SHORT = 12, 256  # columns that leave registers half empty, and bytes of the shortest row that is worth another way
 CLOSE, FIXED = 64, 4096  # columns, and numbers of a matrix, up to which a product is compiled where it stands
 STRIP = 48  # columns for which there is room to copy, as in tiles.py.jinja
-TALL, BROAD, SHARES = 48, 32, 4  # rows, columns, and how many strips copies of rows and of columns take together
+TALL, BROAD, SHARES = 96, 32, 8  # rows and columns, see tiles.py.jinja, and how many strips their copies take together
 
 
 def without_units(part: Part, sizes: Mapping[str, int]) -> Part:
@@ -153,7 +153,7 @@ def paneled(g: Gemm, sizes: Mapping[str, int]) -> bool:
     if g.left.windows is not None or len(g.left.groups) == 1 or len(g.right.groups) == 1:
         return False
     rows, _, columns = extents(g, sizes)
-    return g.left.transposed and (rows is None or rows >= TALL) and (columns is None or columns > BROAD)
+    return g.left.transposed and (rows is None or rows >= TALL // 2) and (columns is None or columns > BROAD)
 
 
 def copied(g: Gemm, sizes: Mapping[str, int]) -> Expr:

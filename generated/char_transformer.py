@@ -320,7 +320,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 79168 * n + _STRIP * max(128, 128 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 79168 * n + _STRIP * max(128, 256 * n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -329,7 +329,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["t", "y"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 79168 * n + _STRIP * max(128, 128 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 79168 * n + _STRIP * max(128, 256 * n)), *arrays)
     return float(value), grad
 
 
@@ -366,7 +366,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 79168 * size + _STRIP * max(128, 128 * size)), order,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 79168 * size + _STRIP * max(128, 256 * size)), order,
             random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2), DTYPE.type(eps),
             int(epochs) * -(-count // size)))
         )
@@ -2434,7 +2434,8 @@ _REST = 20 if _WIDE else 8  # rows that blocks of fewer rows divide where others
 _COLUMNS = 5 if _WIDE else 3  # that are summed along the numbers of a row, where there are few of them
 _NARROW, _BROAD = 12, 32  # columns at most, and more than those, for which there are ways of their own
 _STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
-_TALL, _SHARES = 48, 4  # rows of a transposed matrix that are copied, and room in strips for them and for columns
+_TALL, _SHARES = 96, 8  # rows of a transposed matrix copied at once, if it has half of that, and strips for all copies
+_TIMES = 4  # terms of a sum that are added in one pass of a loop
 _DEEP = 1 << 30 if _WIDE else 1024 // DTYPE.itemsize  # terms of a sum that are added at once
 _NEAR, _FAR = ((1 << k) // DTYPE.itemsize for k in (18 if _WIDE else 15, 19))  # numbers that stay in a cache
 _ADDRESS = types.CPointer(types.float64)
@@ -2495,6 +2496,17 @@ def _masked(builder, name, result, arguments):
 def _ahead(context, address, count):
     """The address so many numbers further on."""
     return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
+
+
+@intrinsic
+def _soon(context, address):
+    """What stands there is read soon, or nothing does."""
+    def make(context, builder, signature, args):
+        place = builder.bitcast(args[0], ir.IntType(8).as_pointer())
+        _call(builder, "llvm.prefetch.p0", [place, _int(0, 32), _int(3, 32), _int(1, 32)])
+        return context.get_dummy_value()
+
+    return types.none(address), make
 
 
 def _turn(builder, a, a_row, b, b_row):
@@ -2595,19 +2607,41 @@ def _start(builder, tile, high, wide, s, s_row, count):
             builder.store(value, total)
 
 
-def _terms(builder, tile, high, wide, K, a, a_row, a_column, b, b_row, count):
-    """So many terms more of every sum of a block."""
+def _terms(builder, tile, high, wide, K, a, a_row, a_column, b, b_row, count, times=1):
+    """So many terms more of every sum of a block, `times` of them in one pass of the loop; K is a multiple of that."""
     same = ir.InlineAsm(ir.FunctionType(a.type, [a.type]), "", "=r,0")
-    with cgutils.for_range(builder, K, intp=ir.IntType(64)) as term:
+    with cgutils.for_range(builder, builder.udiv(K, _int(times)), intp=ir.IntType(64)) as term:
+        k = builder.mul(term.index, _int(times))
         # no instruction, but without it LLVM makes each address from the last one, through the whole loop
-        left = builder.call(same, [builder.gep(a, [builder.mul(term.index, a_column)])])
-        places = _lanes(builder, builder.gep(b, [builder.mul(term.index, b_row)]), wide, count)
-        right = [_loaded(builder, place, mask) for place, mask in places]
-        for r in range(high):
-            x = _spread(builder, builder.load(builder.gep(left, [builder.mul(a_row, _int(r))])), _VECTOR)
-            for y, total in zip(right, tile[r * wide :]):
-                product = builder.fmul(x, y, flags=_MAY)
-                builder.store(builder.fadd(builder.load(total), product, flags=_MAY), total)
+        first = builder.call(same, [builder.gep(a, [builder.mul(k, a_column)])])
+        for u in range(times):
+            left = builder.gep(first, [builder.mul(a_column, _int(u))])
+            row = builder.mul(builder.add(k, _int(u)), b_row)
+            right = (
+                [_loaded(builder, place, mask) for place, mask in _lanes(builder, builder.gep(b, [row]), wide, count)]
+            )
+            for r in range(high):
+                x = _spread(builder, builder.load(builder.gep(left, [builder.mul(a_row, _int(r))])), _VECTOR)
+                for y, total in zip(right, tile[r * wide :]):
+                    product = builder.fmul(x, y, flags=_MAY)
+                    builder.store(builder.fadd(builder.load(total), product, flags=_MAY), total)
+
+
+def _several_terms(builder, tile, high, wide, K, a, a_row, a_column, b, b_row, count):
+    """The same, but a multiple of `_TIMES` terms and only where both matrices lie as copies or rows do, else none.
+
+    Constants in addresses take no instructions, which are what is short where a core runs two threads. How many
+    terms there were is the result.
+    """
+    done = _int(0)
+    if high > 1 and wide > 1:
+        whole, close = builder.and_(K, _int(-_TIMES)), builder.icmp_signed("==", b_row, _int(wide * _LANES))
+        for row, column in ((a_row, _int(1)), (_int(1), _int(_TALL))):
+            so = builder.and_(builder.icmp_signed("==", a_row, row), builder.icmp_signed("==", a_column, column))
+            few = builder.select(builder.and_(close, so), whole, _int(0))
+            _terms(builder, tile, high, wide, few, a, row, column, b, _int(wide * _LANES), count, _TIMES)
+            done = builder.add(done, few)
+    return done
 
 
 @intrinsic
@@ -2631,7 +2665,9 @@ def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s
             _start(builder, tile, high, wide, None, None, None)
             with builder.if_then(builder.icmp_signed("==", given, _int(1))):
                 _start(builder, tile, high, wide, z, s_row, count)
-            _terms(builder, tile, high, wide, K, p, a_row, a_column, b, b_row, count)
+            done = _several_terms(builder, tile, high, wide, K, p, a_row, a_column, b, b_row, count)
+            p, near = builder.gep(p, [builder.mul(done, a_column)]), builder.gep(b, [builder.mul(done, b_row)])
+            _terms(builder, tile, high, wide, builder.sub(K, done), p, a_row, a_column, near, b_row, count)
             with builder.if_then(builder.icmp_signed("==", given, _int(2))):
                 for r in range(high):
                     start = builder.gep(q, [builder.mul(c_row, _int(r))])
@@ -2767,9 +2803,9 @@ def _matmul_kernel(
     if K > _DEEP and not flipped:
         pieces = (K + _DEEP - 1) // _DEEP
         deep = (K + pieces - 1) // pieces
-    paneled = a_row == 1 and a_column != 1 and not flipped and M >= _TALL and N > max(_BROAD, 2 * _FULL)
+    paneled = a_row == 1 and a_column != 1 and not flipped and M >= _TALL // 2 and N > max(_BROAD, 2 * _FULL)
     paneled = paneled and room >= _SHARES * _STRIP * deep
-    high = _TALL if paneled else 2 * _TALL if 2 * _TALL * deep > _NEAR and not mirrored else max(M, 1)
+    high = _TALL if paneled or (_TALL * deep > _NEAR and not mirrored) else max(M, 1)
     wide, kept = N, _TALL if paneled else 0
     if packed and (N + kept) * deep > room:
         wide = (room // deep - kept) // _LANES * _LANES
@@ -2785,6 +2821,7 @@ def _matmul_kernel(
                 for k in range(depth):
                     p = _ahead(b, (first + k) * b_row + edge)
                     for j in range(0, whole, _FULL):
+                        _soon(_ahead(p, j + _LANES * b_row))  # rows are too far apart to be foreseen
                         t1 = _begun(1, _VECTORS, _ahead(p, j), 0, _FULL)
                         _store(t1, _ahead(strip, j * depth + k * _FULL), 0, _FULL)
                     j = whole
@@ -2820,11 +2857,11 @@ def _matmul_kernel(
                     for k in range(depth):
                         for i in range(0, whole, _LANES):
                             t3 = _begun(1, 1, _ahead(p, k * a_column + i), 0, _LANES)
-                            _store(t3, _ahead(panel, k * tall + i), 0, _LANES)
+                            _store(t3, _ahead(panel, k * _TALL + i), 0, _LANES)
                         if whole < tall:
                             t4 = _begun(1, 1, _ahead(p, k * a_column + whole), 0, tall - whole)
-                            _store(t4, _ahead(panel, k * tall + whole), 0, tall - whole)
-                    p, p_row, p_column = panel, 1, tall
+                            _store(t4, _ahead(panel, k * _TALL + whole), 0, tall - whole)
+                    p, p_row, p_column = panel, 1, _TALL
                 j = 0
                 while j < width:
                     count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
@@ -2923,13 +2960,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_c157e71a",
+    "gradc_few_float64_1f6e87ca",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_c157e71a",
+    "gradc_matmul_float64_1f6e87ca",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

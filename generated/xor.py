@@ -656,6 +656,9 @@ _COLUMNS = 5 if _WIDE else 3  # that are summed along the numbers of a row, wher
 _NARROW, _BROAD = 12, 32  # columns at most, and more than those, for which there are ways of their own
 _STRIP = 48  # columns next to each other, at most _VECTORS * _LANES
 _TALL, _SHARES = 96, 8  # rows of a transposed matrix copied at once, if it has half of that, and strips for all copies
+_SHAPES = (
+    [(r, v) for r in (_ROWS, _FEWER, 1) for v in range(1, 4) if r == 1 or (v <= _VECTORS if r == _ROWS else v > 1)]
+)
 _TIMES = 4  # terms of a sum that are added in one pass of a loop
 _DEEP = 1 << 30 if _WIDE else 1024 // DTYPE.itemsize  # terms of a sum that are added at once
 _NEAR, _FAR = ((1 << k) // DTYPE.itemsize for k in (18 if _WIDE else 15, 19))  # numbers that stay in a cache
@@ -849,31 +852,32 @@ def _terms(builder, tile, high, wide, K, a, a_row, a_column, b, b_row, count, ti
 
 
 def _several_terms(builder, tile, high, wide, K, a, a_row, a_column, b, b_row, count):
-    """The same, but a multiple of `_TIMES` terms and only where both matrices lie as copies or rows do, else none.
+    """The same where the numbers of a lie next to each other along one of its axes; how many terms there were.
 
-    Constants in addresses take no instructions, which are what is short where a core runs two threads. How many
-    terms there were is the result.
+    Constants in addresses take no instructions, which are what is short where a core runs two threads.
     """
-    done = _int(0)
-    if high > 1 and wide > 1:
-        whole, close = builder.and_(K, _int(-_TIMES)), builder.icmp_signed("==", b_row, _int(wide * _LANES))
-        for row, column in ((a_row, _int(1)), (_int(1), _int(_TALL))):
-            so = builder.and_(builder.icmp_signed("==", a_row, row), builder.icmp_signed("==", a_column, column))
-            few = builder.select(builder.and_(close, so), whole, _int(0))
-            _terms(builder, tile, high, wide, few, a, row, column, b, _int(wide * _LANES), count, _TIMES)
-            done = builder.add(done, few)
+    done, next_, copied = _int(0), _int(1), _int(wide * _LANES)
+    if high == 1 or wide == 1:
+        return done
+    for row, column, right, times in (
+        (a_row, next_, copied, _TIMES),
+        (next_, _int(_TALL), copied, _TIMES),
+        (a_row, next_, b_row, 2),  # more of them have no registers for their addresses
+    ):
+        so, left = _int(1, 1), builder.sub(K, done)
+        for given, known in ((a_row, row), (a_column, column), (b_row, right)):
+            so = builder.and_(so, builder.icmp_signed("==", given, known))
+        p, q = (builder.gep(x, [builder.mul(done, apart)]) for x, apart in ((a, a_column), (b, b_row)))
+        whole = builder.select(so, builder.and_(left, _int(-times)), _int(0))
+        _terms(builder, tile, high, wide, whole, p, row, column, q, right, count, times)
+        done = builder.add(done, whole)
     return done
 
 
 @intrinsic
 def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate):
     """C = A B, S + A B if S is `given` (1), or C + rate A B (2): `count` columns of so many times so many rows."""
-    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
-        return None
-    high, wide = rows.literal_value, vectors.literal_value
-
-    def make(context, builder, signature, args):
-        _, _, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate = args
+    def blocks(builder, high, wide, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate):
         tile = [cgutils.alloca_once(builder, _VECTOR) for _ in range(high * wide)]
         with cgutils.for_range(builder, times, intp=ir.IntType(64)) as block:
             p, q, z = (
@@ -896,6 +900,13 @@ def _blocks(context, rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s
                         product = builder.fmul(_spread(builder, rate, _VECTOR), builder.load(total), flags=_MAY)
                         builder.store(builder.fadd(_loaded(builder, place, mask), product, flags=_MAY), total)
             _put(builder, [builder.load(total) for total in tile], high, wide, q, c_row, count)
+
+    def make(context, builder, signature, args):
+        rows, vectors, *given = args
+        for high, wide in _SHAPES:
+            alike = (builder.icmp_signed("==", x, _int(y)) for x, y in ((rows, high), (vectors, wide)))
+            with builder.if_then(builder.and_(*alike)):
+                blocks(builder, high, wide, *given)
         return context.get_dummy_value()
 
     kinds = (rows, vectors, times, K, a, a_row, a_column, b, b_row, s, s_row, given, c, c_row, count, rate)
@@ -1108,46 +1119,10 @@ def _matmul_kernel(
                             z, z_row, start = y, y_row, 1
                         if flipped:
                             y, y_row, start = strip, count, 0
-                        if rows == _ROWS and vectors == 1:
-                            _blocks(
-                                _ROWS, 1, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count, rate
-                            )
-                        elif rows == _ROWS and vectors == 2:
-                            _blocks(
-                                _ROWS, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count, rate
-                            )
-                        elif rows == _ROWS and vectors == 3 <= _VECTORS:
-                            _blocks(
-                                _ROWS, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count, rate
-                            )
-                        elif rows == _FEWER and vectors == 2:
-                            _blocks(
-                                _FEWER, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count, rate
-                            )
-                        elif rows == _FEWER and vectors == 3:
-                            _blocks(
-                                _FEWER, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count, rate
-                            )
-                        elif rows == 1 and vectors == 1:
-                            _blocks(
-                                1, 1, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count, rate
-                            )
-                        elif rows == 1 and vectors == 2:
-                            _blocks(
-                                1, 2, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count, rate
-                            )
-                        elif rows == 1 and vectors == 3:
-                            _blocks(
-                                1, 3, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
-                                count, rate
-                            )
+                        _blocks(
+                            rows, vectors, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
+                            count, rate
+                        )
                         if flipped:
                             for r in range(rows):
                                 for n in range(count):
@@ -1181,13 +1156,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_1f6e87ca",
+    "gradc_few_float64_20184025",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_1f6e87ca",
+    "gradc_matmul_float64_20184025",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

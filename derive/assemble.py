@@ -5,6 +5,8 @@ In: finished parts. Out: one form. Nothing here looks at letters; `derive.lift` 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from derive import forms
 from derive.expr import Expr, Letter, Num, Pow, mul, num, power
 
@@ -52,8 +54,14 @@ def multiplied(made: list[forms.Form], row: Letter | None, col: Letter | None) -
     cores.sort(key=reading_order)
     value = cores[0] if len(cores) == 1 else forms.Hadamard(row, col, tuple(cores))
     if numbers:
-        value = forms.Scale(row, col, (*numbers, value))
+        value = forms.Scale(row, col, (*spread(numbers), value))
     return forms.Negative(row, col, (value,)) if negative else value
+
+
+def spread(numbers: Iterable[forms.Form]) -> list[forms.Form]:
+    """Numbers beside each other, the factors of a product one by one: 2 (1 − c) x."""
+    flat = (f.parts if isinstance(f, (forms.Scale, forms.Hadamard)) and f.is_scalar else (f,) for f in numbers)
+    return [part for parts in flat for part in parts]
 
 
 def reading_order(form: forms.Form) -> int:
@@ -87,7 +95,7 @@ def scaled(value: forms.Form, numbers: list[forms.Form], below: list[forms.Form]
         else:
             core = forms.Quotient(row, col, (core, divisor))
     if numbers:
-        core = forms.Scale(row, col, (*numbers, core))
+        core = forms.Scale(row, col, (*spread(numbers), core))
     return forms.Negative(row, col, (core,)) if negative else core
 
 

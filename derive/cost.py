@@ -26,6 +26,7 @@ from derive.expr import (
     Reduce,
     Select,
     extremum,
+    split_power,
 )
 from derive.functions import ABS, SIGN
 from derive.rewrite import factors
@@ -117,8 +118,9 @@ def charges(*expressions: Expr) -> list[tuple[int, frozenset[Letter]]]:
 def _own_operations(e: Expr) -> int:
     match e:
         case Mul():
-            signed = isinstance(e.args[0], Num) and e.args[0].value == -1
-            return len(e.args) - 1 - signed
+            numbers = sum(isinstance(split_power(f)[0], (Num, Const)) for f in e.args)
+            signed = numbers == 1 and e.args[0] == MINUS_ONE
+            return len(e.args) - max(numbers, 1) - signed  # numbers that are known make one number
         case Add():
             return len(e.args) - 1
         case Pow():

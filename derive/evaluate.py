@@ -37,6 +37,7 @@ from derive.expr import (
     num,
 )
 from derive.matrix_functions import MATRIX_FUNCTIONS, value_of
+from derive.numeric import numeric
 from derive.program import Equation, Program, Tensor, reads
 from derive.recurrence import Recurrence, blocks
 from derive.rewrite import substitute
@@ -200,7 +201,7 @@ class _Grid:
                 small = e.value.denominator == 1 and abs(e.value.numerator) < 2**53
                 return int(e.value) if small else float(e.value)
             case Const():
-                return {"pi": np.pi, "e": np.e}[e.name]
+                return numeric(e)
             case Dim():
                 return extent(e, self.sizes)
             case Letter():

@@ -35,6 +35,7 @@ from derive.expr import (
     split_power,
     sum_over,
 )
+from derive.numeric import numeric
 from derive.rational import cancel, has_sum_below
 from derive.rewrite import factors, map_children, substitute, terms, walk
 from derive.together import together
@@ -277,8 +278,8 @@ def _join(one: Expr, two: Expr) -> Expr | None:
         a, b = b, a
     (outer_a, sum_a), (outer_b, sum_b) = a, b
     alike = len(sum_a.binders) == len(sum_b.binders)
-    free_a = [f for f in outer_a if not isinstance(f, Num)]
-    free_b = [f for f in outer_b if not isinstance(f, Num)]
+    free_a = [f for f in outer_a if numeric(f) is None]
+    free_b = [f for f in outer_b if numeric(f) is None]
     common_outer = [f for f in free_a if f in free_b]
     alike = alike and free_a == common_outer and free_b == common_outer
     letters: dict[Expr, Expr] = {b: fresh_like(b) for b in sum_a.binders}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from derive.expr import Dim, Expr, Letter
+from derive.expr import Const, Dim, Expr, Letter
 from derive.functions import ScalarFunction
 
 
@@ -46,9 +46,9 @@ class Number(Form):
 
 @dataclass(frozen=True)
 class Constant(Form):
-    """``pi`` or ``e``."""
+    """``pi``, ``e`` or a constant of the model."""
 
-    name: str = ""
+    constant: Const | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from derive import forms
 from derive.evaluate import evaluate_expr, extent
 from derive.expr import Call, Letter, Num, compare, num
 from derive.matrix_functions import value_of
+from derive.numeric import numeric
 from derive.program import Tensor
 
 Array = NDArray[Any]
@@ -57,7 +58,8 @@ class _Values:
             case forms.Number():
                 return np.full(shape, float(form.value))
             case forms.Constant():
-                return np.full(shape, {"pi": np.pi, "e": np.e}[form.name])
+                assert form.constant is not None
+                return np.full(shape, numeric(form.constant))
             case forms.Extent():
                 assert form.dim is not None
                 return np.full(shape, float(extent(form.dim, self.sizes)))

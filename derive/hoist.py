@@ -13,6 +13,7 @@ from derive.deltas import guards_for
 from derive.expr import (
     Access,
     Add,
+    Const,
     Dim,
     Expr,
     Letter,
@@ -33,12 +34,12 @@ from derive.rewrite import accesses, factors, map_children, substitute, terms
 
 
 def is_scale(e: Expr) -> bool:
-    """Whether ``e`` is made of numbers and extents only."""
-    return isinstance(e, (Num, Dim)) or (isinstance(e, (Add, Mul, Pow)) and all(is_scale(c) for c in e.children))
+    """Whether ``e`` is made of numbers, constants and extents only."""
+    return isinstance(e, (Num, Const, Dim)) or (isinstance(e, (Add, Mul, Pow)) and all(is_scale(c) for c in e.children))
 
 
 def split_scale(term: Expr) -> tuple[Expr, Expr]:
-    """``term`` as (numbers and extents) times the rest."""
+    """``term`` as (numbers, constants and extents) times the rest."""
     if not isinstance(term, Mul):
         return (term, as_expr(1)) if is_scale(term) else (as_expr(1), term)
     scale = [f for f in term.args if is_scale(f)]
@@ -65,8 +66,7 @@ class Namer:
     """
 
     def __init__(self, program: Program) -> None:
-        self.taken = {t.name for t in program.tensors} | {d.name for d in program.dims}
-        self.taken |= {program.batch.name} if program.batch is not None else set()
+        self.taken = {t.name for t in program.tensors} | program.numbers
         self.known: dict[Expr, tuple[Tensor, tuple[int, ...]]] = {}
         self.around: tuple[Letter, ...] = ()
 

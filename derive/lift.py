@@ -148,7 +148,7 @@ class Lifter:
                 found = forms.number(abs(e.value))
                 return found if e.value >= 0 else forms.Negative(None, None, (found,))
             case Const():
-                return forms.Constant(None, None, (), e.name)
+                return forms.Constant(None, None, (), e)
             case Dim():
                 return forms.Extent(None, None, (), e)
             case Lifted():

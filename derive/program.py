@@ -211,7 +211,8 @@ class Program:
     """A whole model, at any stage.
 
     ``equations`` stand in an order in which each reads only what stands before it. ``gradients`` pairs a
-    variable with its cotangent, once derivation has run. ``text`` is the canonical model text that the
+    variable with its cotangent, once derivation has run. ``constants`` are the names of those that formulas
+    write by name. ``text`` is the canonical model text that the
     program comes from, ``digest`` its SHA-256. The program is the training form of the model; ``inference`` is the
     other form, over the same declared tensors, where the model makes a difference. ``choices`` tell how derivatives
     inside the model are made.
@@ -227,10 +228,17 @@ class Program:
     optimizers: tuple[OptimizerCall, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     gradients: tuple[tuple[Tensor, Tensor], ...] = ()
+    constants: tuple[str, ...] = ()
     text: str = ""
     digest: str = ""
     inference: Program | None = field(default=None, repr=False)
     choices: tuple[Choice, ...] = ()
+
+    @property
+    def numbers(self) -> set[str]:
+        """The names of extents and constants."""
+        batch = {self.batch.name} if self.batch is not None else set()
+        return {d.name for d in self.dims}.union(self.constants, batch)
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:

@@ -65,10 +65,11 @@ class Symbols:
         self.meaning: dict[sp.Symbol, Expr] = {}
 
     def symbol(self, e: Expr) -> sp.Symbol:
-        """The symbol that stands for ``e``; symbols are real, those of extents positive integers."""
+        """The symbol of ``e``; symbols are real, those of extents positive integers, those of constants positive."""
         if e not in self.symbols:
             name = f"s{len(self.symbols)}"
-            s = sp.Symbol(name, integer=True, positive=True) if isinstance(e, Dim) else sp.Symbol(name, real=True)
+            known = {"integer": True, "positive": True} if isinstance(e, Dim) else {"real": True}
+            s = sp.Symbol(name, **({"positive": True} if isinstance(e, Const) else known))
             self.symbols[e], self.meaning[s] = s, e
         return self.symbols[e]
 
@@ -77,7 +78,7 @@ class Symbols:
         match e:
             case Num():
                 return sp.Rational(e.value.numerator, e.value.denominator)
-            case Const():
+            case Const() if e.value is None:
                 return _CONSTANTS[e.name]
             case Add():
                 return sp.Add(*(self.to_sympy(t) for t in e.args))
@@ -92,7 +93,7 @@ class Symbols:
             case Select():
                 yes, no = self.symbol(e.mask), self.symbol(negate(e.mask))
                 return yes * self.to_sympy(e.chosen) + no * self.to_sympy(e.other)
-            case Access() | Mask() | Dim() | Letter() | Reduce() | Parameter():
+            case Access() | Mask() | Dim() | Const() | Letter() | Reduce() | Parameter():
                 return self.symbol(e)
         raise TypeError(f"{type(e).__name__} is not a scalar expression")
 

@@ -143,7 +143,7 @@ def _check_node(node: Expr, known: set[Tensor], dims: set[str], where: str) -> N
         case Dim():
             _check_extent(node, dims, where)
         case Const():
-            _require(node.name in CONSTANTS, where, f"{node.name} is no constant")
+            _require(node.value is not None or node.name in CONSTANTS, where, f"{node.name} is no constant")
         case Call():
             f = node.function
             _require(f.definition is not None or f.name in PRIMITIVES, where, f"{f.name} has no definition")

@@ -48,14 +48,13 @@ What is computed:
     K = cos(π x)
     u_x = t ⊙ S_3_x ⊙ D − π K − 2 (x ⊙ t ⊙ S_3)
     K_2 = sin(π x)
-    K_x = −π K_2
-    A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/(5 π)
+    A1_r = D_2 ⊙ v + 2 nu (A1 ⊙ A1_x ⊙ w)
     S_r = A1_r W2
-    A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
+    A2_r = S_r ⊙ D_3 + 2 nu (A2 ⊙ A2_x ⊙ S_x)
     S_2_r = A2_r W3
-    A3_r = S_2_r ⊙ D_4 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
+    A3_r = S_2_r ⊙ D_4 + 2 nu (A3 ⊙ A3_x ⊙ S_2_x)
     S_3_r = A3_r w4
-    r = K_x/10 + u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + (t ⊙ S_3)/(5 π) + (2/(5 π)) (x ⊙ t ⊙ S_3_x)
+    r = u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + 2 nu (t ⊙ S_3) + 4 nu (x ⊙ t ⊙ S_3_x) − nu π² K_2
     loss = (1/n) ‖r‖²
     dr = (2/n) r
     dS_3_r = dr ⊙ t ⊙ D
@@ -64,28 +63,27 @@ What is computed:
     dA2_r = dS_2_r W3ᵀ
     dS_r = dA2_r ⊙ D_3
     dA1_r = dS_r W2ᵀ
-    dS_3_x = dr ⊙ t ⊙ (u ⊙ D + (2/(5 π)) x)
-    dA3_x = dS_3_x w4ᵀ + (dA3_r ⊙ A3 ⊙ S_2_x)/(5 π)
+    dS_3_x = dr ⊙ t ⊙ (u ⊙ D + 4 nu x)
+    dA3_x = dS_3_x w4ᵀ + 2 nu (dA3_r ⊙ A3 ⊙ S_2_x)
     dD_4 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
-    dS_2_x = dA3_x ⊙ D_4 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
-    dA2_x = dS_2_x W3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/(5 π)
+    dS_2_x = dA3_x ⊙ D_4 + 2 nu (dA3_r ⊙ A3 ⊙ A3_x)
+    dA2_x = dS_2_x W3ᵀ + 2 nu (dA2_r ⊙ A2 ⊙ S_x)
     dD_3 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
-    dS_x = dA2_x ⊙ D_3 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
-    dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/(5 π)
+    dS_x = dA2_x ⊙ D_3 + 2 nu (dA2_r ⊙ A2 ⊙ A2_x)
+    dA1_x = dS_x W2ᵀ + 2 nu (dA1_r ⊙ A1 ⊙ w)
     dD_2 = dA1_x ⊙ w + dA1_r ⊙ v
-    dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 1/(5 π) − 2 (x ⊙ u)))
+    dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 2 nu − 2 (x ⊙ u)))
     dw4 = 1ᵀ ((dS_3 1ᵀ) ⊙ A3 + (dS_3_x 1ᵀ) ⊙ A3_x + (dS_3_r 1ᵀ) ⊙ A3_r)
-    dA3 = dS_3 w4ᵀ + (dA3_r ⊙ A3_x ⊙ S_2_x)/(5 π) − 2 (dD_4 ⊙ A3)
+    dA3 = dS_3 w4ᵀ + 2 nu (dA3_r ⊙ A3_x ⊙ S_2_x) − 2 (dD_4 ⊙ A3)
     db3 = 1ᵀ (dA3 ⊙ D_4)
     dS_2 = dA3 ⊙ D_4
     dW3 = A2ᵀ dS_2 + A2_xᵀ dS_2_x + A2_rᵀ dS_2_r
-    dA2 = dS_2 W3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/(5 π) − 2 (dD_3 ⊙ A2)
+    dA2 = dS_2 W3ᵀ + 2 nu (dA2_r ⊙ A2_x ⊙ S_x) − 2 (dD_3 ⊙ A2)
     db2 = 1ᵀ (dA2 ⊙ D_3)
     dS = dA2 ⊙ D_3
     dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
-    dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/(5 π) − 2 (dD_2 ⊙ A1)
-    S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
-    dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ))) + S_4ᵀ/(5 π)
+    dA1 = dS W2ᵀ + 2 nu (dA1_r ⊙ A1_x ⊙ w) − 2 (dD_2 ⊙ A1)
+    dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + 2 nu (dA1_r ⊙ A1 ⊙ A1_x))
     dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     db1 = 1ᵀ (dA1 ⊙ D_2)
 """
@@ -185,7 +183,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from x, t."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 840 + 507 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 800 + 507 * n + _STRIP * max(20, n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -194,7 +192,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["x", "t"])
     grad = np.zeros(_TOTAL, DTYPE)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 840 + 507 * n + _STRIP * max(20, n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 800 + 507 * n + _STRIP * max(20, n)), *arrays)
     return float(value), grad
 
 
@@ -232,7 +230,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 840 + 507 * size + _STRIP * max(20, size)), order,
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 800 + 507 * size + _STRIP * max(20, size)), order,
             random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(lr), DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps)))
         )
@@ -490,7 +488,7 @@ def _loss(n, theta, work, x, t):
     K = _view(work, 223 * n, (n,))
     S_3_x = _view(work, 224 * n, (n,))
     u_x = K  # written over it
-    K_x = _view(work, 225 * n, (n,))
+    K_2 = _view(work, 225 * n, (n,))
     A1_r = A1  # written over it
     S_r = _view(work, 83 * n, (n, h))
     A2_r = A2  # written over it
@@ -572,55 +570,49 @@ def _loss(n, theta, work, x, t):
 
     # u_x = t ⊙ S_3_x ⊙ D − π K − 2 (x ⊙ t ⊙ S_3)    (line 23: u_x = d(u, x))
     # K_2 = sin(π x)
-    # K_x = −π K_2
-    # A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/(5 π)
-    u_2 = 0.06366197723675814
+    # A1_r = D_2 ⊙ v + 2 nu (A1 ⊙ A1_x ⊙ w)
     for i in range(n):
         u_x[i] = t[i] * S_3_x[i] * D[i] - 3.141592653589793 * K[i] - 2.0 * x[i] * t[i] * S_3[i]
-        K_2 = math.sin(3.141592653589793 * x[i])
-        K_x[i] = -3.141592653589793 * K_2
+        K_2[i] = math.sin(3.141592653589793 * x[i])
         for k in range(h):
-            A1_r[i, k] = v[k] * D_2[i, k] + w[k] * A1[i, k] * A1_x[i, k] * u_2
+            A1_r[i, k] = v[k] * D_2[i, k] + 0.06366197723675814 * w[k] * A1[i, k] * A1_x[i, k]
 
     # S_r = A1_r W2
     _matmul_fixed(n, h, h, A1_r, W2, S_r, strip)
 
-    # A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
+    # A2_r = S_r ⊙ D_3 + 2 nu (A2 ⊙ A2_x ⊙ S_x)
     A2_r_flat = _view(A2_r, 0, (h * n,))
     S_r_flat = _view(S_r, 0, (h * n,))
     D_3_flat_3 = _view(D_3, 0, (h * n,))
     A2_x_flat_2 = _view(A2_x, 0, (h * n,))
     S_x_flat_2 = _view(S_x, 0, (h * n,))
-    u_3 = 0.06366197723675814
     for q in range(h * n):
-        A2_r_flat[q] = S_r_flat[q] * D_3_flat_3[q] + A2_r_flat[q] * A2_x_flat_2[q] * S_x_flat_2[q] * u_3
+        A2_r_flat[q] = S_r_flat[q] * D_3_flat_3[q] + 0.06366197723675814 * A2_r_flat[q] * A2_x_flat_2[q] * S_x_flat_2[q]
 
     # S_2_r = A2_r W3
     _matmul_fixed(n, h, h, A2_r, W3, S_2_r, strip)
 
-    # A3_r = S_2_r ⊙ D_4 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
+    # A3_r = S_2_r ⊙ D_4 + 2 nu (A3 ⊙ A3_x ⊙ S_2_x)
     A3_r_flat = _view(A3_r, 0, (h * n,))
     S_2_r_flat = _view(S_2_r, 0, (h * n,))
     D_4_flat_2 = _view(D_4, 0, (h * n,))
     A3_x_flat = _view(A3_x, 0, (h * n,))
     S_2_x_flat = _view(S_2_x, 0, (h * n,))
-    u_4 = 0.06366197723675814
     for q in range(h * n):
-        A3_r_flat[q] = S_2_r_flat[q] * D_4_flat_2[q] + A3_r_flat[q] * A3_x_flat[q] * S_2_x_flat[q] * u_4
+        A3_r_flat[q] = S_2_r_flat[q] * D_4_flat_2[q] + 0.06366197723675814 * A3_r_flat[q] * A3_x_flat[q] * S_2_x_flat[q]
 
     # S_3_r = A3_r w4
     _matvec(A3_r, w4, S_3_r)
 
-    # r = K_x/10 + u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + (t ⊙ S_3)/(5 π) + (2/(5 π)) (x ⊙ t ⊙ S_3_x)    (line 24: r = d(u,
-    #   t) + u * u_x - nu * d(u_x, x))
+    # r = u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + 2 nu (t ⊙ S_3) + 4 nu (x ⊙ t ⊙ S_3_x) − nu π² K_2    (line 24: r = d(u, t)
+    #   + u * u_x - nu * d(u_x, x))
     # loss = (1/n) ‖r‖²    (line 25: minimize mean(r^2))
     loss_sum = 0.0
-    u_5 = 0.06366197723675814
-    u_6 = 0.12732395447351627
+    u_2 = -0.3141592653589793
     for i in range(n):
         r = (
-            K_x[i] / 10.0 + u[i] * u_x[i] + S_3[i] * D[i] + t[i] * S_3[i] * u_5 + t[i] * S_3_r[i] * D[i] + x[i] * t[i] *
-            S_3_x[i] * u_6
+            u[i] * u_x[i] + S_3[i] * D[i] + K_2[i] * u_2 + t[i] * S_3_r[i] * D[i] + 0.06366197723675814 * t[i] * S_3[i]
+            + 0.12732395447351627 * x[i] * t[i] * S_3_x[i]
         )
         loss_sum += r ** 2
     loss = loss_sum / n
@@ -664,7 +656,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     K = _view(work, 223 * n, (n,))
     S_3_x = _view(work, 224 * n, (n,))
     u_x = K  # written over it
-    K_x = _view(work, 225 * n, (n,))
+    K_2 = _view(work, 225 * n, (n,))
     A1_r = _view(work, 226 * n, (n, h))
     S_r = _view(work, 246 * n, (n, h))
     A2_r = _view(work, 266 * n, (n, h))
@@ -694,17 +686,14 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     dW3_sum_2 = _view(work, 400 + 507 * n, (h, h))
     dA2_sum = _view(work, 40 * n, (n, h))
     dS = A2  # written over it
-    S_4_terms = D_3  # written over it
     dW2_sum = _view(work, 507 * n, (h, h))
     dW2_sum_2 = _view(work, 400 + 507 * n, (h, h))
     dA1_sum = _view(work, 40 * n, (n, h))
-    dA1 = A1  # written over it
-    dw_sum_terms = A1_x  # written over it
-    dv_terms = dA1_r  # written over it
-    S_4 = _view(work, 800 + 507 * n, (h,))
-    dw_sum = _view(work, 820 + 507 * n, (h,))
+    dA1 = dD_2  # written over it
+    dw_terms = A1  # written over it
+    dv_terms = A1_x  # written over it
     db1_terms = D_2  # written over it
-    strip = work[840 + 507 * n:]
+    strip = work[800 + 507 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
     A1_flat = _view(A1, 0, (h * n,))
@@ -779,49 +768,44 @@ def _loss_and_grad(n, theta, grad, work, x, t):
 
     # u_x = t ⊙ S_3_x ⊙ D − π K − 2 (x ⊙ t ⊙ S_3)    (line 23: u_x = d(u, x))
     # K_2 = sin(π x)
-    # K_x = −π K_2
-    # A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/(5 π)
-    u_2 = 0.06366197723675814
+    # A1_r = D_2 ⊙ v + 2 nu (A1 ⊙ A1_x ⊙ w)
     for i in range(n):
         u_x[i] = t[i] * S_3_x[i] * D[i] - 3.141592653589793 * K[i] - 2.0 * x[i] * t[i] * S_3[i]
-        K_2 = math.sin(3.141592653589793 * x[i])
-        K_x[i] = -3.141592653589793 * K_2
+        K_2[i] = math.sin(3.141592653589793 * x[i])
         for k in range(h):
-            A1_r[i, k] = v[k] * D_2[i, k] + w[k] * A1[i, k] * A1_x[i, k] * u_2
+            A1_r[i, k] = v[k] * D_2[i, k] + 0.06366197723675814 * w[k] * A1[i, k] * A1_x[i, k]
 
     # S_r = A1_r W2
     _matmul_fixed(n, h, h, A1_r, W2, S_r, strip)
 
-    # A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/(5 π)
+    # A2_r = S_r ⊙ D_3 + 2 nu (A2 ⊙ A2_x ⊙ S_x)
     A2_r_flat = _view(A2_r, 0, (h * n,))
     S_r_flat = _view(S_r, 0, (h * n,))
     D_3_flat_3 = _view(D_3, 0, (h * n,))
     A2_flat_3 = _view(A2, 0, (h * n,))
     A2_x_flat_2 = _view(A2_x, 0, (h * n,))
     S_x_flat_2 = _view(S_x, 0, (h * n,))
-    u_3 = 0.06366197723675814
     for q in range(h * n):
-        A2_r_flat[q] = S_r_flat[q] * D_3_flat_3[q] + A2_flat_3[q] * A2_x_flat_2[q] * S_x_flat_2[q] * u_3
+        A2_r_flat[q] = S_r_flat[q] * D_3_flat_3[q] + 0.06366197723675814 * A2_flat_3[q] * A2_x_flat_2[q] * S_x_flat_2[q]
 
     # S_2_r = A2_r W3
     _matmul_fixed(n, h, h, A2_r, W3, S_2_r, strip)
 
-    # A3_r = S_2_r ⊙ D_4 + (A3 ⊙ A3_x ⊙ S_2_x)/(5 π)
+    # A3_r = S_2_r ⊙ D_4 + 2 nu (A3 ⊙ A3_x ⊙ S_2_x)
     A3_r_flat = _view(A3_r, 0, (h * n,))
     S_2_r_flat = _view(S_2_r, 0, (h * n,))
     D_4_flat_2 = _view(D_4, 0, (h * n,))
     A3_flat_3 = _view(A3, 0, (h * n,))
     A3_x_flat = _view(A3_x, 0, (h * n,))
     S_2_x_flat = _view(S_2_x, 0, (h * n,))
-    u_4 = 0.06366197723675814
     for q in range(h * n):
-        A3_r_flat[q] = S_2_r_flat[q] * D_4_flat_2[q] + A3_flat_3[q] * A3_x_flat[q] * S_2_x_flat[q] * u_4
+        A3_r_flat[q] = S_2_r_flat[q] * D_4_flat_2[q] + 0.06366197723675814 * A3_flat_3[q] * A3_x_flat[q] * S_2_x_flat[q]
 
     # S_3_r = A3_r w4
     _matvec(A3_r, w4, S_3_r)
 
-    # r = K_x/10 + u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + (t ⊙ S_3)/(5 π) + (2/(5 π)) (x ⊙ t ⊙ S_3_x)    (line 24: r = d(u,
-    #   t) + u * u_x - nu * d(u_x, x))
+    # r = u ⊙ u_x + S_3 ⊙ D + t ⊙ S_3_r ⊙ D + 2 nu (t ⊙ S_3) + 4 nu (x ⊙ t ⊙ S_3_x) − nu π² K_2    (line 24: r = d(u, t)
+    #   + u * u_x - nu * d(u_x, x))
     # loss = (1/n) ‖r‖²    (line 25: minimize mean(r^2))
     # dr = (2/n) r
     # dS_3_r = dr ⊙ t ⊙ D
@@ -829,8 +813,8 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     loss_sum = 0.0
     for i in range(n):
         r = (
-            K_x[i] / 10.0 + u[i] * u_x[i] + S_3[i] * D[i] + t[i] * S_3_r[i] * D[i] + 0.06366197723675814 * t[i] * S_3[i]
-            + 0.12732395447351627 * x[i] * t[i] * S_3_x[i]
+            u[i] * u_x[i] + S_3[i] * D[i] + t[i] * S_3_r[i] * D[i] + 0.06366197723675814 * t[i] * S_3[i] +
+            0.12732395447351627 * x[i] * t[i] * S_3_x[i] - 0.3141592653589793 * K_2[i]
         )
         loss_sum += r ** 2
         dr[i] = 2.0 * r / n
@@ -851,22 +835,21 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul_fixed(n, h, h, dS_2_r, W3.T, dA2_r, strip)
 
     # dS_r = dA2_r ⊙ D_3
-    # dS_3_x = dr ⊙ t ⊙ (u ⊙ D + (2/(5 π)) x)
-    # dA3_x = dS_3_x w4ᵀ + (dA3_r ⊙ A3 ⊙ S_2_x)/(5 π)
-    u_5 = 0.06366197723675814
+    # dS_3_x = dr ⊙ t ⊙ (u ⊙ D + 4 nu x)
+    # dA3_x = dS_3_x w4ᵀ + 2 nu (dA3_r ⊙ A3 ⊙ S_2_x)
     for i in range(n):
         for k in range(h):
             dS_r[i, k] = D_3[i, k] * dA2_r[i, k]
         dS_3_x[i] = t[i] * dr[i] * (u[i] * D[i] + 0.12732395447351627 * x[i])
         dS_3_x_at = dS_3_x[i]
         for j in range(h):
-            dA3_x[i, j] = A3[i, j] * S_2_x[i, j] * dA3_r[i, j] * u_5 + w4[j] * dS_3_x_at
+            dA3_x[i, j] = 0.06366197723675814 * A3[i, j] * S_2_x[i, j] * dA3_r[i, j] + w4[j] * dS_3_x_at
 
     # dA1_r = dS_r W2ᵀ
     _matmul_fixed(n, h, h, dS_r, W2.T, dA1_r, strip)
 
     # dD_4 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
-    # dS_2_x = dA3_x ⊙ D_4 + (dA3_r ⊙ A3 ⊙ A3_x)/(5 π)
+    # dS_2_x = dA3_x ⊙ D_4 + 2 nu (dA3_r ⊙ A3 ⊙ A3_x)
     dD_4_flat = _view(dD_4, 0, (h * n,))
     dS_2_x_flat = _view(dS_2_x, 0, (h * n,))
     S_2_x_flat_2 = _view(S_2_x, 0, (h * n,))
@@ -876,15 +859,16 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     A3_x_flat_2 = _view(A3_x, 0, (h * n,))
     for q in range(h * n):
         dD_4_flat[q] = dD_4_flat[q] * dA3_r_flat_2[q] + dS_2_x_flat[q] * S_2_x_flat_2[q]
-    u_6 = 0.06366197723675814
     for q in range(h * n):
-        dS_2_x_flat[q] = dS_2_x_flat[q] * D_4_flat_4[q] + dA3_r_flat_2[q] * A3_flat_4[q] * A3_x_flat_2[q] * u_6
+        dS_2_x_flat[q] = (
+            dS_2_x_flat[q] * D_4_flat_4[q] + 0.06366197723675814 * dA3_r_flat_2[q] * A3_flat_4[q] * A3_x_flat_2[q]
+        )
 
-    # dA2_x = dS_2_x W3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/(5 π)
+    # dA2_x = dS_2_x W3ᵀ + 2 nu (dA2_r ⊙ A2 ⊙ S_x)
     _matmul_fixed(n, h, h, dS_2_x, W3.T, dA2_x_sum, strip)
 
     # dD_3 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
-    # dS_x = dA2_x ⊙ D_3 + (dA2_r ⊙ A2 ⊙ A2_x)/(5 π)
+    # dS_x = dA2_x ⊙ D_3 + 2 nu (dA2_r ⊙ A2 ⊙ A2_x)
     dD_3_flat = _view(dD_3, 0, (h * n,))
     dS_x_flat = _view(dS_x, 0, (h * n,))
     A2_flat_4 = _view(A2, 0, (h * n,))
@@ -892,31 +876,31 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     dA2_r_flat = _view(dA2_r, 0, (h * n,))
     D_3_flat_4 = _view(D_3, 0, (h * n,))
     A2_x_flat_3 = _view(A2_x, 0, (h * n,))
-    u_7 = 0.06366197723675814
     for q in range(h * n):
-        dA2_x = dS_x_flat[q] + A2_flat_4[q] * S_x_flat_3[q] * dA2_r_flat[q] * u_7
+        dA2_x = dS_x_flat[q] + 0.06366197723675814 * A2_flat_4[q] * S_x_flat_3[q] * dA2_r_flat[q]
         dD_3_flat[q] = dA2_x * S_x_flat_3[q] + dD_3_flat[q] * dA2_r_flat[q]
-        dS_x_flat[q] = dA2_x * D_3_flat_4[q] + A2_flat_4[q] * dA2_r_flat[q] * A2_x_flat_3[q] * u_7
+        dS_x_flat[q] = dA2_x * D_3_flat_4[q] + 0.06366197723675814 * A2_flat_4[q] * dA2_r_flat[q] * A2_x_flat_3[q]
 
-    # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/(5 π)
+    # dA1_x = dS_x W2ᵀ + 2 nu (dA1_r ⊙ A1 ⊙ w)
     _matmul_fixed(n, h, h, dS_x, W2.T, dA1_x, strip)
 
     # dD_2 = dA1_x ⊙ w + dA1_r ⊙ v
-    # dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 1/(5 π) − 2 (x ⊙ u)))
+    # dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 2 nu − 2 (x ⊙ u)))
     # dw4 = 1ᵀ ((dS_3 1ᵀ) ⊙ A3 + (dS_3_x 1ᵀ) ⊙ A3_x + (dS_3_r 1ᵀ) ⊙ A3_r)
-    # dA3 = dS_3 w4ᵀ + (dA3_r ⊙ A3_x ⊙ S_2_x)/(5 π) − 2 (dD_4 ⊙ A3)
-    u_8 = 0.06366197723675814
-    u_9 = 0.06366197723675814
+    # dA3 = dS_3 w4ᵀ + 2 nu (dA3_r ⊙ A3_x ⊙ S_2_x) − 2 (dD_4 ⊙ A3)
     for i in range(n):
         for k in range(h):
-            dA1_x[i, k] = dA1_x[i, k] + w[k] * A1[i, k] * dA1_r[i, k] * u_8
+            dA1_x[i, k] = dA1_x[i, k] + 0.06366197723675814 * w[k] * A1[i, k] * dA1_r[i, k]
             dD_2[i, k] = w[k] * dA1_x[i, k] + v[k] * dA1_r[i, k]
         dS_3 = dr[i] * (D[i] + t[i] * (u_x[i] * D[i] + 0.06366197723675814 - 2.0 * x[i] * u[i]))
         dS_3_x_at_2 = dS_3_x[i]
         dS_3_r_at_2 = dS_3_r[i]
         for j in range(h):
             dw4_terms[i, j] = A3[i, j] * dS_3 + A3_x[i, j] * dS_3_x_at_2 + A3_r[i, j] * dS_3_r_at_2
-            dA3[i, j] = w4[j] * dS_3 + A3_x[i, j] * S_2_x[i, j] * dA3_r[i, j] * u_9 - 2.0 * A3[i, j] * dD_4[i, j]
+            dA3[i, j] = (
+                w4[j] * dS_3 + 0.06366197723675814 * A3_x[i, j] * S_2_x[i, j] * dA3_r[i, j] - 2.0 * A3[i, j] * dD_4[i,
+                j]
+            )
 
     # dw4, from the parts above
     _column_sums(dw4_terms, dw4)
@@ -939,30 +923,23 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dW3, from the parts above
     _matmul_plus(A2_r.T, dS_2_r, dW3_sum_2, dW3, strip)
 
-    # dA2 = dS_2 W3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/(5 π) − 2 (dD_3 ⊙ A2)
+    # dA2 = dS_2 W3ᵀ + 2 nu (dA2_r ⊙ A2_x ⊙ S_x) − 2 (dD_3 ⊙ A2)
     _matmul_fixed(n, h, h, dS_2, W3.T, dA2_sum, strip)
 
     # dS = dA2 ⊙ D_3
-    # S_4 = 1ᵀ (dA1_r ⊙ A1 ⊙ A1_x)
     dS_flat = _view(dS, 0, (h * n,))
-    S_4_terms_flat = _view(S_4_terms, 0, (h * n,))
     dA2_sum_flat = _view(dA2_sum, 0, (h * n,))
     dD_3_flat_2 = _view(dD_3, 0, (h * n,))
     A2_x_flat_4 = _view(A2_x, 0, (h * n,))
     S_x_flat_4 = _view(S_x, 0, (h * n,))
     dA2_r_flat_2 = _view(dA2_r, 0, (h * n,))
-    A1_flat_2 = _view(A1, 0, (h * n,))
-    A1_x_flat = _view(A1_x, 0, (h * n,))
-    dA1_r_flat = _view(dA1_r, 0, (h * n,))
-    u_10 = 0.06366197723675814
+    D_3_flat_5 = _view(D_3, 0, (h * n,))
     for q in range(h * n):
         dA2 = (
-            dA2_sum_flat[q] + A2_x_flat_4[q] * S_x_flat_4[q] * dA2_r_flat_2[q] * u_10 - 2.0 * dS_flat[q] *
-            dD_3_flat_2[q]
+            dA2_sum_flat[q] + 0.06366197723675814 * A2_x_flat_4[q] * S_x_flat_4[q] * dA2_r_flat_2[q] - 2.0 * dS_flat[q]
+            * dD_3_flat_2[q]
         )
-        dS_flat[q] = dA2 * S_4_terms_flat[q]
-    for q in range(h * n):
-        S_4_terms_flat[q] = A1_flat_2[q] * A1_x_flat[q] * dA1_r_flat[q]
+        dS_flat[q] = dA2 * D_3_flat_5[q]
 
     # db2 = 1ᵀ (dA2 ⊙ D_3)
     _column_sums(dS, db2)
@@ -976,30 +953,26 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dW2, from the parts above
     _matmul_plus(A1_r.T, dS_r, dW2_sum_2, dW2, strip)
 
-    # dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/(5 π) − 2 (dD_2 ⊙ A1)
+    # dA1 = dS W2ᵀ + 2 nu (dA1_r ⊙ A1_x ⊙ w) − 2 (dD_2 ⊙ A1)
     _matmul_fixed(n, h, h, dS, W2.T, dA1_sum, strip)
 
-    # dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ))) + S_4ᵀ/(5 π)
+    # dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + 2 nu (dA1_r ⊙ A1 ⊙ A1_x))
     # dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
-    u_11 = 0.06366197723675814
     for i in range(n):
         x_at_2 = x[i]
         t_at_2 = t[i]
         for k in range(h):
-            dA1[i, k] = dA1_sum[i, k] + w[k] * A1_x[i, k] * dA1_r[i, k] * u_11 - 2.0 * A1[i, k] * dD_2[i, k]
-            dw_sum_terms[i, k] = D_2[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2)
+            dA1[i, k] = (
+                dA1_sum[i, k] + 0.06366197723675814 * w[k] * A1_x[i, k] * dA1_r[i, k] - 2.0 * A1[i, k] * dD_2[i, k]
+            )
+            dw_terms[i, k] = (
+                D_2[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2) + 0.06366197723675814 * A1[i, k] * A1_x[i, k] * dA1_r[i,
+                k]
+            )
             dv_terms[i, k] = D_2[i, k] * (dA1_r[i, k] + dA1[i, k] * t_at_2)
 
-    # S_4, from the parts above
-    _column_sums(S_4_terms, S_4)
-
     # dw, from the parts above
-    _column_sums(dw_sum_terms, dw_sum)
-
-    # dw, from the parts above
-    u_12 = 0.06366197723675814
-    for k in range(h):
-        dw[k] = dw_sum[k] + S_4[k] * u_12
+    _column_sums(dw_terms, dw)
 
     # dv, from the parts above
     _column_sums(dv_terms, dv)

@@ -21,12 +21,12 @@ What is computed:
 
     w = p − q
     f = X w + b
-    loss = (1/10) ‖w‖² + (9/5) Σ(p + q) + (1/(2 n)) ‖y − f‖²
+    loss = (1 − ratio) ‖w‖² + (1/(2 n)) ‖y − f‖² + 2 ratio Σ(p + q)
     df = (f − y)/n
     db = Σ(df)
-    dw = Xᵀ df + w/5
-    dp = dw + 9/5
-    dq = 9/5 − dw
+    dw = Xᵀ df + 2 (1 − ratio) w
+    dp = dw + 2 ratio
+    dq = 2 ratio − dw
 
 There is no `fit`: the model names no optimizer.
 """
@@ -313,7 +313,7 @@ def _loss(n, theta, work, X, y):
     f_sum = _view(work, 10, (n,))
 
     # w = p − q    (line 14: w = p - q)
-    # loss = (1/10) ‖w‖² + (9/5) Σ(p + q) + (1/(2 n)) ‖y − f‖²    (line 16: minimize sum((y - f)^2) / (2*n) +
+    # loss = (1 − ratio) ‖w‖² + (1/(2 n)) ‖y − f‖² + 2 ratio Σ(p + q)    (line 16: minimize sum((y - f)^2) / (2*n) +
     #   alpha*ratio*sum(p + q) + alpha*(1 - ratio)/2*sum(w^2))
     loss_sum = 0.0
     loss_sum_2 = 0.0
@@ -332,7 +332,7 @@ def _loss(n, theta, work, X, y):
     for i in range(n):
         f = f_sum[i] + b
         loss_sum_3 += (y[i] - f) ** 2
-    loss = loss_sum / 10.0 + 1.8 * loss_sum_2 + loss_sum_3 / (2.0 * n)
+    loss = 0.09999999999999998 * loss_sum + loss_sum_3 / (2.0 * n) + 1.8 * loss_sum_2
     return loss
 
 
@@ -350,7 +350,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     strip = work[20 + n:]
 
     # w = p − q    (line 14: w = p - q)
-    # loss = (1/10) ‖w‖² + (9/5) Σ(p + q) + (1/(2 n)) ‖y − f‖²    (line 16: minimize sum((y - f)^2) / (2*n) +
+    # loss = (1 − ratio) ‖w‖² + (1/(2 n)) ‖y − f‖² + 2 ratio Σ(p + q)    (line 16: minimize sum((y - f)^2) / (2*n) +
     #   alpha*ratio*sum(p + q) + alpha*(1 - ratio)/2*sum(w^2))
     loss_sum = 0.0
     loss_sum_2 = 0.0
@@ -374,15 +374,15 @@ def _loss_and_grad(n, theta, grad, work, X, y):
         loss_sum_3 += (y[i] - f) ** 2
         df[i] = u * (f - y[i])
         db += df[i]
-    loss = loss_sum / 10.0 + 1.8 * loss_sum_2 + loss_sum_3 / (2.0 * n)
+    loss = 0.09999999999999998 * loss_sum + loss_sum_3 / (2.0 * n) + 1.8 * loss_sum_2
 
-    # dw = Xᵀ df + w/5
+    # dw = Xᵀ df + 2 (1 − ratio) w
     _matmul(_view(df, 0, (1, n)), X, _view(dw_sum, 0, (1, d)), strip)
 
-    # dp = dw + 9/5
-    # dq = 9/5 − dw
+    # dp = dw + 2 ratio
+    # dq = 2 ratio − dw
     for k in range(d):
-        dw = dw_sum[k] + w[k] / 5.0
+        dw = dw_sum[k] + 0.19999999999999996 * w[k]
         dp[k] = dw + 1.8
         dq[k] = 1.8 - dw
     grad[20] = db

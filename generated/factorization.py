@@ -21,10 +21,12 @@ The model:
 What is computed:
 
     p[n] = Σ_k U[i[n],k] V[j[n],k] + a[i[n]] + b[j[n]]
-    loss = (1/10000) ‖U‖_F² + (1/10000) ‖V‖_F² + (1/n) ‖y − p‖²
+    S = ‖U‖_F²
+    S_2 = ‖V‖_F²
+    loss = (1/n) ‖y − p‖² + w (S + S_2)
     dp = (2/n) (p − y)
-    dU[u′,k] = Σ_n 1[u′ = i[n]] V[j[n],k] dp[n] + U[u′,k]/5000
-    dV[v′,k] = Σ_n 1[v′ = j[n]] U[i[n],k] dp[n] + V[v′,k]/5000
+    dU[u′,k] = Σ_n 1[u′ = i[n]] V[j[n],k] dp[n] + 2 w U[u′,k]
+    dV[v′,k] = Σ_n 1[v′ = j[n]] U[i[n],k] dp[n] + 2 w V[v′,k]
     da[u′] = Σ_n 1[u′ = i[n]] dp[n]
     db[v′] = Σ_n 1[v′ = j[n]] dp[n]
 """
@@ -363,13 +365,12 @@ def _loss(n, theta, work, i, j, y):
     V = _view(theta, 21564, (v, k))
     a = _view(theta, 22332, (u,))
     b = _view(theta, 24129, (v,))
-    loss_sum_terms = _view(work, 0, (u, k))
-    loss_sum_terms_2 = _view(work, 21564, (v, k))
+    S_terms = _view(work, 0, (u, k))
+    S_2_terms = _view(work, 21564, (v, k))
 
     # p[n] = Σ_k U[i[n],k] V[j[n],k] + a[i[n]] + b[j[n]]    (line 15: p[n] = a[i[n]] + b[j[n]] + sum[k] U[i[n],k] *
     #   V[j[n],k])
-    # loss = (1/10000) ‖U‖_F² + (1/10000) ‖V‖_F² + (1/n) ‖y − p‖²    (line 16: minimize mse(y, p) + w * (sum(U^2) +
-    #   sum(V^2)))
+    # loss = (1/n) ‖y − p‖² + w (S + S_2)    (line 16: minimize mse(y, p) + w * (sum(U^2) + sum(V^2)))
     loss_sum = 0.0
     for l in range(n):
         p_sum = 0.0
@@ -378,30 +379,30 @@ def _loss(n, theta, work, i, j, y):
         p = a[i[l]] + b[j[l]] + p_sum
         loss_sum += (y[l] - p) ** 2
 
-    # loss, from the parts above
-    loss_sum_terms_flat = _view(loss_sum_terms, 0, (k * u,))
+    # S = ‖U‖_F²
+    S_terms_flat = _view(S_terms, 0, (k * u,))
     U_flat = _view(U, 0, (k * u,))
     for q in range(k * u):
-        loss_sum_terms_flat[q] = U_flat[q] ** 2
+        S_terms_flat[q] = U_flat[q] ** 2
 
-    # loss, from the parts above
-    loss_sum_2 = 0.0
+    # S, from the parts above
+    S = 0.0
     for l in range(u):
         for q in range(k):
-            loss_sum_2 += loss_sum_terms[l, q]
+            S += S_terms[l, q]
 
-    # loss, from the parts above
-    loss_sum_terms_flat_2 = _view(loss_sum_terms_2, 0, (k * v,))
+    # S_2 = ‖V‖_F²
+    S_2_terms_flat = _view(S_2_terms, 0, (k * v,))
     V_flat = _view(V, 0, (k * v,))
     for q in range(k * v):
-        loss_sum_terms_flat_2[q] = V_flat[q] ** 2
+        S_2_terms_flat[q] = V_flat[q] ** 2
 
-    # loss, from the parts above
-    loss_sum_3 = 0.0
+    # S_2, loss, from the parts above
+    S_2 = 0.0
     for l in range(v):
         for q in range(k):
-            loss_sum_3 += loss_sum_terms_2[l, q]
-    loss = loss_sum_2 / 10000.0 + loss_sum_3 / 10000.0 + loss_sum / n
+            S_2 += S_2_terms[l, q]
+    loss = 0.0001 * (S + S_2) + loss_sum / n
     return loss
 
 
@@ -417,16 +418,15 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
     db = _view(grad, 24129, (v,))
     dU_sum = _view(work, 0, (u, k))
     dV_sum = _view(work, 21564, (v, k))
-    loss_sum_terms = _view(work, 22332, (u, k))
-    loss_sum_terms_2 = _view(work, 43896, (v, k))
+    S_terms = _view(work, 22332, (u, k))
+    S_2_terms = _view(work, 43896, (v, k))
 
     # p[n] = Σ_k U[i[n],k] V[j[n],k] + a[i[n]] + b[j[n]]    (line 15: p[n] = a[i[n]] + b[j[n]] + sum[k] U[i[n],k] *
     #   V[j[n],k])
-    # loss = (1/10000) ‖U‖_F² + (1/10000) ‖V‖_F² + (1/n) ‖y − p‖²    (line 16: minimize mse(y, p) + w * (sum(U^2) +
-    #   sum(V^2)))
+    # loss = (1/n) ‖y − p‖² + w (S + S_2)    (line 16: minimize mse(y, p) + w * (sum(U^2) + sum(V^2)))
     # dp = (2/n) (p − y)
-    # dU[u′,k] = Σ_n 1[u′ = i[n]] V[j[n],k] dp[n] + U[u′,k]/5000
-    # dV[v′,k] = Σ_n 1[v′ = j[n]] U[i[n],k] dp[n] + V[v′,k]/5000
+    # dU[u′,k] = Σ_n 1[u′ = i[n]] V[j[n],k] dp[n] + 2 w U[u′,k]
+    # dV[v′,k] = Σ_n 1[v′ = j[n]] U[i[n],k] dp[n] + 2 w V[v′,k]
     # da[u′] = Σ_n 1[u′ = i[n]] dp[n]
     # db[v′] = Σ_n 1[v′ = j[n]] dp[n]
     loss_sum = 0.0
@@ -453,36 +453,36 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
         da[i[l]] += dp
         db[j[l]] += dp
 
-    # loss, dU, from the parts above
-    loss_sum_terms_flat = _view(loss_sum_terms, 0, (k * u,))
+    # S = ‖U‖_F²
+    S_terms_flat = _view(S_terms, 0, (k * u,))
     dU_flat = _view(dU, 0, (k * u,))
     U_flat = _view(U, 0, (k * u,))
     dU_sum_flat = _view(dU_sum, 0, (k * u,))
     for q in range(k * u):
-        loss_sum_terms_flat[q] = U_flat[q] ** 2
-        dU_flat[q] = dU_sum_flat[q] + U_flat[q] / 5000.0
+        S_terms_flat[q] = U_flat[q] ** 2
+        dU_flat[q] = dU_sum_flat[q] + 0.0002 * U_flat[q]
 
-    # loss, from the parts above
-    loss_sum_2 = 0.0
+    # S, from the parts above
+    S = 0.0
     for l in range(u):
         for q in range(k):
-            loss_sum_2 += loss_sum_terms[l, q]
+            S += S_terms[l, q]
 
-    # loss, dV, from the parts above
-    loss_sum_terms_flat_2 = _view(loss_sum_terms_2, 0, (k * v,))
+    # S_2 = ‖V‖_F²
+    S_2_terms_flat = _view(S_2_terms, 0, (k * v,))
     dV_flat = _view(dV, 0, (k * v,))
     V_flat = _view(V, 0, (k * v,))
     dV_sum_flat = _view(dV_sum, 0, (k * v,))
     for q in range(k * v):
-        loss_sum_terms_flat_2[q] = V_flat[q] ** 2
-        dV_flat[q] = dV_sum_flat[q] + V_flat[q] / 5000.0
+        S_2_terms_flat[q] = V_flat[q] ** 2
+        dV_flat[q] = dV_sum_flat[q] + 0.0002 * V_flat[q]
 
-    # loss, from the parts above
-    loss_sum_3 = 0.0
+    # S_2, loss, from the parts above
+    S_2 = 0.0
     for l in range(v):
         for q in range(k):
-            loss_sum_3 += loss_sum_terms_2[l, q]
-    loss = loss_sum_2 / 10000.0 + loss_sum_3 / 10000.0 + loss_sum / n
+            S_2 += S_2_terms[l, q]
+    loss = 0.0001 * (S + S_2) + loss_sum / n
     return loss
 
 @_compiled

@@ -39,31 +39,31 @@ What is computed:
     K_3 = sin(π x)
     K_4 = sin(3 π x)
     D_4 = 1 − 2 x
-    A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/5
+    A1_r = D_2 ⊙ v + 2 kappa (A1 ⊙ A1_x ⊙ w)
     S_r = A1_r W2
-    A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/5
+    A2_r = S_r ⊙ D_3 + 2 kappa (A2 ⊙ A2_x ⊙ S_x)
     S_2_r = A2_r w3
-    r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙ S_2_x)/10 − (t ⊙ S_2_x ⊙ D_4)/10
+    r = kappa π² K_3 + x ⊙ S_2 ⊙ D + 2 kappa (t ⊙ S_2) + ((9 kappa π²)/2) K_4 + x ⊙ t ⊙ S_2_r ⊙ D + 2 kappa (x ⊙ t ⊙ S_2_x) − kappa (t ⊙ S_2_x) − kappa (t ⊙ S_2_x ⊙ D_4)
     loss = (1/n) ‖r‖²
     dr = (2/n) r
     dS_2_r = dr ⊙ x ⊙ t ⊙ D
     dA2_r = dS_2_r w3ᵀ
     dS_r = dA2_r ⊙ D_3
     dA1_r = dS_r W2ᵀ
-    dS_2_x = −(dr ⊙ t ⊙ D_4)/5
-    dA2_x = dS_2_x w3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/5
-    dS_x = dA2_x ⊙ D_3 + (dA2_r ⊙ A2 ⊙ A2_x)/5
-    dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/5
+    dS_2_x = −2 kappa (dr ⊙ t ⊙ D_4)
+    dA2_x = dS_2_x w3ᵀ + 2 kappa (dA2_r ⊙ A2 ⊙ S_x)
+    dS_x = dA2_x ⊙ D_3 + 2 kappa (dA2_r ⊙ A2 ⊙ A2_x)
+    dA1_x = dS_x W2ᵀ + 2 kappa (dA1_r ⊙ A1 ⊙ w)
     dD_3 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     dD_2 = dA1_x ⊙ w + dA1_r ⊙ v
-    dS_2 = dr ⊙ (t/5 + x ⊙ D)
+    dS_2 = dr ⊙ (x ⊙ D + 2 kappa t)
     dw3 = 1ᵀ ((dS_2 1ᵀ) ⊙ A2 + (dS_2_x 1ᵀ) ⊙ A2_x + (dS_2_r 1ᵀ) ⊙ A2_r)
-    dA2 = dS_2 w3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/5 − 2 (dD_3 ⊙ A2)
+    dA2 = dS_2 w3ᵀ + 2 kappa (dA2_r ⊙ A2_x ⊙ S_x) − 2 (dD_3 ⊙ A2)
     db2 = 1ᵀ (dA2 ⊙ D_3)
     dS = dA2 ⊙ D_3
     dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
-    dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/5 − 2 (dD_2 ⊙ A1)
-    dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + (dA1_r ⊙ A1 ⊙ A1_x)/5)
+    dA1 = dS W2ᵀ + 2 kappa (dA1_r ⊙ A1_x ⊙ w) − 2 (dD_2 ⊙ A1)
+    dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + 2 kappa (dA1_r ⊙ A1 ⊙ A1_x))
     dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     db1 = 1ᵀ (dA1 ⊙ D_2)
 """
@@ -488,11 +488,11 @@ def _loss(n, theta, work, x, t):
     # K_3 = sin(π x)
     # K_4 = sin(3 π x)
     # D_4 = 1 − 2 x
-    # A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/5
+    # A1_r = D_2 ⊙ v + 2 kappa (A1 ⊙ A1_x ⊙ w)
     for i in range(n):
         for j in range(h):
             A2_x[i, j] = S_x[i, j] * D_3[i, j]
-            A1_r[i, j] = v[j] * D_2[i, j] + w[j] * A1[i, j] * A1_x[i, j] / 5.0
+            A1_r[i, j] = v[j] * D_2[i, j] + 0.2 * w[j] * A1[i, j] * A1_x[i, j]
         K_3[i] = math.sin(3.141592653589793 * x[i])
         K_4[i] = math.sin(9.42477796076938 * x[i])
         D_4[i] = 1.0 - 2.0 * x[i]
@@ -503,28 +503,28 @@ def _loss(n, theta, work, x, t):
     # S_r = A1_r W2
     _matmul_fixed(n, h, h, A1_r, W2, S_r, strip)
 
-    # A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/5
+    # A2_r = S_r ⊙ D_3 + 2 kappa (A2 ⊙ A2_x ⊙ S_x)
     A2_r_flat = _view(A2_r, 0, (h * n,))
     S_r_flat = _view(S_r, 0, (h * n,))
     D_3_flat_2 = _view(D_3, 0, (h * n,))
     A2_x_flat = _view(A2_x, 0, (h * n,))
     S_x_flat = _view(S_x, 0, (h * n,))
     for q in range(h * n):
-        A2_r_flat[q] = S_r_flat[q] * D_3_flat_2[q] + A2_r_flat[q] * A2_x_flat[q] * S_x_flat[q] / 5.0
+        A2_r_flat[q] = S_r_flat[q] * D_3_flat_2[q] + 0.2 * A2_r_flat[q] * A2_x_flat[q] * S_x_flat[q]
 
     # S_2_r = A2_r w3
     _matvec(A2_r, w3, S_2_r)
 
-    # r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙
-    #   S_2_x)/10 − (t ⊙ S_2_x ⊙ D_4)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
+    # r = kappa π² K_3 + x ⊙ S_2 ⊙ D + 2 kappa (t ⊙ S_2) + ((9 kappa π²)/2) K_4 + x ⊙ t ⊙ S_2_r ⊙ D + 2 kappa (x ⊙ t ⊙
+    #   S_2_x) − kappa (t ⊙ S_2_x) − kappa (t ⊙ S_2_x ⊙ D_4)    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
     # loss = (1/n) ‖r‖²    (line 21: minimize mean(r^2))
     loss_sum = 0.0
     u_2 = 0.9869604401089358
     u_3 = 4.441321980490211
     for i in range(n):
         r = (
-            K_3[i] * u_2 + K_4[i] * u_3 + t[i] * S_2[i] / 5.0 + x[i] * S_2[i] * D[i] + x[i] * t[i] * S_2_x[i] / 5.0 +
-            x[i] * t[i] * S_2_r[i] * D[i] - t[i] * S_2_x[i] / 10.0 - t[i] * S_2_x[i] * D_4[i] / 10.0
+            K_3[i] * u_2 + K_4[i] * u_3 + x[i] * S_2[i] * D[i] + 0.2 * t[i] * S_2[i] + x[i] * t[i] * S_2_r[i] * D[i] +
+            0.2 * x[i] * t[i] * S_2_x[i] - 0.1 * t[i] * S_2_x[i] - 0.1 * t[i] * S_2_x[i] * D_4[i]
         )
         loss_sum += r ** 2
     loss = loss_sum / n
@@ -626,11 +626,11 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # K_3 = sin(π x)
     # K_4 = sin(3 π x)
     # D_4 = 1 − 2 x
-    # A1_r = D_2 ⊙ v + (A1 ⊙ A1_x ⊙ w)/5
+    # A1_r = D_2 ⊙ v + 2 kappa (A1 ⊙ A1_x ⊙ w)
     for i in range(n):
         for j in range(h):
             A2_x[i, j] = S_x[i, j] * D_3[i, j]
-            A1_r[i, j] = v[j] * D_2[i, j] + w[j] * A1[i, j] * A1_x[i, j] / 5.0
+            A1_r[i, j] = v[j] * D_2[i, j] + 0.2 * w[j] * A1[i, j] * A1_x[i, j]
         K_3[i] = math.sin(3.141592653589793 * x[i])
         K_4[i] = math.sin(9.42477796076938 * x[i])
         D_4[i] = 1.0 - 2.0 * x[i]
@@ -641,7 +641,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # S_r = A1_r W2
     _matmul_fixed(n, h, h, A1_r, W2, S_r, strip)
 
-    # A2_r = S_r ⊙ D_3 + (A2 ⊙ A2_x ⊙ S_x)/5
+    # A2_r = S_r ⊙ D_3 + 2 kappa (A2 ⊙ A2_x ⊙ S_x)
     A2_r_flat = _view(A2_r, 0, (h * n,))
     S_r_flat = _view(S_r, 0, (h * n,))
     D_3_flat_2 = _view(D_3, 0, (h * n,))
@@ -649,13 +649,13 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     A2_x_flat = _view(A2_x, 0, (h * n,))
     S_x_flat = _view(S_x, 0, (h * n,))
     for q in range(h * n):
-        A2_r_flat[q] = S_r_flat[q] * D_3_flat_2[q] + A2_flat_2[q] * A2_x_flat[q] * S_x_flat[q] / 5.0
+        A2_r_flat[q] = S_r_flat[q] * D_3_flat_2[q] + 0.2 * A2_flat_2[q] * A2_x_flat[q] * S_x_flat[q]
 
     # S_2_r = A2_r w3
     _matvec(A2_r, w3, S_2_r)
 
-    # r = (π²/10) K_3 + (t ⊙ S_2)/5 + ((9 π²)/20) K_4 + x ⊙ S_2 ⊙ D + (x ⊙ t ⊙ S_2_x)/5 + x ⊙ t ⊙ S_2_r ⊙ D − (t ⊙
-    #   S_2_x)/10 − (t ⊙ S_2_x ⊙ D_4)/10    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
+    # r = kappa π² K_3 + x ⊙ S_2 ⊙ D + 2 kappa (t ⊙ S_2) + ((9 kappa π²)/2) K_4 + x ⊙ t ⊙ S_2_r ⊙ D + 2 kappa (x ⊙ t ⊙
+    #   S_2_x) − kappa (t ⊙ S_2_x) − kappa (t ⊙ S_2_x ⊙ D_4)    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
     # loss = (1/n) ‖r‖²    (line 21: minimize mean(r^2))
     # dr = (2/n) r
     # dS_2_r = dr ⊙ x ⊙ t ⊙ D
@@ -663,9 +663,9 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     loss_sum = 0.0
     for i in range(n):
         r = (
-            0.9869604401089358 * K_3[i] + t[i] * S_2[i] / 5.0 + 4.441321980490211 * K_4[i] + x[i] * S_2[i] * D[i] + x[i]
-            * t[i] * S_2_x[i] / 5.0 + x[i] * t[i] * S_2_r[i] * D[i] - t[i] * S_2_x[i] / 10.0 - t[i] * S_2_x[i] * D_4[i]
-            / 10.0
+            0.9869604401089358 * K_3[i] + x[i] * S_2[i] * D[i] + 0.2 * t[i] * S_2[i] + 4.441321980490211 * K_4[i] + x[i]
+            * t[i] * S_2_r[i] * D[i] + 0.2 * x[i] * t[i] * S_2_x[i] - 0.1 * t[i] * S_2_x[i] - 0.1 * t[i] * S_2_x[i] *
+            D_4[i]
         )
         loss_sum += r ** 2
         dr[i] = 2.0 * r / n
@@ -676,20 +676,20 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     loss = loss_sum / n
 
     # dS_r = dA2_r ⊙ D_3
-    # dS_2_x = −(dr ⊙ t ⊙ D_4)/5
-    # dA2_x = dS_2_x w3ᵀ + (dA2_r ⊙ A2 ⊙ S_x)/5
+    # dS_2_x = −2 kappa (dr ⊙ t ⊙ D_4)
+    # dA2_x = dS_2_x w3ᵀ + 2 kappa (dA2_r ⊙ A2 ⊙ S_x)
     for i in range(n):
         for j in range(h):
             dS_r[i, j] = D_3[i, j] * dA2_r[i, j]
-        dS_2_x[i] = -t[i] * D_4[i] * dr[i] / 5.0
+        dS_2_x[i] = -0.2 * t[i] * D_4[i] * dr[i]
         dS_2_x_at = dS_2_x[i]
         for j in range(h):
-            dA2_x[i, j] = A2[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0 + w3[j] * dS_2_x_at
+            dA2_x[i, j] = 0.2 * A2[i, j] * S_x[i, j] * dA2_r[i, j] + w3[j] * dS_2_x_at
 
     # dA1_r = dS_r W2ᵀ
     _matmul_fixed(n, h, h, dS_r, W2.T, dA1_r, strip)
 
-    # dS_x = dA2_x ⊙ D_3 + (dA2_r ⊙ A2 ⊙ A2_x)/5
+    # dS_x = dA2_x ⊙ D_3 + 2 kappa (dA2_r ⊙ A2 ⊙ A2_x)
     # dD_3 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     dS_x_flat = _view(dS_x, 0, (h * n,))
     dD_3_flat = _view(dD_3, 0, (h * n,))
@@ -700,27 +700,27 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     dA2_r_flat = _view(dA2_r, 0, (h * n,))
     S_x_flat_2 = _view(S_x, 0, (h * n,))
     for q in range(h * n):
-        dS_x_flat[q] = D_3_flat_3[q] * dA2_x_flat[q] + A2_flat_3[q] * A2_x_flat_2[q] * dA2_r_flat[q] / 5.0
+        dS_x_flat[q] = D_3_flat_3[q] * dA2_x_flat[q] + 0.2 * A2_flat_3[q] * A2_x_flat_2[q] * dA2_r_flat[q]
     for q in range(h * n):
         dD_3_flat[q] = dD_3_flat[q] * dA2_r_flat[q] + dA2_x_flat[q] * S_x_flat_2[q]
 
-    # dA1_x = dS_x W2ᵀ + (dA1_r ⊙ A1 ⊙ w)/5
+    # dA1_x = dS_x W2ᵀ + 2 kappa (dA1_r ⊙ A1 ⊙ w)
     _matmul_fixed(n, h, h, dS_x, W2.T, dA1_x, strip)
 
     # dD_2 = dA1_x ⊙ w + dA1_r ⊙ v
-    # dS_2 = dr ⊙ (t/5 + x ⊙ D)
+    # dS_2 = dr ⊙ (x ⊙ D + 2 kappa t)
     # dw3 = 1ᵀ ((dS_2 1ᵀ) ⊙ A2 + (dS_2_x 1ᵀ) ⊙ A2_x + (dS_2_r 1ᵀ) ⊙ A2_r)
-    # dA2 = dS_2 w3ᵀ + (dA2_r ⊙ A2_x ⊙ S_x)/5 − 2 (dD_3 ⊙ A2)
+    # dA2 = dS_2 w3ᵀ + 2 kappa (dA2_r ⊙ A2_x ⊙ S_x) − 2 (dD_3 ⊙ A2)
     for i in range(n):
         for k in range(h):
-            dA1_x[i, k] = dA1_x[i, k] + w[k] * A1[i, k] * dA1_r[i, k] / 5.0
+            dA1_x[i, k] = dA1_x[i, k] + 0.2 * w[k] * A1[i, k] * dA1_r[i, k]
             dD_2[i, k] = w[k] * dA1_x[i, k] + v[k] * dA1_r[i, k]
-        dS_2 = dr[i] * (t[i] / 5.0 + x[i] * D[i])
+        dS_2 = dr[i] * (x[i] * D[i] + 0.2 * t[i])
         dS_2_x_at_2 = dS_2_x[i]
         dS_2_r_at_2 = dS_2_r[i]
         for j in range(h):
             dw3_terms[i, j] = A2[i, j] * dS_2 + A2_x[i, j] * dS_2_x_at_2 + A2_r[i, j] * dS_2_r_at_2
-            dA2[i, j] = w3[j] * dS_2 + A2_x[i, j] * S_x[i, j] * dA2_r[i, j] / 5.0 - 2.0 * A2[i, j] * dD_3[i, j]
+            dA2[i, j] = w3[j] * dS_2 + 0.2 * A2_x[i, j] * S_x[i, j] * dA2_r[i, j] - 2.0 * A2[i, j] * dD_3[i, j]
 
     # dw3, from the parts above
     _column_sums(dw3_terms, dw3)
@@ -743,17 +743,17 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     # dW2, from the parts above
     _matmul_plus(A1_r.T, dS_r, dW2_sum_2, dW2, strip)
 
-    # dA1 = dS W2ᵀ + (dA1_r ⊙ A1_x ⊙ w)/5 − 2 (dD_2 ⊙ A1)
+    # dA1 = dS W2ᵀ + 2 kappa (dA1_r ⊙ A1_x ⊙ w) − 2 (dD_2 ⊙ A1)
     _matmul_fixed(n, h, h, dS, W2.T, dA1_sum, strip)
 
-    # dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + (dA1_r ⊙ A1 ⊙ A1_x)/5)
+    # dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + 2 kappa (dA1_r ⊙ A1 ⊙ A1_x))
     # dv = 1ᵀ (D_2 ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))
     for i in range(n):
         x_at_2 = x[i]
         t_at_2 = t[i]
         for k in range(h):
-            dA1[i, k] = dA1_sum[i, k] + w[k] * A1_x[i, k] * dA1_r[i, k] / 5.0 - 2.0 * A1[i, k] * dD_2[i, k]
-            dw_terms[i, k] = D_2[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2) + A1[i, k] * A1_x[i, k] * dA1_r[i, k] / 5.0
+            dA1[i, k] = dA1_sum[i, k] + 0.2 * w[k] * A1_x[i, k] * dA1_r[i, k] - 2.0 * A1[i, k] * dD_2[i, k]
+            dw_terms[i, k] = D_2[i, k] * (dA1_x[i, k] + dA1[i, k] * x_at_2) + 0.2 * A1[i, k] * A1_x[i, k] * dA1_r[i, k]
             dv_terms[i, k] = D_2[i, k] * (dA1_r[i, k] + dA1[i, k] * t_at_2)
 
     # dw, from the parts above

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import ClassVar
 
-from codegen.common import numeric
 from codegen.steps import RoundParts, View
 from derive.expr import (
     ZERO,
@@ -35,6 +34,7 @@ from derive.expr import (
     split_coefficient,
 )
 from derive.functions import Parameter
+from derive.numeric import numeric
 
 # how tightly the outermost operator of a text binds
 CHOICE, OR, AND, NOT, RELATION, SUM, PRODUCT, MINUS, POWER, ATOM = range(10)

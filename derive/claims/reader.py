@@ -25,6 +25,7 @@ from derive.language.parse import parse
 from derive.language.recurrences import ahead, step_letter
 from derive.language.tensors import Hints, Value, of_tensor
 from derive.language.vocabulary import Vocabulary
+from derive.notation.names import identifier
 from derive.program import Equation, Program, Tensor
 from derive.ranges import leaving
 from derive.repeat.members import base_and_offset, split_member
@@ -82,6 +83,7 @@ class Reader:
         for node in parse(program.text, program.name).statements if program.text else ():
             if isinstance(node, tree.ConstDecl) and node.name not in entries:
                 declare_const(self.elab, node)
+                self.elab.names.entries.setdefault(identifier(node.name), self.elab.names.entries[node.name])
             elif isinstance(node, tree.Function):
                 known = {k: e for k, e in self.elab.names.entries.items() if isinstance(e, Expr)}
                 vocabulary.declare(node, {k: e for k, e in known.items() if not _has_dim(e)})

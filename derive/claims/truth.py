@@ -14,7 +14,23 @@ from typing import Any
 
 from derive.claims.cases import Cases, at_kinks
 from derive.errors import GradcError
-from derive.expr import ONE, ZERO, Access, Compare, Expr, Letter, Mask, Num, Reduce, Select, add, mul, num, sum_over
+from derive.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Compare,
+    Const,
+    Expr,
+    Letter,
+    Mask,
+    Num,
+    Reduce,
+    Select,
+    add,
+    mul,
+    num,
+    sum_over,
+)
 from derive.facts import Facts
 from derive.functions import expand_calls
 from derive.normal import Normalizer, TooLargeError
@@ -253,6 +269,8 @@ def _written_out(e: Expr) -> Expr:
         for p in e.places:
             values = values[int(p.value)]  # type: ignore[attr-defined]
         return num(values)
+    if isinstance(e, Const) and e.value is not None:
+        return e.value
     return e
 
 

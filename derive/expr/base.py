@@ -161,10 +161,27 @@ class Named(Expr):
 
 
 class Const(Named):
-    """A named irrational constant: ``pi`` or ``e``."""
+    """A positive number with a name: ``pi`` or ``e``, or a constant of the model, which has a ``value``.
+
+    >>> half = Const("c", num(1) / 3); half + half, half == Const("c")
+    (2·c, False)
+    """
 
     __slots__ = ()
     rank = 2
+
+    @property
+    def value(self) -> Expr | None:
+        """The value of a constant of the model: numbers, ``pi`` and ``e``."""
+        return self.args[1] if len(self.args) > 1 else None
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        """None: what is known of its value does not make it a compound."""
+        return ()
+
+    def _make_key(self) -> tuple[Any, ...]:
+        return (self.rank, len(self.args), self.name, *(a.key for a in self.args[1:]))
 
 
 class Dim(Named):

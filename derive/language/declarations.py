@@ -19,6 +19,7 @@ from derive.language.initializers import initializer
 from derive.language.names import suggest
 from derive.language.tensors import element, of_tensor
 from derive.language.vocabulary import exact
+from derive.numeric import named_constant
 from derive.program import DimDecl, Initializer, Program, Property, Tensor, reads
 from derive.repeat.members import base_and_offset
 from derive.repeat.scheme import DimFamily
@@ -243,14 +244,14 @@ def _initializer(elab: Elaborator, node: tree.Declaration, name: str) -> Initial
 
 
 def declare_const(elab: Elaborator, node: tree.ConstDecl) -> Tensor | None:
-    """A ``const``: a number or an expression in dims stands for itself, a list is a tensor."""
+    """A ``const``: a number has its name or stands for itself, as an expression in dims does; a list is a tensor."""
     elab.names.check_new(node.name, node.span)
     if not isinstance(node.value, tree.ListExpr):
         if node.shape:
             raise SourceError(
                 f"the constant {node.name} has a shape, so its value is a list", node.value.span or node.span
             )
-        elab.names.define(node.name, _scalar_const(elab, node), node.span)
+        elab.names.define(node.name, named_constant(node.name, _scalar_const(elab, node)), node.span)
         return None
     values = _entries(elab, node.value)
     lengths = _lengths(values, node.value.span or node.span)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from derive.errors import SourceError, Span
 from derive.expr import ONE, Dim, Expr, Num, add, compare, mul, negate, num, power, reduce_, select
@@ -30,6 +31,7 @@ from derive.language.tensors import (
     stack,
 )
 from derive.language.text import expression_text
+from derive.numeric import with_values
 from derive.program import DimDecl, Tensor
 
 
@@ -50,6 +52,12 @@ def _marked(span: Span | None) -> str | None:
 def between(a: Value, b: Value, default: Span | None) -> Span | None:
     """The span from one operand to another."""
     return a.span.to(b.span) if a.span is not None and b.span is not None else default
+
+
+def _compared(op: str, a: Expr, b: Expr) -> Expr:
+    """A comparison; one of numbers and constants is decided."""
+    x, y = with_values(a), with_values(b)
+    return compare(op, x, y) if isinstance(x, Num) and isinstance(y, Num) else compare(op, a, b)
 
 
 class Elaborator:
@@ -119,7 +127,7 @@ class Elaborator:
                 return cut(self, node) if scope is None else access(self, node, scope)
             case tree.Comparison(op, left, right):
                 operands = [self.value(left, scope), self.value(right, scope)]
-                return elementwise(operands, lambda a, b: compare(op, a, b), op, node.span)
+                return elementwise(operands, partial(_compared, op), op, node.span)
             case tree.Conditional(chosen, condition, other):
                 inner = None if scope is None else scope.conditional()
                 operands = [self.value(condition, scope), self.value(chosen, inner), self.value(other, inner)]
@@ -224,7 +232,7 @@ class Elaborator:
     def _power(self, node: tree.Power, scope: Scope | None) -> Value:
         base, exponent = self.value(node.base, scope), self.value(node.exponent, scope)
         if base.rank == 2 and base.axes[0] == base.axes[1] and exponent.rank == 0:
-            x = element(exponent)
+            x = with_values(element(exponent))
             if isinstance(x, Num) and x.value < 0:
                 raise SourceError(
                     f"{base.text}^{x} of a square matrix is refused: element-wise or the inverse?",

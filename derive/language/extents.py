@@ -13,6 +13,7 @@ from derive.expr import Add, Dim, Expr, Letter, Mul, Num, Pow, add, mul, num, po
 from derive.language import tree
 from derive.language.names import Names
 from derive.language.tensors import Value
+from derive.numeric import with_values
 from derive.repeat.members import base_and_offset, member
 from derive.shapes import polynomial, show_extent, whole_steps
 
@@ -41,6 +42,7 @@ def _extent(names: Names, letters: Mapping[str, Expr], node: tree.Expr) -> Expr:
             entry = letters[name] if name in letters else names.find(name, node.span)
             if isinstance(entry, Value):
                 raise SourceError(f"{name} is a tensor, not an extent", node.span, hint="extents are declared by dims")
+            entry = with_values(entry)
             if not _is_extent(entry):
                 raise SourceError(f"{name} is not an integer, and an extent is one", node.span)
             return entry

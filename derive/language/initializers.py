@@ -22,6 +22,7 @@ from derive.language.rules import elementwise, in_primitives
 from derive.language.tensors import element
 from derive.language.vocabulary import Vocabulary, closed, exact
 from derive.library.initializers import INITIALIZERS
+from derive.numeric import with_values
 from derive.program import Initializer, reads
 from derive.rewrite import substitute, walk
 
@@ -81,7 +82,7 @@ def initializer(elab: Elaborator, call: tree.CallExpr) -> Initializer:
 
 def _argument(elab: Elaborator, node: tree.Expr) -> Expr:
     value = elab.value(node)
-    e = in_primitives(element(value)) if not value.rank else None
+    e = with_values(in_primitives(element(value))) if not value.rank else None
     if e is None or reads(e) or any(x is TRAINING or x == elab.batch or isinstance(x, Letter) for x in walk(e)):
         raise SourceError(
             f"{value.text} is not known when the parameter is made",

@@ -24,6 +24,7 @@ from derive.language.text import expression_text
 from derive.language.vocabulary import Vocabulary, closed, signature
 from derive.library.optimizers import ADDITIONS, RULES, Addition
 from derive.library.schedules import SCHEDULES
+from derive.numeric import with_values
 from derive.program import OptimizerCall, Rule, Tensor
 from derive.rewrite import walk
 
@@ -143,7 +144,7 @@ def _hyperparameter(elab: Elaborator, functions: Vocabulary, node: tree.Expr, na
     names = Names.of(known)
     names.widths = elab.names.widths
     value = Elaborator(names, steps, elab.dims, catalogue=True).value(node)
-    e = in_primitives(element(value))
+    e = with_values(in_primitives(element(value)))
     if elab.batch is not None and any(x == elab.batch for x in walk(e) if isinstance(x, Dim)):
         raise SourceError(f"{name} is the same for every batch, and {elab.batch.name} is not", node.span)
     return e

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from derive.errors import NotSupportedYet, SourceError, Span
-from derive.expr import ONE, TRAINING, ZERO, Dim, Expr, Letter
+from derive.expr import ONE, TRAINING, ZERO, Const, Dim, Expr, Letter
 from derive.inner import asked, resolved
 from derive.language import tree
 from derive.language.blocks import Expansion, Round, expanded
@@ -33,6 +33,7 @@ from derive.language.tensors import Hints, Value, check_numbers, of_tensor
 from derive.language.text import digest, text
 from derive.language.vocabulary import Vocabulary
 from derive.library.functions import VARIANTS
+from derive.numeric import with_values
 from derive.program import Equation, OptimizerCall, Program, Rule, Tensor
 from derive.repeat.members import base_and_offset
 from derive.repeat.scheme import DimFamily, Item, Repeat, Scheme
@@ -115,6 +116,7 @@ class _Reader:
             outputs=tuple(self.outputs),
             optimizers=tuple(call for call, _ in self.optimizers),
             options=self.options,
+            constants=tuple(e.name for e in self.elab.names.entries.values() if isinstance(e, Const) and e.value),
             text=text(self.syntax),
             digest=digest(self.syntax),
         )
@@ -159,11 +161,11 @@ class _Reader:
             case tree.Rule(name):
                 if name in self.rules:
                     raise SourceError(f"the rule {name} is defined twice", node.span, hint="choose another name")
-                self.rules[name] = read_rule(node, self.vocabulary, self.constants)
+                self.rules[name] = read_rule(node, self.vocabulary, self.values)
             case tree.Init(name):
                 if name in self.elab.initializers:
                     raise SourceError(f"the initializer {name} is defined twice", node.span, hint="choose another name")
-                self.elab.initializers[name] = read_init(node, self.vocabulary, self.constants)
+                self.elab.initializers[name] = read_init(node, self.vocabulary, self.values)
             case tree.Optimizer():
                 self.optimizers.append((read_optimizer(self.elab, self.vocabulary, self.rules, node), node))
             case tree.Output(names):
@@ -181,6 +183,11 @@ class _Reader:
         """The numbers that have names: what functions and rules see of a model."""
         found = {k: e for k, e in self.elab.names.entries.items() if isinstance(e, Expr) and e is not TRAINING}
         return {k: e for k, e in found.items() if not any(isinstance(x, Dim) for x in walk(e))}
+
+    @property
+    def values(self) -> dict[str, Expr]:
+        """The same, each as its value: rules and initializers are arithmetic on numbers."""
+        return {k: with_values(e) for k, e in self.constants.items()}
 
     def only_once(self, word: str, span: Span | None) -> None:
         if word in self.once:

@@ -31,6 +31,7 @@ from derive.expr import (
     reduce_,
     select,
 )
+from derive.numeric import with_values
 from derive.program import DimDecl, Tensor
 from derive.rewrite import walk
 from derive.shapes import show_axes
@@ -278,9 +279,10 @@ def check_numbers(e: Expr, span: Span | None) -> None:
 
 
 def bounded_power(span: Span | None) -> Callable[[Expr, Expr], Expr]:
-    """``power``, refusing to write out an exact number that no float64 holds."""
+    """``power``, refusing to write out an exact number that no float64 holds; a constant above is its value."""
 
     def bounded(base: Expr, exponent: Expr) -> Expr:
+        exponent = with_values(exponent)
         if isinstance(base, Num) and isinstance(exponent, Num):
             digits = max(abs(base.value.numerator), base.value.denominator).bit_length()
             if digits > 1 and digits * abs(exponent.value) > 2100:

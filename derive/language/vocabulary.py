@@ -18,6 +18,7 @@ from derive.language.parse import parse_expression
 from derive.language.tensors import element
 from derive.library.functions import FUNCTIONS, VARIANTS, ScalarDecl
 from derive.library.losses import LOSSES
+from derive.numeric import with_values
 
 _KNOWN = {**PRIMITIVES, "log1p": LOG1P, "expm1": EXPM1}
 
@@ -137,7 +138,7 @@ def signature(parameters: str) -> tuple[tuple[str, ...], dict[str, Expr]]:
 def exact(node: tree.Expr, names: Names) -> Fraction:
     """An exact number that an expression is; an error where it is not one."""
     value = Elaborator(names, Vocabulary(), catalogue=True).value(node)
-    e = element(value) if not value.rank else None
+    e = with_values(element(value)) if not value.rank else None
     if not isinstance(e, Num):
         raise SourceError(f"{value.text} is not an exact number", node.span, hint="use numbers and + - * / ^ only")
     return e.value

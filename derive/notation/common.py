@@ -10,6 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from derive import forms
+from derive.assemble import spread
 from derive.forms import Form
 
 
@@ -29,6 +30,8 @@ def with_common_numbers(form: Form, *, diagonals: bool = False) -> Form:
     form = replace(form, parts=tuple(with_common_numbers(p, diagonals=diagonals) for p in form.parts))
     if isinstance(form, forms.Product) and not form.is_scalar:
         return forms.product(*form.parts)  # a number found in a factor goes in front of all
+    if isinstance(form, forms.Scale):
+        return replace(form, parts=(*spread(form.parts[:-1]), form.parts[-1]))
     if not isinstance(form, forms.Sum):
         return form
     form = replace(form, parts=tuple(_flat(form)))

@@ -86,9 +86,7 @@ class EntryPrinter(IndexPrinter):
         super().__init__(style, equation)
         chosen = dict(given or {})
         names = style.names
-        taken = {names[t] for t in names.program.tensors} | {d.name for d in names.program.dims} | {*chosen.values()}
-        if names.program.batch is not None:
-            taken.add(names.program.batch.name)
+        taken = {names[t] for t in names.program.tensors} | names.program.numbers | {*chosen.values()}
         free = (c for c in itertools.chain(_LETTERS, (f"i{k}" for k in itertools.count(1))) if c not in taken)
         self.letters = {a: chosen[a] if a in chosen else next(free) for a in {**self.letters, **chosen}}
 

@@ -38,6 +38,7 @@ from derive.expr import (
     split_coefficient,
 )
 from derive.functions import SIGN
+from derive.hoist import is_scale
 from derive.lift import without_units
 from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.notation.elements import Element, is_number, with_elements
@@ -197,7 +198,7 @@ class IndexPrinter:
 
     def reading_order(self, e: Expr) -> tuple[Any, ...]:
         """Numbers, then factors by the left side's letters, cotangents first, sums last."""
-        if isinstance(e, (Num, Dim, Const)):
+        if is_scale(e):
             return (0, 0, 0, e.key)
         places = [self.position[a] for a in e.letters if a in self.position]
         if isinstance(e, (Access, Letter)):

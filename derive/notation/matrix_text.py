@@ -44,7 +44,8 @@ class MatrixPrinter:
             case forms.Number():
                 return style.number(form.value)
             case forms.Constant():
-                return Piece(style.word(form.name))
+                assert form.constant is not None
+                return Piece(style.word(form.constant.name))
             case forms.Extent():
                 assert form.dim is not None
                 return Piece(style.word(form.dim.name))
@@ -186,7 +187,7 @@ class MatrixPrinter:
     def sum_over(self, form: forms.SumOver) -> Piece:
         """Letters are called i, j, k … as in elements."""
         names, shown = self.style.names, dict[Letter, str]()
-        taken = {names[t] for t in names.program.tensors} | {d.name for d in names.program.dims}
+        taken = {names[t] for t in names.program.tensors} | names.program.numbers
         free = (c for c in "ijklpqrstuvw" if c not in taken)
         for letter in form.letters:
             shown[letter] = self.style.word(next(free))

@@ -45,8 +45,7 @@ class Names:
         self.deltas = dict(deltas or {})
         self._names: dict[Tensor, str] = {}
         self._taken: dict[str, Tensor] = {}
-        batch = (program.batch.name,) if program.batch is not None else ()
-        self._dims = {*(d.name for d in program.dims), *batch}
+        self._dims = program.numbers
         self._written = set(re.findall(r"[A-Za-z]\w*", " ".join(re.findall(r"\[([^\]]*)\]", program.text))))
         tensors = [*program.tensors, *extra, *(g for _, g in program.gradients)]
         spans = {e.out: e.span for e in program.equations}
@@ -61,7 +60,7 @@ class Names:
         if tensor.kind == "cotangent" and tensor.primal is not None:
             wanted = "d" + self._claim(tensor.primal)
         name = wanted
-        while name in self._taken:
+        while name in self._taken or name in self.program.constants:
             name += "_"
         self._taken[name] = tensor
         self._names[tensor] = name
@@ -74,7 +73,7 @@ class Names:
     def python(self, tensor: Tensor) -> str:
         """The display name as a Python identifier that hides neither a keyword nor NumPy."""
         name = self[tensor]
-        while keyword.iskeyword(name) or name in ("np", "float") or self._taken.get(name, tensor) is not tensor:
+        while identifier(name) != name or self._taken.get(name, tensor) is not tensor:
             name += "_"
         return name
 
@@ -89,7 +88,7 @@ class Names:
         (in a Kronecker delta it is not).
         """
         found, values = letters_of(equation)
-        tensors = {self[t] for t in self._names}
+        tensors = {self[t] for t in self._names}.union(self.program.constants)
         named: dict[Letter, str] = {}
         used: set[str] = set()
         for letter in found:
@@ -100,7 +99,8 @@ class Names:
 
     def letter(self, letter: Letter, taken: Iterable[str], *, value: bool = False) -> str:
         """A name for one letter, unlike those taken and unlike every tensor; a prime comes before another letter."""
-        avoid = {*taken, *(self[t] for t in self._names), *(self._dims if value else ())}
+        numbers = self._dims if value else self.program.constants
+        avoid = {*taken, *(self[t] for t in self._names), *numbers}
         return next(c for c in self._candidates(letter, primes=True) if c not in avoid)
 
     def _candidates(self, letter: Letter, *, primes: bool = False) -> Iterable[str]:
@@ -114,6 +114,15 @@ class Names:
         yield from (hint, hint + "′", hint + "″", axis) if primes else (hint, axis, hint + "′", hint + "″")
         yield from _SPARE
         yield from (f"i{k}" for k in itertools.count(1))
+
+
+def identifier(name: str) -> str:
+    """The name as a Python identifier that hides neither a keyword nor NumPy.
+
+    >>> identifier("lambda"), identifier("nu")
+    ('lambda_', 'nu')
+    """
+    return f"{name}_" if keyword.iskeyword(name) or name in ("np", "float") else name
 
 
 def letters_of(equation: Equation) -> tuple[list[Letter], set[Letter]]:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from derive import forms
 from derive.expr import ONE, Add, Call, Compare, Const, Dim, Expr, Mul, Not, Num, Pow, Select
 from derive.functions import SIGN, Parameter, ScalarFunction
-from derive.notation.names import Names
+from derive.notation.names import Names, identifier
 from derive.notation.style import ATOM, FLIPPED, SUM, TIGHT, TIMES, Piece
 from derive.program import Equation, Tensor
 
@@ -44,7 +44,8 @@ class PythonPrinter:
             case forms.Number():
                 return fraction(form.value)
             case forms.Constant():
-                return Piece(f"np.{form.name}")
+                assert form.constant is not None
+                return _constant(form.constant)
             case forms.Extent():
                 assert form.dim is not None
                 return Piece(form.dim.name)
@@ -94,7 +95,7 @@ class PythonPrinter:
 
     def sum_over(self, form: forms.SumOver) -> Piece:
         """A sum of what is made of slices, one at a time."""
-        taken = {self.names.python(t) for t in self.names.program.tensors} | {d.name for d in self.names.program.dims}
+        taken = {self.names.python(t) for t in self.names.program.tensors} | self.names.program.numbers
         free = (c for c in "ijklpqrstuvw" if c not in taken)
         shown = {letter: next(free) for letter in form.letters}
         for cut in form.slices:
@@ -299,7 +300,7 @@ def definition(e: Expr, given: dict[str, Piece]) -> Piece:
         case Num():
             return fraction(e.value)
         case Const():
-            return Piece(f"np.{e.name}")
+            return _constant(e)
         case Dim():
             return Piece(e.name)
         case Add():
@@ -317,6 +318,10 @@ def definition(e: Expr, given: dict[str, Piece]) -> Piece:
         case Select():
             return Piece(f"np.where({_condition(e.mask, given)}, {at(e.chosen, SUM)}, {at(e.other, SUM)})")
     raise TypeError(f"no NumPy text for {type(e).__name__}")
+
+
+def _constant(e: Const) -> Piece:
+    return Piece(f"np.{e.name}" if e.value is None else identifier(e.name))
 
 
 def _condition(e: Expr, given: dict[str, Piece]) -> str:

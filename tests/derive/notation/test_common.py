@@ -55,3 +55,10 @@ def test_derived_formulas_keep_their_values(numeric, function):
         form = gradient.notation.form(formula.equation)
         value = evaluate_form(form, formula.equation.letters, by_tensor, {"d": 5, "k": 3, "n": 7})
         np.testing.assert_allclose(value, known[formula.name], rtol=1e-12, atol=1e-13)
+
+
+def test_what_numbers_and_constants_multiply_stands_last():
+    text = "dims d\nconst c = 0.3\nparam w : [d]\nR = (1 - c) * w + (1 - c) * w - pi * w * c"
+    program = derive.parse(text).program
+    assert Notation(program).matrix(program.equations[-1]) == "R = 2 (1 − c) w − π c w"
+    assert Notation(program).index(program.equations[-1]) == "R[d] = (2 − 2 c) w[d] − π c w[d]"

@@ -198,18 +198,18 @@ def is_matrix(form: Form) -> bool:
 def is_symmetric(form: Form) -> bool:
     """Whether a form reads the same transposed: ``Xᵀ X``, or a matrix that is promised to be symmetric."""
     square = form.row is not None and form.col is not None and form.row.extent == form.col.extent
-    return square and _without_letters(transpose(form)) == _without_letters(form)
+    return square and without_letters(transpose(form)) == without_letters(form)
 
 
-def _without_letters(form: Form) -> Form:
+def without_letters(form: Form) -> Form:
     """The form with every letter replaced by one for its extent: what it looks like."""
     row, col = (None if a is None else Letter(a.extent, 0) for a in (form.row, form.col))
-    return replace(form, row=row, col=col, parts=tuple(map(_without_letters, form.parts)))
+    return replace(form, row=row, col=col, parts=tuple(map(without_letters, form.parts)))
 
 
 def same(first: Form, second: Form) -> bool:
     """Whether two forms are the same matrix, whatever letters count its rows and columns."""
-    return _without_letters(first) == _without_letters(second)
+    return without_letters(first) == without_letters(second)
 
 
 def renamed(form: Form, table: Mapping[Letter | None, Letter | None]) -> Form:

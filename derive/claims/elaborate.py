@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from derive.expr import Expr, compare
+from derive.errors import Span
+from derive.expr import Expr, Num, compare
 from derive.language import tree
 from derive.language.expressions import Elaborator
 from derive.language.indices import Range, Scope
 from derive.language.tensors import Value
+
+MATRIX_POWER = "matrix_power"
+"""What NumPy calls X X X: of what is no square matrix, each entry is raised."""
+MOST = 20
+"""The highest power that is written out as a product."""
 
 
 class Formulas(Elaborator):
@@ -66,6 +72,8 @@ class Formulas(Elaborator):
         return super()._name(node, scope)
 
     def _value(self, node: tree.Expr, scope: Scope | None) -> Value:
+        if isinstance(node, tree.CallExpr) and node.function == MATRIX_POWER and len(node.arguments) == 2:
+            return self._matrix_power(node.arguments[0].value, node.arguments[1].value, node.span, scope)
         if isinstance(node, tree.CallExpr) and node.function == "eye" and scope is None and len(node.arguments) == 1:
             n = self.extent(node.arguments[0].value)
             return Value((n, n), lambda places, hints: compare("==", places[0], places[1]), text="eye(…)")
@@ -74,6 +82,16 @@ class Formulas(Elaborator):
             if len(ranges) == 2 and all(r is not None for r in ranges):
                 return _delta(node.op, *(r for r in ranges if r is not None))
         return super()._value(node, scope)
+
+    def _matrix_power(self, base: tree.Expr, exponent: tree.Expr, span: Span | None, scope: Scope | None) -> Value:
+        axes, x = self.value(base, scope).axes, self.extent(exponent)
+        count = abs(x.value.numerator) if isinstance(x, Num) else 0
+        if scope is not None or len(axes) != 2 or axes[0] != axes[1] or not 1 <= count <= MOST:
+            return super()._value(tree.Power(base, exponent, span=span), scope)
+        if isinstance(x, Num) and x.value < 0:
+            base = tree.CallExpr("inv", (tree.Argument(base),), span=span)
+        rest = (("@", base),) * (count - 1)
+        return self.value(tree.Chain(base, rest, span=span) if rest else base)
 
 
 def _delta(op: str, a: Range, b: Range) -> Value:

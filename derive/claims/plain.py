@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from derive.claims.elaborate import MATRIX_POWER
 from derive.claims.numpy_text import from_numpy
 
 _SIGNS = {
@@ -26,6 +27,7 @@ _SIGNS = {
 }
 _SIGNS |= {"∘": ""}
 INVERSE = "⟂"  # behind a matrix, within this module
+RAISED = "⇑"  # in front of an exponent that was raised without a ring, within this module
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _LOWERED = "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
 _OPERATOR = re.compile(r"(Σ|\b(?:max|min|prod|argmax|argmin))_(?:\{([^{}]*)\}|([A-Za-z][A-Za-z0-9]*_*))(?=[ \[(])")
@@ -33,6 +35,7 @@ POSITION = re.compile(r"(argmax|argmin)__(\w+)")  # how a binder says that a pla
 _REDUCTION = re.compile(r"(?:sum|mean|max|min|prod)\[[^\[\]]*\]")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\{[^{}]*\})?")
 _NUMBER = re.compile(r"[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?")
+_EXPONENT = re.compile("-?[0-9]+")
 _BETWEEN = frozenset(("if", "else", "and", "or", "not"))
 _CLOSING = {"(": ")", "[": "]"}
 
@@ -49,11 +52,11 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
     text = from_numpy(text).replace("″", "′′").replace("π", "pi")
     text = re.sub(r"\bvec⁻¹(?=\()", "unvec", text)
     text = re.sub("(?<!∘)⁻([¹ᵀ])(?![⁰¹²³⁴⁵⁶⁷⁸⁹])", lambda m: INVERSE + ("'" if m[1] == "ᵀ" else ""), text)
-    text = re.sub("[" + "".join(_RAISED) + "]+", lambda m: "^" + "".join(_RAISED[c] for c in m[0]), text)
+    text = re.sub(f"(∘?)([{''.join(_RAISED)}]+)", _raised, text)
     text = re.sub(r"([A-Za-z0-9_])′(?=\()", r"\1_prime", text)
     text = re.sub("′+", lambda m: "_" * len(m[0]), text)  # a letter beside another over the same axis
     text = re.sub("1[" + _LOWERED + "]", "1", text)
-    text = re.sub(r"‖([^‖]*)‖(?:_F)?\^2", r"sum((\1)^2)", text)
+    text = re.sub(rf"‖([^‖]*)‖(?:_F)?[\^{RAISED}]2", r"sum((\1)^2)", text)
     text = re.sub(r"‖([^‖]*)‖(?:_F)?", r"norm(\1)", text)
     text = re.sub(r"\|([^|]*)\|", r"(abs(\1))", text)
     text = _OPERATOR.sub(_reduction, text)
@@ -65,6 +68,12 @@ def plain(text: str, scalars: frozenset[str] = frozenset()) -> str:
     rewritten = _Products(text, "*" if indexed else "@", scalars | {"pi"})
     line = rewritten.level("")
     return line if rewritten.changed else text
+
+
+def _raised(match: re.Match[str]) -> str:
+    """An exponent; of a square matrix one without a ring is the power of the matrix, X² for X X."""
+    exponent = "".join(_RAISED[c] for c in match[2])
+    return f"{'^' if match[1] else RAISED}{exponent}"
 
 
 def _reduction(match: re.Match[str]) -> str:
@@ -141,6 +150,11 @@ class _Products:
             if self.text[self.at] == INVERSE:
                 self.at, self.changed = self.at + 1, True
                 out = f"{out}^-1" if self.is_scalar(out) else f"inv({out})"
+            elif self.text[self.at] == RAISED:
+                self.at, self.changed = self.at + 1, True
+                exponent = self.found(_EXPONENT)
+                plain = self.sign == "*" or self.is_scalar(out)
+                out = f"{out}^{exponent}" if plain else f"{MATRIX_POWER}({out}, {exponent})"
             elif self.text[self.at] == "'":
                 self.at += 1
                 out += "'"

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from derive.claims.elaborate import Formulas
+from derive.claims.elaborate import MATRIX_POWER, Formulas
 from derive.claims.line import Line, bound_in, nodes_of
 from derive.claims.slopes import Slopes
 from derive.errors import GradcError, PlaceError, SourceError, Span
@@ -92,7 +92,9 @@ class Reader:
         """Whether every name on both sides is a tensor, an extent, a letter or a function."""
         nodes = [*nodes_of(line.left), *nodes_of(line.right)]
         functions = {n.function for n in nodes if isinstance(n, tree.CallExpr)}
-        known = all(f in TENSOR_FUNCTIONS or self.elab.functions.find(f) is not None for f in functions)
+        known = all(
+            f in TENSOR_FUNCTIONS or f == MATRIX_POWER or self.elab.functions.find(f) is not None for f in functions
+        )
         with self._names_of(line):
             return known and all(n in bound_in(line) or self.elab.names.get(n) is not None for n in line.names)
 

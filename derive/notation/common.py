@@ -29,7 +29,7 @@ def with_common_numbers(form: Form, *, diagonals: bool = False) -> Form:
     """
     form = replace(form, parts=tuple(with_common_numbers(p, diagonals=diagonals) for p in form.parts))
     if isinstance(form, forms.Product) and not form.is_scalar:
-        return forms.product(*form.parts)  # a number found in a factor goes in front of all
+        return forms.product(*map(_upright, form.parts))  # a number found in a factor goes in front of all
     if isinstance(form, forms.Scale):
         return replace(form, parts=(*spread(form.parts[:-1]), form.parts[-1]))
     if not isinstance(form, forms.Sum):
@@ -49,6 +49,13 @@ def with_common_numbers(form: Form, *, diagonals: bool = False) -> Form:
     if shared.denominator != 1:
         inside = forms.Quotient(form.row, form.col, (inside, forms.number(shared.denominator)))
     return _signed(Fraction(sign), inside)
+
+
+def _upright(form: Form) -> Form:
+    """A factor −A − B as −(A + B)."""
+    if not isinstance(form, forms.Sum) or not all(isinstance(p, forms.Negative) for p in form.parts):
+        return form
+    return forms.Negative(form.row, form.col, (replace(form, parts=tuple(p.parts[0] for p in form.parts)),))
 
 
 def _flat(form: Form) -> list[Form]:
@@ -88,10 +95,11 @@ def with_common_factors(form: forms.Sum, *, diagonals: bool = False) -> Form:
     row = before[-1].col if before else form.row
     col = after[-1].row if after else form.col
     inside = []
+    sign = Fraction(-1 if all(scale < 0 for scale, _ in split) else 1)
     for (scale, _), chain in zip(split, chains, strict=True):
         table = {chain[0].row: row, chain[-1].col: col}
-        inside.append(_scaled(scale, forms.renamed(forms.product(*chain), table)))
-    return forms.product(*before, forms.Sum(row, col, tuple(inside)), *reversed(after))
+        inside.append(_scaled(sign * scale, forms.renamed(forms.product(*chain), table)))
+    return _signed(sign, forms.product(*before, forms.Sum(row, col, tuple(inside)), *reversed(after)))
 
 
 def _scaled(scale: Fraction, form: Form) -> Form:

@@ -6,7 +6,8 @@ is written through vectors of ones (``1ₙ b1ᵀ``); otherwise rows and numbers 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
 from derive import forms
@@ -99,7 +100,21 @@ class MatrixPrinter:
         return self.piece(forms.product(*whole))
 
     def product(self, form: forms.Form) -> Piece:
-        return self.chain(list(form.parts))
+        """The factors beside each other; a square matrix times itself is a power: X², not X X."""
+        factors = [self.run(first, count) for first, count in _runs(form.parts)]
+        if len(factors) == 1:
+            return factors[0]
+        return Piece(self.style.dot.join(self.style.wrap(f, TIGHT) for f in factors), CHAIN)
+
+    def run(self, form: forms.Form, count: int) -> Piece:
+        """A factor so many times; of an inverse a negative power."""
+        if count == 1:
+            return self.piece(form)
+        inverse = (
+            isinstance(form, forms.OfMatrix) and form.op == "inv" and not isinstance(form.parts[0], forms.Transpose)
+        )
+        base, exponent = (form.parts[0], -count) if inverse else (form, count)
+        return self.style.power(self.piece(base), Piece(str(exponent)), elementwise=False)
 
     def chain(self, parts: list[forms.Form]) -> Piece:
         return Piece(self.style.dot.join(self.at(p, TIGHT) for p in parts), CHAIN)
@@ -221,6 +236,17 @@ class MatrixPrinter:
 def _is_column(part: forms.Form) -> bool:
     """Whether a column is stored as one (``[h, 1]``), so that it expands along columns by itself."""
     return isinstance(part, forms.Leaf) and part.tensor.rank == 2
+
+
+def _runs(parts: Iterable[forms.Form]) -> Iterator[tuple[forms.Form, int]]:
+    """Factors that are the same square matrix, once, and how often each stands."""
+    for _, group in itertools.groupby(parts, key=lambda p: forms.without_letters(p) if _is_square(p) else object()):
+        run = list(group)
+        yield run[0], len(run)
+
+
+def _is_square(form: forms.Form) -> bool:
+    return form.row is not None and form.col is not None and form.row.extent == form.col.extent
 
 
 _METHODS: list[tuple[tuple[type[forms.Form], ...], Callable[..., Piece]]] = [

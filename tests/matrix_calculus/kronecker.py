@@ -108,7 +108,7 @@ PROBLEMS = (
         "X : [m, n], A : [n, n], B : [m, m]",
         "trace(kron(A, B) @ kron(A, B)) * sum(X^2)",
         "X",
-        "2 tr(B B) tr(A A) X",
+        "2 tr(B²) tr(A²) X",
         lambda X, A, B: 2 * np.trace(A @ A) * np.trace(B @ B) * X,
         "Lütkepohl, Handbook of Matrices (1996)",
     ),

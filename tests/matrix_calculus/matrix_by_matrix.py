@@ -212,12 +212,11 @@ PROBLEMS = (
         "X : [n, n]",
         "X @ X @ X",
         "X",
-        "Xᵀ ⊗ X + (Xᵀ Xᵀ) ⊗ I + I ⊗ (X X)",
+        "Xᵀ ⊗ X + (Xᵀ)² ⊗ I + I ⊗ X²",
         lambda X: np.kron(np.eye(len(X)), X @ X) + np.kron(X.T, X) + np.kron((X @ X).T, np.eye(len(X))),
         f"{COOKBOOK}, eq. 90",
         "(Xᵀ)² ⊗ I + Xᵀ ⊗ X + I ⊗ X²",
         kind=JACOBIAN,
-        longer=True,
     ),
     Problem(
         "X : [n, n]",

@@ -285,7 +285,7 @@ PROBLEMS = (
         "A : [m, m] symmetric, X : [m, n]",
         "sqrt(sum((A @ X)^2))",
         "X",
-        "(1/‖A X‖_F) A A X",
+        "(1/‖A X‖_F) A² X",
         lambda A, X: A @ A @ X / np.linalg.norm(A @ X),
         f"{COOKBOOK}, eq. 132, chain rule",
     ),

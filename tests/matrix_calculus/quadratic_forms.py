@@ -209,7 +209,7 @@ PROBLEMS = (
         "a : [n], b : [n], X : [n, n]",
         "a' @ X @ X @ X @ b",
         "X",
-        "a bᵀ Xᵀ Xᵀ + Xᵀ Xᵀ a bᵀ + Xᵀ a bᵀ Xᵀ",
+        "a bᵀ (Xᵀ)² + (Xᵀ)² a bᵀ + Xᵀ a bᵀ Xᵀ",
         lambda a, b, X: np.outer(a, X @ X @ b) + np.outer(X.T @ a, X @ b) + np.outer(X.T @ X.T @ a, b),
         f"{COOKBOOK}, eq. 91 with n = 3",
         "a bᵀ Xᵀ Xᵀ + Xᵀ a bᵀ Xᵀ + Xᵀ Xᵀ a bᵀ",

@@ -272,7 +272,7 @@ CASES = (
         SQUARE,
         "trace(A @ A @ A)",
         "A",
-        "3 Aᵀ Aᵀ",
+        "3 (Aᵀ)²",
         "powers of entries in the place of matrix powers",
     ),
 )

@@ -203,10 +203,10 @@ PROBLEMS = (
         "X : [n, n], a : [n], x : [n]",
         "X @ X @ x",
         "x",
-        "X X",
+        "X²",
         lambda X: X @ X,
         f"{MAGNUS}, ch. 9",
-        "X X",
+        "X²",
         kind=JACOBIAN,
     ),
     Problem(

@@ -145,3 +145,29 @@ def test_masks_of_one_line_decide_each_other():
     assert assume(Compare("<", W, ZERO), less, True) == Compare("<", W, ZERO)
     assert told(mul(less, here)) == ZERO
     assert told(mul(here, Z)) == mul(3, here)
+
+
+POWERS = "dims d, k\ninput a : [d]\nparam X : [d, d]\nparam Z : [d, k]\nparam x : [d]\nminimize {}"
+
+
+@pytest.mark.parametrize(
+    ("objective", "line", "status"),
+    [
+        ("trace(X @ X @ X)", "dX = 3 (Xᵀ)²", PROVED),  # of a square matrix it is the power of the matrix
+        ("trace(X @ X @ X)", "dX = 3 (X²)ᵀ", PROVED),
+        ("trace(X @ X @ X)", "dX = 3 * np.linalg.matrix_power(X, 2).T", PROVED),
+        ("trace(X @ X @ X)", "dX = 3 (Xᵀ)∘²", REFUTED),
+        ("sum(X^3)", "dX = 3 X∘²", PROVED),
+        ("sum(X^3)", "dX = 3 X²", REFUTED),
+        ("sum(X^3)", "dX = 3 * X^2", PROVED),  # in the language it is always that of the entries
+        ("sum(Z^3)", "dZ = 3 Z²", PROVED),  # and of anything else
+        ("sum(x^3)", "dx = 3 x²", PROVED),
+        ("sum(1/x)", "dx = −x⁻²", PROVED),
+        ("sum(1/x)", "dx[i] = −x[i]⁻²", PROVED),
+        ("trace(inv(X))", "dX = −(X⁻²)ᵀ", PROVED),
+        ("trace(inv(X))", "dX = −(X⁻ᵀ)²", PROVED),
+    ],
+)
+def test_a_raised_number_behind_a_square_matrix_is_its_power(objective, line, status):
+    (found,) = verdicts(POWERS.format(objective), line)
+    assert found.status == status

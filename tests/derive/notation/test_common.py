@@ -61,4 +61,21 @@ def test_what_numbers_and_constants_multiply_stands_last():
     text = "dims d\nconst c = 0.3\nparam w : [d]\nR = (1 - c) * w + (1 - c) * w - pi * w * c"
     program = derive.parse(text).program
     assert Notation(program).matrix(program.equations[-1]) == "R = 2 (1 − c) w − π c w"
-    assert Notation(program).index(program.equations[-1]) == "R[d] = (2 − 2 c) w[d] − π c w[d]"
+    assert Notation(program).index(program.equations[-1]) == "R[d] = 2 (1 − c) w[d] − π c w[d]"
+
+
+@pytest.mark.parametrize(
+    ("objective", "text", "latex"),
+    [
+        ("trace(X @ X @ X)", "dX = 3 (Xᵀ)²", r"\bar{X} = 3\,{\left(X^{\top}\right)}^{2}"),
+        ("trace(X @ X @ A)", "dX = (A X + X A)ᵀ", None),
+        ("a' @ inv(X) @ inv(X) @ a", "dX = −X⁻ᵀ (a aᵀ X⁻ᵀ + X⁻ᵀ a aᵀ) X⁻ᵀ", None),
+        ("sum((A @ A @ X)^2) / 2", "dX = (Aᵀ)² A² X", None),
+        ("trace(inv(A) @ inv(A) @ inv(A) @ X)", "dX = (A⁻ᵀ)³", None),
+    ],
+)
+def test_a_square_matrix_times_itself_is_a_power(objective, text, latex):
+    model = derive.parse(f"dims d\ninput a : [d]\ninput A : [d, d]\nparam X : [d, d]\nminimize {objective}")
+    gradient = model.gradient("X")
+    assert str(gradient["X"]).splitlines()[0] == text
+    assert latex is None or gradient["X"].latex() == latex

@@ -159,6 +159,7 @@ def _shared(backward: list[Equation], program: Program) -> list[Equation]:
     """What two cotangents have in common is read from the first: equal right sides, and sums over one."""
     namer = Namer(program)
     out = []
+    backward = _summed_behind(backward, program)
 
     def found(e: Expr) -> Expr:
         return (namer.find(e) if e.letters and not isinstance(e, (Access, Letter)) else None) or e
@@ -170,6 +171,22 @@ def _shared(backward: list[Equation], program: Program) -> list[Equation]:
         namer.remember(equation)
         out.append(shared)
     return out
+
+
+def _summed_behind(backward: list[Equation], program: Program) -> list[Equation]:
+    """A gradient that nothing reads, and that sums up what a later cotangent is, stands behind that: db = 1ᵀ dZ."""
+    namer, index = Namer(program), {e.out: k for k, e in enumerate(backward)}
+    for e in backward:
+        namer.remember(e)
+    read = frozenset[Tensor]().union(*(reads(e.body) for e in backward))
+
+    def place(e: Equation) -> tuple[int, bool]:
+        rests = [split_scale(t)[1] for t in terms(e.body)] if e.out not in read else []
+        summed = [namer.find(r.body) for r in rests if isinstance(r, Reduce) and r.op == "sum"]
+        behind = max((index[a.tensor] for a in summed if a is not None and a.tensor in index), default=-1)
+        return max(index[e.out], behind), behind > index[e.out]
+
+    return sorted(backward, key=place)
 
 
 def replaced(r: Reduce, body: Expr) -> Expr:

@@ -75,12 +75,12 @@ What is computed:
     dS_3 = dr ⊙ (D + t ⊙ (u_x ⊙ D + 2 nu − 2 (x ⊙ u)))
     dw4 = 1ᵀ ((dS_3 1ᵀ) ⊙ A3 + (dS_3_x 1ᵀ) ⊙ A3_x + (dS_3_r 1ᵀ) ⊙ A3_r)
     dA3 = dS_3 w4ᵀ + 2 nu (dA3_r ⊙ A3_x ⊙ S_2_x) − 2 (dD_4 ⊙ A3)
-    db3 = 1ᵀ (dA3 ⊙ D_4)
     dS_2 = dA3 ⊙ D_4
+    db3 = 1ᵀ dS_2
     dW3 = A2ᵀ dS_2 + A2_xᵀ dS_2_x + A2_rᵀ dS_2_r
     dA2 = dS_2 W3ᵀ + 2 nu (dA2_r ⊙ A2_x ⊙ S_x) − 2 (dD_3 ⊙ A2)
-    db2 = 1ᵀ (dA2 ⊙ D_3)
     dS = dA2 ⊙ D_3
+    db2 = 1ᵀ dS
     dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
     dA1 = dS W2ᵀ + 2 nu (dA1_r ⊙ A1_x ⊙ w) − 2 (dD_2 ⊙ A1)
     dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + 2 nu (dA1_r ⊙ A1 ⊙ A1_x))
@@ -911,7 +911,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     for q in range(h * n):
         dS_2_flat[q] = dS_2_flat[q] * dA3_flat[q]
 
-    # db3 = 1ᵀ (dA3 ⊙ D_4)
+    # db3 = 1ᵀ dS_2
     _column_sums(dS_2, db3)
 
     # dW3 = A2ᵀ dS_2 + A2_xᵀ dS_2_x + A2_rᵀ dS_2_r
@@ -941,7 +941,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         )
         dS_flat[q] = dA2 * D_3_flat_5[q]
 
-    # db2 = 1ᵀ (dA2 ⊙ D_3)
+    # db2 = 1ᵀ dS
     _column_sums(dS, db2)
 
     # dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r

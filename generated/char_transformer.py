@@ -130,7 +130,7 @@ What is computed:
     S_8[x,i] = Σ_k dN1[x,i,k] N1[x,i,k]
     dS_1 = −(S_8 ⊘ s_2_1∘²)/(2 d)
     dD1[m,k] = Σ_{x,i} F1[x,i,m] dX1[x,i,k]
-    db1[k] = Σ_{x,i} dF1[x,i,k] 1[S_5_1[x,i,k] + b1[k] > 0]
+    db1[k] = Σ_{x,i} dS_5_1[x,i,k]
     dU1[m,k] = Σ_{x,i} M1[x,i,m] dS_5_1[x,i,k]
     dr1[k] = Σ_{x,i} ((dM1[x,i,k] Y1[x,i,k])/s_3_1[x,i])
     dWo1[a,b,k] = Σ_{x,i} C1[x,i,a,b] dY1[x,i,k]
@@ -139,7 +139,7 @@ What is computed:
     dWq1[k,a,b] = Σ_{x,i} N1[x,i,k] dQ1[x,i,a,b]
     dg1[k] = Σ_{x,i} ((dN1[x,i,k] X0[x,i,k])/s_2_1[x,i])
     dD2[m,k] = Σ_{x,i} F2[x,i,m] dX2[x,i,k]
-    db2[k] = Σ_{x,i} dF2[x,i,k] 1[S_5_2[x,i,k] + b2[k] > 0]
+    db2[k] = Σ_{x,i} dS_5_2[x,i,k]
     dU2[m,k] = Σ_{x,i} M2[x,i,m] dS_5_2[x,i,k]
     dr2[k] = Σ_{x,i} ((dM2[x,i,k] Y2[x,i,k])/s_3_2[x,i])
     dWo2[a,b,k] = Σ_{x,i} C2[x,i,a,b] dY2[x,i,k]
@@ -2198,7 +2198,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     # dD1[m,k] = Σ_{x,i} F1[x,i,m] dX1[x,i,k]
     _matmul(_view(F1, 0, (n * s, f)).T, _view(dX1, 0, (n * s, d)), dD1, strip)
 
-    # db1[k] = Σ_{x,i} dF1[x,i,k] 1[S_5_1[x,i,k] + b1[k] > 0]
+    # db1[k] = Σ_{x,i} dS_5_1[x,i,k]
     _column_sums(_view(dS_5_1, 0, (n * s, f)), db1)
 
     # dU1[m,k] = Σ_{x,i} M1[x,i,m] dS_5_1[x,i,k]
@@ -2233,7 +2233,7 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     # dD2[m,k] = Σ_{x,i} F2[x,i,m] dX2[x,i,k]
     _matmul(_view(F2, 0, (n * s, f)).T, _view(dX2, 0, (n * s, d)), dD2, strip)
 
-    # db2[k] = Σ_{x,i} dF2[x,i,k] 1[S_5_2[x,i,k] + b2[k] > 0]
+    # db2[k] = Σ_{x,i} dS_5_2[x,i,k]
     _column_sums(_view(dS_5_2, 0, (n * s, f)), db2)
 
     # dU2[m,k] = Σ_{x,i} M2[x,i,m] dS_5_2[x,i,k]

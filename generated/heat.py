@@ -59,8 +59,8 @@ What is computed:
     dS_2 = dr ⊙ (x ⊙ D + 2 kappa t)
     dw3 = 1ᵀ ((dS_2 1ᵀ) ⊙ A2 + (dS_2_x 1ᵀ) ⊙ A2_x + (dS_2_r 1ᵀ) ⊙ A2_r)
     dA2 = dS_2 w3ᵀ + 2 kappa (dA2_r ⊙ A2_x ⊙ S_x) − 2 (dD_3 ⊙ A2)
-    db2 = 1ᵀ (dA2 ⊙ D_3)
     dS = dA2 ⊙ D_3
+    db2 = 1ᵀ dS
     dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r
     dA1 = dS W2ᵀ + 2 kappa (dA1_r ⊙ A1_x ⊙ w) − 2 (dD_2 ⊙ A1)
     dw = 1ᵀ (D_2 ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + 2 kappa (dA1_r ⊙ A1 ⊙ A1_x))
@@ -731,7 +731,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     for q in range(h * n):
         dS_flat[q] = dS_flat[q] * dA2_flat[q]
 
-    # db2 = 1ᵀ (dA2 ⊙ D_3)
+    # db2 = 1ᵀ dS
     _column_sums(dS, db2)
 
     # dW2 = A1ᵀ dS + A1_xᵀ dS_x + A1_rᵀ dS_r

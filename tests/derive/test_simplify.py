@@ -233,3 +233,18 @@ def test_whole_terms_stay_out_of_a_common_denominator() -> None:
     )
     shown = {f.name: f.matrix for f in derive.parse(text).gradient().formulas}
     assert shown["dr"] == "dr = a dq + q du − (1/(1 + r)²) Σ(x)"
+
+
+@pytest.mark.parametrize("bias_first", [True, False])
+def test_a_bias_sums_up_what_the_weights_read(bias_first):
+    params = ["param b : [h]", "param W : [d, h]"]
+    text = "dims d, h\nbatch n\ninput X : [n, d]\ninput G : [n, h]\n" + "\n".join(
+        params if bias_first else params[::-1]
+    )
+    gradient = derive.parse(f"{text}\nA = tanh(X @ W + b)\nminimize sum(G * A)").gradient()
+    lines = [str(f).splitlines()[0] for f in gradient.formulas]
+    assert [line for line in lines if line[1] in "SbW"] == [
+        "dS = G ⊙ (1 − A∘²), with S = X W",
+        "db = 1ᵀ dS",
+        "dW = Xᵀ dS",
+    ]

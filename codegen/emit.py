@@ -120,6 +120,7 @@ def context(
         "uses_folds": any(isinstance(s, Fold) for s in steps),
         "uses_onto": any(f.descended for f in functions.values()),
         "uses_fixed": any("_matmul_fixed" in line for k in texts for line in k.lines),
+        "uses_uncounted": any("_uncounted(" in line for k in texts for line in k.lines),
         "uses_few": any(isinstance(s, Gemm) and few(s, sizes, 4 if dtype == "float32" else 8) for s in steps),
         "uses_added": any("_added(" in line for k in texts for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
@@ -153,7 +154,7 @@ class Comments:
 
     def __call__(self, step: Step | Part) -> list[str]:
         found = [step] if isinstance(step, Part) else parts_of(step)
-        origins = {self.slices.get(p.origin.out, p.origin.out): p.origin for p in found}
+        origins = {self.slices.get(e.out, e.out): e for p in found for e in (*p.within, p.origin)}
         new = [t for t in self.order if t in origins and t not in self.shown]
         self.shown.update(new)
         if not new:

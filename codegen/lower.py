@@ -114,6 +114,7 @@ def lower(part: Part) -> tuple[Node, ...]:
         return _scatter(part, target, free, body, found)
     window = extreme(part, target, body)
     if window is not None:
+        window = [w if w.value is None else replace(w, value=branches(w.value)) for w in window]
         return _loops(_order(free, (), [target, *accesses(body.body)]), *window)
     order = _order(free, body.binders, [target, *accesses(body.body)], fixed=body.op.startswith("arg"))
     return _accumulate(order, frozenset(body.binders), target, part, body)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
 
 from codegen.batch import batched
 from codegen.contract import contraction
@@ -37,9 +38,11 @@ from codegen.steps import (
     touches,
     written_by,
 )
-from codegen.unrolled import beside, is_position
-from derive.expr import Access, Expr, mul
+from codegen.unrolled import beside, inside, is_position
+from derive.expr import ONE, ZERO, Access, Expr, Letter, Num, add, mul
 from derive.program import Tensor
+from derive.rewrite import substitute
+from derive.shapes import polynomial
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def plan(
     parts, laid = tuple(parts), dict[Tensor, Tensor]()
     if sizes is not None:
         parts, laid = channels_last(in_slices(parts, kept, sizes), kept, sizes)
-    steps = fuse(beside(parts, kept), sizes=sizes, kept=kept)
+    steps = fuse(beside(inside(parts, kept, sizes or {}), kept), sizes=sizes, kept=kept)
     steps = without_inverses(steps, kept, reads_of)
     made = allocate(_localized(steps, kept), kept)
     return replace(made, steps=hoisted(flattened(made.steps, made.places, sizes), made.places), laid=laid)
@@ -299,7 +302,22 @@ def _overwritable(
 
 def _before(first: Touch, second: Touch) -> bool:
     """Whether ``first`` touches an element always before ``second`` writes the same one."""
-    if first.order > second.order:
-        return False
-    pinned = {a for a, b in zip(first.access.places, second.access.places, strict=True) if a == b}
-    return all(loop.letter in pinned for loop in _common([first.path, second.path]))
+    pinned: set[Expr] = set()
+    even = first.access.places[-1:] == second.access.places[-1:]  # else compilers see no vectors in them
+    for a, b in zip(first.access.places, second.access.places, strict=True):
+        found, apart = _counted(a), polynomial(add(a, mul(-1, b)))
+        pinned |= {a} if a == b else set()
+        if even and found is not None and isinstance(apart, Num):  # 2 i + 1 is never 2 j, and 2 i is 2 j if i is j
+            if apart.value % found[1]:
+                return True
+            pinned |= {found[0]} if apart == ZERO else set()
+    return first.order <= second.order and all(loop.letter in pinned for loop in _common([first.path, second.path]))
+
+
+def _counted(place: Expr) -> tuple[Letter, Fraction] | None:
+    """The letter that a place grows with, and by how much for each step of it; None if there are several or none."""
+    if len(place.letters) != 1:
+        return None
+    (x,) = place.letters
+    step = polynomial(add(substitute(place, {x: add(x, ONE)}), mul(-1, place)))
+    return (x, step.value) if isinstance(step, Num) and step.value > 0 else None

@@ -19,13 +19,14 @@ from derive.rewrite import accesses
 class Part:
     """``out[letters] = body``, the body pointwise or one reduction of something pointwise.
 
-    ``origin`` is the model's equation that this computes, or helps to compute.
+    ``origin`` is the model's equation that this computes, or helps to compute; those ``within`` it computes on the way.
     """
 
     out: Tensor
     letters: tuple[Letter, ...]
     body: Expr
     origin: Equation
+    within: tuple[Equation, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
+from codegen.layout import LANES
 from codegen.steps import Node, Part, RoundParts, Routine, Write, item_reads
 from derive.digits import digits, flat
-from derive.expr import Access, Compare, Expr, Letter, Num, Reduce, num, select
+from derive.expr import Access, Call, Compare, Expr, Letter, Num, Reduce, mul, num, select
 from derive.program import Tensor
-from derive.rewrite import accesses, map_children, substitute
+from derive.rewrite import accesses, factors, map_children, substitute, walk
+from derive.scatter import landings, once
+from derive.shapes import size
 
 MOST = 9  # elements of a window
 
@@ -71,6 +74,81 @@ def beside(items: Sequence[Item], kept: Collection[Tensor]) -> list[Item]:
     return [*done, *waiting.values()]
 
 
+def inside(items: Sequence[Item], kept: Collection[Tensor], sizes: Mapping[str, int]) -> list[Item]:
+    """The items, with what is done element by element right before or after a window within its loops.
+
+    What a window takes the largest of, as a relu, is computed there, in each of those loops: it is neither written nor
+    read again. What is added at the places of a window is multiplied there with what it is multiplied with. That is so
+    where channels lie last, so that those loops are vector code; element by element they all are.
+    """
+    done = list(items)
+    for part in [p for p in items if isinstance(p, Part) and p.out not in kept]:
+        readers = [i for i in done if part.out in item_reads(i)]
+        if readers and _simple(part) and all(_reads_windows(r, part.out, sizes) for r in readers):
+            done = [_with_source(i, part) if i in readers else i for i in done if i is not part]
+    for part in [p for p in done if isinstance(p, Part) and p.out not in kept]:
+        readers = [i for i in done if part.out in item_reads(i)]
+        product = _times(readers[0], part, sizes) if len(readers) == 1 else None
+        if product is not None:
+            done = [product if i is readers[0] else i for i in done if i is not part]
+    return done
+
+
+def _simple(part: Part) -> bool:
+    """Whether each element is found from a few others at its own place, without a function that takes long."""
+    found = accesses(part.body)
+    called = part.body.reduces or any(isinstance(e, Call) for e in walk(part.body))
+    return not called and len(set(found)) == 1 and found[0].places == part.letters
+
+
+def _channels_last(places: Sequence[Expr], sizes: Mapping[str, int]) -> bool:
+    """Whether the last axis is one of channels, as many as are worth it, along which no window moves."""
+    extent = size(places[-1].extent, sizes) if places and isinstance(places[-1], Letter) else None
+    return extent is not None and extent >= LANES
+
+
+def _reads_windows(item: Item, tensor: Tensor, sizes: Mapping[str, int]) -> bool:
+    """Whether a part takes the largest or smallest elements of windows on a tensor that do not overlap."""
+    if not isinstance(item, Part) or not isinstance(item.body, Reduce) or not isinstance(item.body.body, Access):
+        return False
+    if item.body.body.tensor != tensor or extreme(item, item.out.at(item.letters), item.body) is None:
+        return False
+    places = item.body.body.places
+    return all(digits(p) is not None for p in places) and _channels_last(places, sizes)
+
+
+def _with_source(item: Item, source: Part) -> Item:
+    """A part with what another one computes in the place of what it reads of that."""
+
+    def found(e: Expr) -> Expr:
+        if isinstance(e, Access) and e.tensor == source.out:
+            return substitute(source.body, dict(zip(source.letters, e.places, strict=True)))
+        return map_children(e, found)
+
+    assert isinstance(item, Part)
+    return replace(item, body=found(item.body), within=(*source.within, source.origin, *item.within))
+
+
+def _times(item: Item, source: Part, sizes: Mapping[str, int]) -> Part | None:
+    """A part that multiplies what stands at the places of windows, as the sum that writes there."""
+    body = source.body
+    if not isinstance(item, Part) or item.body.reduces or not isinstance(body, Reduce):
+        return None
+    read = [f for f in factors(item.body) if isinstance(f, Access) and f.tensor == source.out]
+    others = [f for f in factors(item.body) if f not in read]
+    if len(read) != 1 or read[0].places != item.letters or any(a.tensor == source.out for a in accesses(mul(*others))):
+        return None
+    found = landings(body, source.letters)
+    target = substitute(source.out.at(source.letters), {letter: place for _, letter, place in found})
+    assert isinstance(target, Access)
+    window = windowed(body.binders, [target])
+    if not found or not once(found, body.binders) or not window or not _channels_last(target.places, sizes):
+        return None
+    table: dict[Expr, Expr] = dict(zip(source.letters, item.letters, strict=True))
+    whole = Reduce(body.op, body.binders, mul(substitute(body.body, table), *others))
+    return replace(item, body=whole, within=(*source.within, source.origin, *item.within))
+
+
 def is_position(part: Part) -> bool:
     """Whether a part finds where the largest or smallest element of a window stands."""
     body = part.body
@@ -87,7 +165,7 @@ def extreme(part: Part, target: Access, body: Reduce) -> list[Write] | None:
     """The statements of one round that find the largest (smallest) element or its position; None if it is no window."""
     first = body.op.startswith("arg")
     op = body.op.removeprefix("arg")
-    if op not in ("max", "min") or not isinstance(body.body, Access):
+    if op not in ("max", "min") or body.body.reduces or not accesses(body.body):
         return None
     if set(windowed(body.binders, accesses(body.body))) != set(body.binders):
         return None

@@ -116,7 +116,22 @@ def test_a_position_in_a_window_is_a_variable_beside_what_reads_it():
     text = step("plain")
     assert "int_work" not in text or "first" not in re.findall(r"^    (\w+) = _view\(int_work", text, re.MULTILINE)
     assert re.search(r"first_at = 3\.0 if first_best < first_next_3 else first_at", text)
-    assert len(re.findall(r"dB\[.*\] = dC_at if|dA\[.*\] = dB_at if", step("even"))) == 4
+    assert len(re.findall(r"^ +dA_Z\[.*\] = ", step("even"), re.MULTILINE)) == 4
+
+
+def test_a_relu_and_its_slope_are_within_the_loops_of_the_windows_and_nothing_of_them_is_kept():
+    text = step("even")
+    assert not re.search(r"^    (A|dA) = ", text, re.MULTILINE)
+    assert "dA_Z = A_Z  # written over it" in text  # 2 i + 1 is no 2 j: only what this round has read is written
+    assert re.search(r"# A\[.*\n    # B\[", text)  # formulas stand where they are computed
+    assert not re.search(r"^    A = ", step("plain"), re.MULTILINE)
+    assert re.search(r"^    A = ", step("sequence"), re.MULTILINE)  # tanh is not computed twice
+
+
+def test_short_loops_over_channels_are_not_unrolled():
+    assert len(re.findall(r"in range\(_uncounted\(8\)\):", step("even"))) == 2
+    assert "_uncounted" not in step("padded") + step("few")
+    assert re.search(r"^    dA = ", step("few"), re.MULTILINE)  # a loop that is no vector code takes up nothing
 
 
 def test_pooling_of_what_overlaps_adds():

@@ -12,10 +12,27 @@ from dataclasses import replace
 from fractions import Fraction
 
 from codegen.common import ELEMENTARY, repeated
+from codegen.fission import LONG
 from codegen.kernels import fixed, windows_of
+from codegen.layout import LANES as CHANNELS
 from codegen.naming import Names
 from codegen.plan import Plan
-from codegen.steps import Blocks, Fold, Gemm, Nest, Node, Operand, Rounded, Rounds, Routine, Step, Write, writes_in
+from codegen.steps import (
+    Blocks,
+    Fold,
+    Gemm,
+    Loop,
+    Nest,
+    Node,
+    Operand,
+    Rounded,
+    Rounds,
+    Routine,
+    Step,
+    Write,
+    touches,
+    writes_in,
+)
 from codegen.targets.scalar import SUM, ScalarPrinter
 from derive.expr import ONE, Access, Expr, Letter, mul, split_coefficient
 from derive.program import Tensor
@@ -132,10 +149,20 @@ class NumbaPrinter(ScalarPrinter):
             return
         name = self.names.loop(node.letter.hint)
         self.letters[node.letter] = name
-        yield f"{indent}for {name} in range({self.integer(node.letter.extent)}):"
+        rounds = self.integer(node.letter.extent)
+        yield f"{indent}for {name} in range({f'_uncounted({rounds})' if self.uncounted(node) else rounds}):"
         for child in node.body:
             yield from self.node(child, indent + "    ")
         self.names.release(name)
+
+    def uncounted(self, loop: Loop) -> bool:
+        """Whether a loop is over channels with all elements of a window in its body: unrolled it is no vector code."""
+        rounds = size(loop.letter.extent, self.sizes)
+        if rounds is None or not CHANNELS <= rounds < LONG or not all(isinstance(n, Write) for n in loop.body):
+            return False
+        found = {t.access for t in touches((loop,)) if loop.letter in t.access.letters}
+        beside = {(a.tensor, a.letters) for a in found}
+        return len(beside) < len(found) and all(a.places[-1] == loop.letter for a in found)
 
     def write(self, w: Write) -> list[str]:
         """One statement, after what it uses more than once."""

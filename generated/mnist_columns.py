@@ -1043,9 +1043,11 @@ def _few_kernel(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row
             j = min(j, N - wide)
             p, q = _ahead(a, i * a_row), _ahead(b, j * b_column)
             y, z = _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
+            far = _ahead(a, (i + rows + min(rows - 1, j // wide)) * a_row)  # of the next rows one for these columns
             if wide == _COLUMNS and rows == 4:
                 t01 = _zeros(4, _COLUMNS)
                 for k in range(0, whole, _LANES):
+                    _soon(_ahead(far, k))
                     t01 = _dots(t01, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
                 if whole < K:
                     t01 = _dots(t01, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
@@ -1175,7 +1177,7 @@ def _matmul_kernel(
                             rows = fewer if left >= fewer else 1
                             if left < fewer <= tall and first == 0 and given < 2:  # rows again, none added to twice
                                 i, left, rows = tall - fewer, fewer, fewer
-                        times = 1 if flipped else max(1, (left - (_REST if rows == _ROWS else 0)) // rows)
+                        times = max(1, (left - (_REST if rows == _ROWS else 0)) // rows)
                         here = base + i
                         x, y, z = (
                             _ahead(p, i * p_row), _ahead(c, here * c_row + edge + j), _ahead(s, here * s_row + edge + j)
@@ -1184,19 +1186,31 @@ def _matmul_kernel(
                         if first > 0 and given < 2:
                             z, z_row, start = y, y_row, 1
                         if flipped:
-                            y, y_row, start = strip, count, 0
+                            y, y_row, start = _ahead(strip, i * count), count, 0
                         _blocks(
                             rows, vectors, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
                             count, rate
                         )
-                        if flipped:
-                            for r in range(rows):
-                                for n in range(count):
-                                    c[(edge + j + n) * c_row + i + r] = y[r * count + n]
-                                if given:
-                                    for n in range(count):
-                                        c[(edge + j + n) * c_row + i + r] += s[(edge + j + n) * s_row + i + r]
                         i += times * rows
+                    if flipped:
+                        z, y = _ahead(s, (edge + j) * s_row + base), _ahead(c, (edge + j) * c_row + base)
+                        if min(tall, count) >= _LANES:
+                            n = 0
+                            while n < count:
+                                n, i = min(n, count - _LANES), 0
+                                while i < tall:
+                                    i = min(i, tall - _LANES)
+                                    _turned(_ahead(strip, i * count + n), count, _ahead(y, n * c_row + i), c_row)
+                                    i += _LANES
+                                n += _LANES
+                        else:
+                            for n in range(count):
+                                for i in range(tall):
+                                    y[n * c_row + i] = strip[i * count + n]
+                        if given:
+                            for n in range(count):
+                                for i in range(tall):
+                                    y[n * c_row + i] += z[n * s_row + i]
                     j += count
             edge += width
     if mirrored:
@@ -1222,13 +1236,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_20184025",
+    "gradc_few_float64_7f461c7e",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_20184025",
+    "gradc_matmul_float64_7f461c7e",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip
@@ -1282,6 +1296,7 @@ def _matmul_plus(context, A, B, S, C, strip):
 # Products of which the columns are known when they are compiled: no call, and a loop over blocks of each shape.
 
 _LONG = 512  # terms of a sum for which the columns of a strip leave the first cache
+_PASS = 2  # terms that are added in one pass of a loop; four of them save no more
 
 
 def _loop(builder, times):
@@ -1361,7 +1376,11 @@ def _strips(builder, M, K, N, a, a_apart, b, b_row, s, s_row, c, c_row):
                 tile = [cgutils.alloca_once(builder, _VECTOR) for _ in range(high * wide)]
                 _start(builder, tile, high, wide, None if s is None else at(s, s_row), s_row, _int(count))
                 p = builder.gep(a, [builder.mul(a_apart[0], i)])
-                _terms(builder, tile, high, wide, K, p, *a_apart, builder.gep(b, [j]), b_row, _int(count))
+                q, whole = builder.gep(b, [j]), builder.and_(K, _int(-_PASS))
+                _terms(builder, tile, high, wide, whole, p, *a_apart, q, b_row, _int(count), _PASS)
+                if not isinstance(K, ir.Constant) or K.constant % _PASS:
+                    p, q = (builder.gep(x, [builder.mul(whole, y)]) for x, y in ((p, a_apart[1]), (q, b_row)))
+                    _terms(builder, tile, high, wide, builder.sub(K, whole), p, *a_apart, q, b_row, _int(count))
                 _put(builder, [builder.load(total) for total in tile], high, wide, at(c, c_row), c_row, _int(count))
 
             _by_rows(builder, M, _ROWS if wide <= _VECTORS else _FEWER, block)

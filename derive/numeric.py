@@ -19,7 +19,7 @@ _FUNCTIONS = {
 def numeric(e: Expr) -> float | None:
     """The value of an expression that depends on nothing.
 
-    >>> from derive.expr import num, power
+    >>> from derive.expr import Letter, num, power
     >>> numeric(power(num(4), num(1) / 2)), numeric(Letter(num(3), 0))
     (2.0, None)
     """

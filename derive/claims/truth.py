@@ -19,7 +19,6 @@ from derive.expr import (
     ZERO,
     Access,
     Compare,
-    Const,
     Expr,
     Letter,
     Mask,
@@ -35,6 +34,7 @@ from derive.facts import Facts
 from derive.functions import expand_calls
 from derive.normal import Normalizer, TooLargeError
 from derive.norms import Norms
+from derive.numeric import with_values
 from derive.pipeline import Derivation, finish, pulled_back
 from derive.program import Equation, Program, Tensor
 from derive.recurrence import Recurrence, blocks
@@ -76,11 +76,11 @@ class Truth:
         short = self.derivation.formulas if self.derivation is not None else program
         self.equations = raw.equations
         given = {e.out for e in program.equations}
-        self.forward = {e.out: e for e in program.equations}
+        self.forward = _table(program.equations)
         loops = (b for p in (raw, short) for b in blocks(p.equations) if isinstance(b, Recurrence))
         self.recurrent = {e.out for loop in loops for e in loop.equations}
-        self.raw = {e.out: e for e in raw.equations if e.out not in given}
-        self.short = {e.out: e for e in short.equations if e.out not in given}
+        self.raw = _table(e for e in raw.equations if e.out not in given)
+        self.short = _table(e for e in short.equations if e.out not in given)
         self.norms = Norms({e.out: e for e in self.equations} | self.short | self.forward)
         self._facts = Normalizer(Facts(program))
         self._promises = Normalizer(Facts(program.with_equations(())))
@@ -96,13 +96,14 @@ class Truth:
         for e in equations:
             if e.out not in self.forward and e.out not in self.raw:
                 self.equations = (*self.equations, e)
-                self.raw[e.out] = self.short[e.out] = e
+                self.raw[e.out] = self.short[e.out] = _table([e])[e.out]
 
     def definitions(self, left: Expr, right: Expr) -> Iterator[tuple[Expr, Expr]]:
         """The left side by its own definition: as the chain rule gives it, then in its shortest form; and the right.
 
-        Each as it stands, then with gradc's own names unfolded.
+        Each as it stands, then with gradc's own names unfolded; constants of the model by their values.
         """
+        left, right = with_values(left), with_values(right)
         if not isinstance(left, Access):
             yield left, right
             return
@@ -150,7 +151,7 @@ class Truth:
         short, forward = (  # what recurs would be unfolded without end
             {t: e for t, e in table.items() if t not in self.recurrent} for table in (self.short, self.forward)
         )
-        left, right = (unfold(e, short) for e in (left, right))
+        left, right = (unfold(with_values(e), short) for e in (left, right))
         yield 1, left, right, self._facts
         left, right = (expand_calls(unfold(e, forward)) for e in (left, right))
         yield 2, left, right, self._promises
@@ -161,6 +162,11 @@ class Truth:
             return self._facts(e)
         except TooLargeError:
             return None
+
+
+def _table(equations: Iterable[Equation]) -> dict[Tensor, Equation]:
+    """What defines each tensor, with the values of the model's constants: their names would make proofs longer."""
+    return {e.out: e.with_body(with_values(e.body)) for e in equations}
 
 
 def unfold(e: Expr, table: Mapping[Tensor, Equation]) -> Expr:
@@ -269,8 +275,6 @@ def _written_out(e: Expr) -> Expr:
         for p in e.places:
             values = values[int(p.value)]  # type: ignore[attr-defined]
         return num(values)
-    if isinstance(e, Const) and e.value is not None:
-        return e.value
     return e
 
 

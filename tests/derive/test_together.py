@@ -47,7 +47,7 @@ def test_the_slope_of_tanh_is_one_factor_with_one_name_in_two_streams_and_in_the
     shown = {x.partition(" = ")[0]: x.partition(" = ")[2] for x in lines}
     assert shown["A1_x"] == f"{slope} ⊙ w"
     assert shown["A1_r"].startswith(f"{slope} ⊙ v + ")
-    assert shown["dw"] == f"1ᵀ ({slope} ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + (dA1_r ⊙ A1 ⊙ A1_x)/5)"
+    assert shown["dw"] == f"1ᵀ ({slope} ⊙ (dA1_x + dA1 ⊙ (x 1ᵀ)) + 2 kappa (dA1_r ⊙ A1 ⊙ A1_x))"
     assert shown["dv"] == f"1ᵀ ({slope} ⊙ (dA1_r + dA1 ⊙ (t 1ᵀ)))"
     assert shown["dw3"] == "A2ᵀ dS_2 + A2_xᵀ dS_2_x + A2_rᵀ dS_2_r"
     assert shown["db1"].startswith(f"1ᵀ (dA1 ⊙ {slope})")

@@ -25,14 +25,13 @@ from derive.language.expressions import Elaborator
 from derive.language.families import Loop, full_name
 from derive.language.indices import Range, Scope
 from derive.language.initializers import read_init
-from derive.language.names import Names, check_name, defined_names, line_of, suggest
+from derive.language.names import Names, check_name, defined_names, line_of
 from derive.language.optimizers import check_groups, freeze, read_optimizer
 from derive.language.recurrences import Recurrences, is_line
 from derive.language.rules import read_rule
 from derive.language.tensors import Hints, Value, check_numbers, of_tensor
 from derive.language.text import digest, text
-from derive.language.vocabulary import Vocabulary
-from derive.library.functions import VARIANTS
+from derive.language.vocabulary import Vocabulary, options_of
 from derive.numeric import with_values
 from derive.program import Equation, OptimizerCall, Program, Rule, Tensor
 from derive.repeat.members import base_and_offset
@@ -66,7 +65,7 @@ class _Reader:
     def __init__(self, syntax: tree.Tree, notices: list[str] | None) -> None:
         self.syntax = syntax
         self.statements = expanded(syntax).statements  # for their names: what they define does not depend on shapes
-        self.options = _options(syntax)
+        self.options = options_of(syntax)
         self.vocabulary = Vocabulary(self.options)
         self.elab = Elaborator(Names(self.statements), self.vocabulary, notices=notices)
         self.expansion = Expansion(syntax, self.elab)
@@ -382,21 +381,3 @@ class _Reader:
             if entry.tensor in self.outputs:
                 raise SourceError(f"the output {node.name} stands twice", node.span)
             self.outputs.append(entry.tensor)
-
-
-def _options(syntax: tree.Tree) -> tuple[tuple[str, str], ...]:
-    """The options of a model, each once, in order."""
-    found: dict[str, str] = {}
-    known = {name: [v for n, v in VARIANTS if n == name] for name, _ in VARIANTS}
-    for node in syntax.statements:
-        if not isinstance(node, tree.Option):
-            continue
-        if node.name not in known:
-            hint = suggest(node.name, known) or f"the options are {', '.join(known)}"
-            raise SourceError(f"unknown option {node.name}", node.span, hint=hint)
-        if node.value not in known[node.name]:
-            raise SourceError(f"{node.name} is {' or '.join(known[node.name])}, not {node.value}", node.span)
-        if node.name in found:
-            raise SourceError(f"the option {node.name} is given twice", node.span)
-        found[node.name] = node.value
-    return tuple(found.items())

@@ -13,7 +13,7 @@ from derive.functions import EXPM1, LOG1P, PRIMITIVES, Parameter, ScalarFunction
 from derive.language import tree
 from derive.language.calls import TENSOR_FUNCTIONS, Signature
 from derive.language.expressions import Elaborator
-from derive.language.names import Names, check_name, line_of
+from derive.language.names import Names, check_name, line_of, suggest
 from derive.language.parse import parse_expression
 from derive.language.tensors import element
 from derive.library.functions import FUNCTIONS, VARIANTS, ScalarDecl
@@ -21,6 +21,29 @@ from derive.library.losses import LOSSES
 from derive.numeric import with_values
 
 _KNOWN = {**PRIMITIVES, "log1p": LOG1P, "expm1": EXPM1}
+
+
+def options_of(syntax: tree.Tree) -> tuple[tuple[str, str], ...]:
+    """The options of a model, each once, in order; a SourceError where one or its value is unknown.
+
+    >>> from derive.language.parse import parse
+    >>> options_of(parse("minimize 1"))
+    ()
+    """
+    found: dict[str, str] = {}
+    known = {name: [v for n, v in VARIANTS if n == name] for name, _ in VARIANTS}
+    for node in syntax.statements:
+        if not isinstance(node, tree.Option):
+            continue
+        if node.name not in known:
+            hint = suggest(node.name, known) or f"the options are {', '.join(known)}"
+            raise SourceError(f"unknown option {node.name}", node.span, hint=hint)
+        if node.value not in known[node.name]:
+            raise SourceError(f"{node.name} is {' or '.join(known[node.name])}, not {node.value}", node.span)
+        if node.name in found:
+            raise SourceError(f"the option {node.name} is given twice", node.span)
+        found[node.name] = node.value
+    return tuple(found.items())
 
 
 class Vocabulary:

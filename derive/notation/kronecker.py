@@ -8,15 +8,33 @@ have it; K is the commutation matrix, for which K vec(X) = vec(Xᵀ).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from derive import forms
-from derive.expr import ONE, Access, Expr, Letter, Reduce, fresh, mul, split_coefficient, sum_over
+from derive.digits import digits, flat, span
+from derive.expr import (
+    ONE,
+    Access,
+    Compare,
+    Expr,
+    Letter,
+    Mul,
+    Reduce,
+    add,
+    compare,
+    fresh,
+    mul,
+    split_coefficient,
+    sum_over,
+)
+from derive.grids import grids, on_grid
 from derive.program import Equation, Tensor
-from derive.rewrite import accesses, factors, map_children, terms
+from derive.rewrite import accesses, factors, map_children, substitute, terms
+from derive.spread import expanded
 
 Lift = Callable[[Equation], forms.Form | None]
+_Letters = tuple[Letter, ...]
 _MOST = 2  # letters that a sum of Kronecker products runs over
 
 
@@ -47,19 +65,79 @@ class _Split:
 def kronecker(equation: Equation, rank: int, lift: Lift) -> forms.Form | None:
     """∂vec(Y)/∂vec(X), for Y of that rank; None where it does not fall apart. ``lift`` gives forms of the factors."""
     y, x = equation.letters[:rank], equation.letters[rank:]
-    if len(y) not in (1, 2) or len(x) not in (1, 2) or len(y) + len(x) < 3:
-        return None
-    if any(a.extent == ONE for a in equation.letters):
-        return None
     row, col = _vectorized(y), _vectorized(x)
+    for body, rows, columns in _readings(equation.body, y, x):
+        if all(len(side) in (1, 2) for side in (rows, columns)) and len(rows) + len(columns) > 2:
+            found = _of_terms(with_letters_of(body, frozenset(rows)), _Written(lift, rows, columns, row, col))
+            if found is not None:
+                return found
+    return _behind(equation, lift) if len(y) == 1 else None
+
+
+def _behind(equation: Equation, lift: Lift) -> forms.Form | None:
+    """A (y ⊗ I) for Σ_k A[i, n·k + n′] y[k]: a matrix times a derivative of the vector that its columns meet."""
+    (i, *x), body = equation.letters, equation.body
+    wide = expanded(body) if isinstance(body, Reduce) and body.op == "sum" else None
+    rights: dict[Expr, list[Expr]] = {}
+    column: Letter | None = None
+    for t in terms(body if wide is None else wide):
+        apart = _met(t, i, column)
+        if apart is None:
+            return None
+        left, column, right = apart
+        rights.setdefault(left, []).append(right)
+    assert column is not None
+    found = []
+    for left, own in rights.items():
+        front = lift(Equation(Tensor("left", (i.extent, column.extent)), (i, column), left))
+        met = Equation(Tensor("right", (column.extent, *(a.extent for a in x))), (column, *x), add(*own))
+        behind = (lift(met) if len(x) == 1 else None) or kronecker(met, 1, lift)
+        if front is None or behind is None:
+            return None
+        found.append(front if isinstance(behind, forms.Identity) else forms.product(front, behind))
+    return found[0] if len(found) == 1 else forms.Sum(found[0].row, found[0].col, tuple(found))
+
+
+def _met(term: Expr, i: Letter, column: Letter | None) -> tuple[Expr, Letter, Expr] | None:
+    """A term as a matrix over i and a letter for what its columns count, and what meets these."""
+    scale, parts, binders = _flat(term)
+    for place in dict.fromkeys(q for p in parts for a in accesses(p) for q in a.places if not isinstance(q, Letter)):
+        counted = digits(place)
+        if counted is None or i in counted or (column is not None and span(counted) != column.extent):
+            continue
+        letter = column or fresh(span(counted))
+        left = [substitute(p, {place: letter}) for p in parts if i in p.letters]
+        if all(p.letters <= {i, letter} for p in left):
+            right = mul(compare("==", letter, place), *(p for p in parts if i not in p.letters))
+            return mul(scale, *left), letter, sum_over(binders, right)
+    return None
+
+
+def _of_terms(body: Expr, written: _Written) -> forms.Form | None:
+    """The sum of its terms' forms."""
+    if any(a.extent == ONE for a in (*written.y, *written.x)):
+        return None
     found: list[forms.Form] = []
-    for t in terms(equation.body):
-        split = _split(t, y, x)
-        form = None if split is None else _Written(lift, y, x, row, col).form(split)
+    for t in terms(body):
+        split = _split(t, written.y, written.x)
+        form = None if split is None else written.form(split)
         if form is None:
             return None
         found.append(form)
-    return found[0] if len(found) == 1 else forms.Sum(row, col, tuple(found))
+    return found[0] if len(found) == 1 else forms.Sum(written.row, written.col, tuple(found))
+
+
+def _readings(body: Expr, y: _Letters, x: _Letters) -> Iterator[tuple[Expr, _Letters, _Letters]]:
+    """The body over the letters of Y and of X; then those with a vector as a matrix whose columns it is, one below
+    the other: what y ⊗ x has in row i is what it has at i = n·p + q.
+    """
+    yield body, y, x
+    if len(y) == 1:
+        for outer, inner in grids(y[0]):
+            yield on_grid(body, y[0], outer, inner), (inner, outer), x
+    if len(x) == 1:
+        for outer, inner in grids(x[0]):
+            yield from _readings(on_grid(body, x[0], outer, inner), y, (inner, outer))
 
 
 def _vectorized(letters: tuple[Letter, ...]) -> Letter:
@@ -162,16 +240,25 @@ class _Written:
         if plain and not split.crossed:
             chain.append(forms.Identity(self.row, self.col))
         if split.weights is not None:
-            matrix = self.lift(Equation(Tensor("weights", tuple(a.extent for a in self.y)), self.y, split.weights))
-            if matrix is None:
+            column = self.column(split.weights)
+            if column is None:
                 return None
-            diagonal = forms.Diag(self.row, self.row, (forms.Vec(self.row, None, (matrix,)),))
+            diagonal = forms.Diag(self.row, self.row, (column,))
             chain = [diagonal] if plain and not split.crossed else [diagonal, *chain]
         whole = forms.product(*chain)
         if split.shared:
             whole = forms.SumOver(self.row, self.col, (whole,), split.shared, tuple(slices.values()))
         made = forms.product(front, whole)
         return forms.Negative(made.row, made.col, (made,)) if number < 0 else made
+
+    def column(self, e: Expr) -> forms.Form | None:
+        """What depends on the entry of Y, for the entries below each other."""
+        inner, outer = self.y
+        one = substitute(e, {flat((outer, inner), (outer.extent, inner.extent)): self.row})
+        if one.letters == {self.row}:  # Y is such a column
+            return self.lift(Equation(Tensor("weights", (self.row.extent,)), (self.row,), one))
+        matrix = self.lift(Equation(Tensor("weights", (inner.extent, outer.extent)), self.y, e))
+        return None if matrix is None else forms.Vec(self.row, None, (matrix,))
 
     def side(self, side: _Side, shared: tuple[Letter, ...], slices: dict[Expr, forms.Slice]) -> forms.Form | None:
         """The form of a factor: with a vector as a column where its letter is of Y, and as a row where it is of X."""
@@ -200,3 +287,24 @@ def sliced(e: Expr, fixed: frozenset[Letter], slices: dict[Expr, forms.Slice]) -
 
     found = at(e)
     return None if found.letters & fixed or any(a.letters & fixed for a in accesses(found)) else found
+
+
+def with_letters_of(e: Expr, wanted: frozenset[Letter]) -> Expr:
+    """``e`` with a letter that a delta makes equal to one of ``wanted`` written as that.
+
+    >>> from derive.expr import Dim, compare, fresh
+    >>> i, j = fresh(Dim("n"), "i"), fresh(Dim("n"), "j")
+    >>> z = Tensor("z", (Dim("n"),)); with_letters_of(compare("==", i, j) * z[j], frozenset({i}))
+    z[i]·[i == j]
+    """
+    e = map_children(e, lambda c: with_letters_of(c, wanted))
+    if not isinstance(e, Mul):
+        return e
+    for delta in e.args:
+        if isinstance(delta, Compare) and delta.op == "==" and isinstance(delta.left, Letter):
+            kept = [a for a in (delta.left, delta.right) if a in wanted]
+            gone = [a for a in (delta.left, delta.right) if a not in wanted and isinstance(a, Letter)]
+            if len(kept) == len(gone) == 1:
+                others = (substitute(f, {gone[0]: kept[0]}) for f in factors(e) if f is not delta)
+                e = mul(delta, *others)
+    return e

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from derive import forms
 from derive.display import readable
 from derive.errors import GradcError
-from derive.expr import ONE, ZERO, Compare, Expr, Letter, Mul, compare, mul
+from derive.expr import ONE, ZERO, compare
 from derive.mirrored import mirrored
 from derive.notation.entries import EntryLatex, EntryPrinter, EntryStyle, EntryUnicode
-from derive.notation.kronecker import kronecker
+from derive.notation.kronecker import kronecker, with_letters_of
 from derive.notation.matrix_text import MatrixPrinter
 from derive.notation.names import Names
 from derive.notation.notation import Notation
 from derive.notation.python_text import PythonPrinter, definition, wrap
 from derive.notation.style import ATOM
 from derive.program import Equation, Tensor, reads
-from derive.rewrite import factors, map_children, substitute
+from derive.rewrite import substitute
 from derive.textbook import spelled_out
 
 
@@ -88,8 +88,7 @@ class Partial:
 
     def vectorized(self) -> forms.Form | None:
         """∂vec(y)/∂vec(x) in Kronecker products; None where it does not fall apart."""
-        own = with_letters_of(self.equation.body, frozenset(self.equation.letters[: self.y.rank]))
-        return kronecker(self.equation.with_body(own), self.y.rank, self.notation.form)
+        return kronecker(self.equation, self.y.rank, self.notation.form)
 
     def python(self) -> str | None:
         """A line of NumPy for the array of all entries, the axes of y in front; None without a matrix form."""
@@ -159,24 +158,3 @@ def is_repeated(form: forms.Form) -> bool:
     if any(isinstance(f, forms.Broadcast) and f.parts[0].is_scalar and len(f.axes) == 2 for f in nodes):
         return True
     return not any(isinstance(f, (forms.Leaf, forms.Identity)) and not f.is_scalar for f in nodes)
-
-
-def with_letters_of(e: Expr, wanted: frozenset[Letter]) -> Expr:
-    """``e`` with a letter that a delta makes equal to one of ``wanted`` written as that.
-
-    >>> from derive.expr import Dim, compare, fresh
-    >>> i, j = fresh(Dim("n"), "i"), fresh(Dim("n"), "j")
-    >>> z = Tensor("z", (Dim("n"),)); with_letters_of(compare("==", i, j) * z[j], frozenset({i}))
-    z[i]·[i == j]
-    """
-    e = map_children(e, lambda c: with_letters_of(c, wanted))
-    if not isinstance(e, Mul):
-        return e
-    for delta in e.args:
-        if isinstance(delta, Compare) and delta.op == "==" and isinstance(delta.left, Letter):
-            kept = [a for a in (delta.left, delta.right) if a in wanted]
-            gone = [a for a in (delta.left, delta.right) if a not in wanted and isinstance(a, Letter)]
-            if len(kept) == len(gone) == 1:
-                others = (substitute(f, {gone[0]: kept[0]}) for f in factors(e) if f is not delta)
-                e = mul(delta, *others)
-    return e

@@ -40,7 +40,7 @@ a norm's derivative is printed, 1/‖x‖ is 0 where x = 0, and code gives 0 the
 This page is made by `python -m tests.matrix_calculus.page`. For each of its {count} problems a test compares the
 answer as text and, by number, the printed formula, the program that code is made of, the source's closed form in NumPy,
 and complex steps of the definition. For {counted} gradients the operations of the source's formula are counted against
-ours, which takes none more; where it does, † says so.
+ours, which takes none more{but}.
 """
 ABOUT_SYMPY = """## Where SymPy is silently wrong
 
@@ -69,7 +69,8 @@ def entry(problem: Problem) -> str:
 def page() -> str:
     """The page, in Markdown."""
     counted = sum(bool(p.textbook) for p in PROBLEMS if p.kind == GRADIENT)
-    parts = [HEAD.replace("{count}", str(len(PROBLEMS))).replace("{counted}", str(counted))]
+    but = " but where † says so" if any(p.longer for p in PROBLEMS) else ""
+    parts = [HEAD.replace("{count}", str(len(PROBLEMS))).replace("{counted}", str(counted)).replace("{but}", but)]
     for title, problems in TOPICS.items():
         head = row(problems[0].kind + " of", "by", "where", "is", "source")
         parts.append("\n".join([f"## {title}\n", head, "|---|---|---|---|---|", *map(entry, problems), ""]))

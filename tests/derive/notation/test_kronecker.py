@@ -26,6 +26,19 @@ JACOBIANS = {
     "dims a, b, c, d\ninput A : [a, b]\ninput B : [c, d]\nparam W : [b, c]\nY = A @ W @ B": (
         "∂vec(Y)/∂vec(W) = Bᵀ ⊗ A"
     ),
+    # a vector that counts through a grid
+    "dims b, c\nparam W : [b]\ninput v : [c]\nY = kron(v, W)": "∂Y/∂W = v ⊗ I",
+    "dims b, c\nparam W : [b]\ninput v : [c]\nY = kron(W, v)": "∂Y/∂W = I ⊗ v",
+    "dims b\nparam W : [b]\nY = kron(W, W)": "∂Y/∂W = W ⊗ I + I ⊗ W",
+    "dims b, c\nparam W : [b]\ninput v : [c]\nY = tanh(kron(v, W))": "∂Y/∂W = diag(1 − Y∘²) (v ⊗ I)",
+    "dims a, b, c\ninput A : [a, b]\nparam W : [b]\ninput v : [c]\nY = kron(A @ W, v)": "∂Y/∂W = A ⊗ v",
+    "dims b, c\nparam W : [b, c]\nY = vec(W)": "∂Y/∂vec(W) = I",
+    "dims b, c\nparam W : [b, c]\nY = vec(W')": "∂Y/∂vec(W) = K",
+    "dims a, b, c\ninput A : [a, b]\nparam W : [b, c]\nY = vec(A @ W)": "∂Y/∂vec(W) = I ⊗ A",
+    "dims a, b, c\ninput A : [a, b*c]\nparam W : [b, c]\nY = A @ vec(W)": "∂Y/∂vec(W) = A",
+    "dims a, b, c\ninput A : [a, b*c]\nparam W : [b, c]\nY = tanh(A @ vec(W'))": "∂Y/∂vec(W) = diag(1 − Y∘²) A K",
+    "dims a, b, c\ninput A : [a, b*c]\nparam W : [b]\ninput v : [c]\nY = A @ kron(v, W)": "∂Y/∂W = A (v ⊗ I)",
+    "dims a, b\ninput A : [a, b*b]\nparam W : [b]\nY = A @ kron(W, W)": "∂Y/∂W = A (W ⊗ I + I ⊗ W)",
 }
 HESSIANS = {
     "dims d, c\nbatch n\ninput X : [n, d]\ntarget Y : [n, c]\nparam W : [d, c]\nminimize mse(Y, X @ W)": (

@@ -6,6 +6,7 @@ target made of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -76,12 +77,18 @@ class Function:
         return {s: t for item in self.order if isinstance(item, RoundParts) for s, t in item.slices.items()}
 
 
+_MAKES = re.compile(r"\bnp\.(?!u?int|float)|\.reshape\(")  # what is no conversion of a number
+
+
 @dataclass(frozen=True)
 class Kernel:
     """The text of a function: what it takes, its lines, and what a caller passes before the arrays.
 
     ``kinds`` are the types of what it takes, where a target has any: all of them, or those behind the first. Functions
     that it alone calls are ``parts`` of it; one that is ``parallel`` runs its loop on threads.
+
+    >>> [Kernel("f", (), (line,)).allocates for line in ("a = np.empty(n, real)", "a[0] = np.int64(1)")]
+    [True, False]
     """
 
     name: str
@@ -91,6 +98,11 @@ class Kernel:
     kinds: tuple[str, ...] = ()
     parts: tuple[Kernel, ...] = ()
     parallel: bool = False
+
+    @property
+    def allocates(self) -> bool:
+        """Whether it makes arrays of its own."""
+        return "npy_rng" in self.kinds or any(_MAKES.search(line) for line in self.lines)
 
     @property
     def together(self) -> tuple[Kernel, ...]:

@@ -17,9 +17,27 @@ from derive.program import Program, Tensor
 # What an emitted module means by these words. Its private names begin with an underscore, which no name
 # of a model does.
 MODULE_WORDS = frozenset(
-    {"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "STATES", "BOUNDS", "real", "zip"}
+    {
+        "np",
+        "math",
+        "njit",
+        "typed_passes",
+        "untyped_passes",
+        "Compiler",
+        "CompilerBase",
+        "PassManager",
+        "os",
+        "tempfile",
+        "DIMS",
+        "PARAMS",
+        "DTYPE",
+        "STATES",
+        "BOUNDS",
+        "real",
+        "zip",
+    }
     | {"ctypes", "llvm", "ir", "types", "cfunc", "cgutils", "intrinsic", "models", "register_model"}
-    | {"sys", "arrayobj", "functools", "typeof", "FunctionCache", "normalize_signature"}
+    | {"sys", "functools", "typeof", "FunctionCache", "normalize_signature"}
     | {"prange"}
 )
 PUBLIC_WORDS = frozenset(
@@ -44,6 +62,8 @@ def identifier(name: str) -> str:
 class Names:
     """A name space: every request is answered with an identifier that nothing else has.
 
+    What was once an index is never a value, even after it was given back: one name has one type in a function.
+
     >>> names = Names(["lambda", "x"])
     >>> names.fresh("x"), names.fresh("lambda"), names.fresh("y")
     ('x_2', 'lambda_2', 'y')
@@ -51,14 +71,21 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(_FORBIDDEN)
+        self._values: set[str] = set()
+        self._indices: set[str] = set()
         self._tensors: dict[Tensor, str] = {}
         self._taken.update(taken)
 
     def fresh(self, wish: str) -> str:
         """An unused identifier like ``wish``, from now on taken."""
+        name = self._free(wish, self._indices)
+        self._values.add(name)
+        return name
+
+    def _free(self, wish: str, others: set[str]) -> str:
         base = identifier(wish)
         name, count = base, 1
-        while name in self._taken:
+        while name in self._taken or name in others:
             count += 1
             name = f"{base}_{count}"
         self._taken.add(name)
@@ -66,13 +93,16 @@ class Names:
 
     def loop(self, wish: str) -> str:
         """An identifier for an index: ``wish`` where it is free, else the first free letter."""
-        free = (w for w in (identifier(wish), *_LETTERS) if w not in self._taken)
-        return self.fresh(next(free, "i"))
+        free = (w for w in (identifier(wish), *_LETTERS) if w not in self._taken | self._values)
+        name = self._free(next(free, "i"), self._values)
+        self._indices.add(name)
+        return name
 
     def scope(self) -> Names:
         """A name space inside this one: what is named there does not concern the outside."""
         inner = Names()
         inner._taken, inner._tensors = set(self._taken), dict(self._tensors)
+        inner._values, inner._indices = set(self._values), set(self._indices)
         return inner
 
     def alias(self, tensor: Tensor, other: Tensor) -> None:

@@ -99,11 +99,12 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import cfunc, njit, typeof, types
-from numba.core import cgutils
+from numba.core import cgutils, typed_passes, untyped_passes
 from numba.core.caching import FunctionCache
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic, models, register_model
-from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 h = 20
@@ -381,9 +382,24 @@ class _Cache(FunctionCache):
             return None
 
 
-def _compiled(function):
+class _Lean(CompilerBase):
+    """Numba's compiler without what these functions do not need: they own no memory, and no name has two types."""
+    def define_pipelines(self):
+        self.state.flags.nrt = False  # no array is counted
+        passes = PassManager("lean")
+        for step in (
+            *(untyped_passes.TranslateByteCode, untyped_passes.FixupArgs, untyped_passes.IRProcessing),
+            *(typed_passes.NopythonTypeInference, typed_passes.IRLegalization),
+            *(typed_passes.NativeLowering, typed_passes.NoPythonBackend),
+        ):
+            passes.add_pass(step, step.__name__)
+        passes.finalize()
+        return [passes]
+
+
+def _compiled(function, **options):
     """The function, compiled for the types of its arguments when it is called first, or found in its file."""
-    compiled = njit(error_model="numpy")(function)
+    compiled = njit(error_model="numpy", **({"pipeline_class": _Lean} | options))(function)
     compiled._cache = _Cache(function)
     return compiled
 
@@ -424,7 +440,7 @@ def _forward(n, theta, work, x, t, u):
     strip = work[41 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
-    A1_flat = _view(A1, 0, (h * n,))
+    A1_flat = _numbers(A1)
     for i in range(n):
         x_at = x[i]
         t_at = t[i]
@@ -437,7 +453,7 @@ def _forward(n, theta, work, x, t, u):
     _matmul_fixed_plus(n, h, h, A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
-    A2_flat = _view(A2, 0, (h * n,))
+    A2_flat = _numbers(A2)
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
 
@@ -445,7 +461,7 @@ def _forward(n, theta, work, x, t, u):
     _matmul_fixed_plus(n, h, h, A2, W3, b3, S_2, strip)
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
-    A3_flat = _view(A3, 0, (h * n,))
+    A3_flat = _numbers(A3)
     for q in range(h * n):
         A3_flat[q] = _tanh(A3_flat[q])
 
@@ -498,7 +514,7 @@ def _loss(n, theta, work, x, t):
     strip = work[227 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
-    A1_flat = _view(A1, 0, (h * n,))
+    A1_flat = _numbers(A1)
     for i in range(n):
         x_at = x[i]
         t_at = t[i]
@@ -511,7 +527,7 @@ def _loss(n, theta, work, x, t):
     _matmul_fixed_plus(n, h, h, A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
-    A2_flat = _view(A2, 0, (h * n,))
+    A2_flat = _numbers(A2)
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
 
@@ -520,9 +536,9 @@ def _loss(n, theta, work, x, t):
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
     # D_3 = 1 − A2∘²
-    A3_flat = _view(A3, 0, (h * n,))
-    D_3_flat = _view(D_3, 0, (h * n,))
-    A2_flat_2 = _view(A2, 0, (h * n,))
+    A3_flat = _numbers(A3)
+    D_3_flat = _numbers(D_3)
+    A2_flat_2 = _numbers(A2)
     for q in range(h * n):
         A3_flat[q] = _tanh(A3_flat[q])
         D_3_flat[q] = 1.0 - A2_flat_2[q] ** 2
@@ -546,11 +562,11 @@ def _loss(n, theta, work, x, t):
 
     # A2_x = S_x ⊙ D_3
     # D_4 = 1 − A3∘²
-    A2_x_flat = _view(A2_x, 0, (h * n,))
-    D_4_flat = _view(D_4, 0, (h * n,))
-    S_x_flat = _view(S_x, 0, (h * n,))
-    D_3_flat_2 = _view(D_3, 0, (h * n,))
-    A3_flat_2 = _view(A3, 0, (h * n,))
+    A2_x_flat = _numbers(A2_x)
+    D_4_flat = _numbers(D_4)
+    S_x_flat = _numbers(S_x)
+    D_3_flat_2 = _numbers(D_3)
+    A3_flat_2 = _numbers(A3)
     for q in range(h * n):
         A2_x_flat[q] = S_x_flat[q] * D_3_flat_2[q]
         D_4_flat[q] = 1.0 - A3_flat_2[q] ** 2
@@ -581,11 +597,11 @@ def _loss(n, theta, work, x, t):
     _matmul_fixed(n, h, h, A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_3 + 2 nu (A2 ⊙ A2_x ⊙ S_x)
-    A2_r_flat = _view(A2_r, 0, (h * n,))
-    S_r_flat = _view(S_r, 0, (h * n,))
-    D_3_flat_3 = _view(D_3, 0, (h * n,))
-    A2_x_flat_2 = _view(A2_x, 0, (h * n,))
-    S_x_flat_2 = _view(S_x, 0, (h * n,))
+    A2_r_flat = _numbers(A2_r)
+    S_r_flat = _numbers(S_r)
+    D_3_flat_3 = _numbers(D_3)
+    A2_x_flat_2 = _numbers(A2_x)
+    S_x_flat_2 = _numbers(S_x)
     for q in range(h * n):
         A2_r_flat[q] = S_r_flat[q] * D_3_flat_3[q] + 0.06366197723675814 * A2_r_flat[q] * A2_x_flat_2[q] * S_x_flat_2[q]
 
@@ -593,11 +609,11 @@ def _loss(n, theta, work, x, t):
     _matmul_fixed(n, h, h, A2_r, W3, S_2_r, strip)
 
     # A3_r = S_2_r ⊙ D_4 + 2 nu (A3 ⊙ A3_x ⊙ S_2_x)
-    A3_r_flat = _view(A3_r, 0, (h * n,))
-    S_2_r_flat = _view(S_2_r, 0, (h * n,))
-    D_4_flat_2 = _view(D_4, 0, (h * n,))
-    A3_x_flat = _view(A3_x, 0, (h * n,))
-    S_2_x_flat = _view(S_2_x, 0, (h * n,))
+    A3_r_flat = _numbers(A3_r)
+    S_2_r_flat = _numbers(S_2_r)
+    D_4_flat_2 = _numbers(D_4)
+    A3_x_flat = _numbers(A3_x)
+    S_2_x_flat = _numbers(S_2_x)
     for q in range(h * n):
         A3_r_flat[q] = S_2_r_flat[q] * D_4_flat_2[q] + 0.06366197723675814 * A3_r_flat[q] * A3_x_flat[q] * S_2_x_flat[q]
 
@@ -696,7 +712,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     strip = work[800 + 507 * n:]
 
     # A1 = tanh(x wᵀ + t vᵀ + b1)    (line 19: A1 = tanh(col(x) * w + col(t) * v + b1))
-    A1_flat = _view(A1, 0, (h * n,))
+    A1_flat = _numbers(A1)
     for i in range(n):
         x_at = x[i]
         t_at = t[i]
@@ -709,7 +725,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul_fixed_plus(n, h, h, A1, W2, b2, S, strip)
 
     # A2 = tanh(S + b2)    (line 20: A2 = tanh(A1 @ W2 + b2))
-    A2_flat = _view(A2, 0, (h * n,))
+    A2_flat = _numbers(A2)
     for q in range(h * n):
         A2_flat[q] = _tanh(A2_flat[q])
 
@@ -718,9 +734,9 @@ def _loss_and_grad(n, theta, grad, work, x, t):
 
     # A3 = tanh(S_2 + b3)    (line 21: A3 = tanh(A2 @ W3 + b3))
     # D_3 = 1 − A2∘²
-    A3_flat = _view(A3, 0, (h * n,))
-    D_3_flat = _view(D_3, 0, (h * n,))
-    A2_flat_2 = _view(A2, 0, (h * n,))
+    A3_flat = _numbers(A3)
+    D_3_flat = _numbers(D_3)
+    A2_flat_2 = _numbers(A2)
     for q in range(h * n):
         A3_flat[q] = _tanh(A3_flat[q])
         D_3_flat[q] = 1.0 - A2_flat_2[q] ** 2
@@ -744,11 +760,11 @@ def _loss_and_grad(n, theta, grad, work, x, t):
 
     # A2_x = S_x ⊙ D_3
     # D_4 = 1 − A3∘²
-    A2_x_flat = _view(A2_x, 0, (h * n,))
-    D_4_flat = _view(D_4, 0, (h * n,))
-    S_x_flat = _view(S_x, 0, (h * n,))
-    D_3_flat_2 = _view(D_3, 0, (h * n,))
-    A3_flat_2 = _view(A3, 0, (h * n,))
+    A2_x_flat = _numbers(A2_x)
+    D_4_flat = _numbers(D_4)
+    S_x_flat = _numbers(S_x)
+    D_3_flat_2 = _numbers(D_3)
+    A3_flat_2 = _numbers(A3)
     for q in range(h * n):
         A2_x_flat[q] = S_x_flat[q] * D_3_flat_2[q]
         D_4_flat[q] = 1.0 - A3_flat_2[q] ** 2
@@ -779,12 +795,12 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul_fixed(n, h, h, A1_r, W2, S_r, strip)
 
     # A2_r = S_r ⊙ D_3 + 2 nu (A2 ⊙ A2_x ⊙ S_x)
-    A2_r_flat = _view(A2_r, 0, (h * n,))
-    S_r_flat = _view(S_r, 0, (h * n,))
-    D_3_flat_3 = _view(D_3, 0, (h * n,))
-    A2_flat_3 = _view(A2, 0, (h * n,))
-    A2_x_flat_2 = _view(A2_x, 0, (h * n,))
-    S_x_flat_2 = _view(S_x, 0, (h * n,))
+    A2_r_flat = _numbers(A2_r)
+    S_r_flat = _numbers(S_r)
+    D_3_flat_3 = _numbers(D_3)
+    A2_flat_3 = _numbers(A2)
+    A2_x_flat_2 = _numbers(A2_x)
+    S_x_flat_2 = _numbers(S_x)
     for q in range(h * n):
         A2_r_flat[q] = S_r_flat[q] * D_3_flat_3[q] + 0.06366197723675814 * A2_flat_3[q] * A2_x_flat_2[q] * S_x_flat_2[q]
 
@@ -792,12 +808,12 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul_fixed(n, h, h, A2_r, W3, S_2_r, strip)
 
     # A3_r = S_2_r ⊙ D_4 + 2 nu (A3 ⊙ A3_x ⊙ S_2_x)
-    A3_r_flat = _view(A3_r, 0, (h * n,))
-    S_2_r_flat = _view(S_2_r, 0, (h * n,))
-    D_4_flat_2 = _view(D_4, 0, (h * n,))
-    A3_flat_3 = _view(A3, 0, (h * n,))
-    A3_x_flat = _view(A3_x, 0, (h * n,))
-    S_2_x_flat = _view(S_2_x, 0, (h * n,))
+    A3_r_flat = _numbers(A3_r)
+    S_2_r_flat = _numbers(S_2_r)
+    D_4_flat_2 = _numbers(D_4)
+    A3_flat_3 = _numbers(A3)
+    A3_x_flat = _numbers(A3_x)
+    S_2_x_flat = _numbers(S_2_x)
     for q in range(h * n):
         A3_r_flat[q] = S_2_r_flat[q] * D_4_flat_2[q] + 0.06366197723675814 * A3_flat_3[q] * A3_x_flat[q] * S_2_x_flat[q]
 
@@ -825,9 +841,9 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     loss = loss_sum / n
 
     # dS_2_r = dA3_r ⊙ D_4
-    dS_2_r_flat = _view(dS_2_r, 0, (h * n,))
-    D_4_flat_3 = _view(D_4, 0, (h * n,))
-    dA3_r_flat = _view(dA3_r, 0, (h * n,))
+    dS_2_r_flat = _numbers(dS_2_r)
+    D_4_flat_3 = _numbers(D_4)
+    dA3_r_flat = _numbers(dA3_r)
     for q in range(h * n):
         dS_2_r_flat[q] = D_4_flat_3[q] * dA3_r_flat[q]
 
@@ -850,13 +866,13 @@ def _loss_and_grad(n, theta, grad, work, x, t):
 
     # dD_4 = dA3_x ⊙ S_2_x + dA3_r ⊙ S_2_r
     # dS_2_x = dA3_x ⊙ D_4 + 2 nu (dA3_r ⊙ A3 ⊙ A3_x)
-    dD_4_flat = _view(dD_4, 0, (h * n,))
-    dS_2_x_flat = _view(dS_2_x, 0, (h * n,))
-    S_2_x_flat_2 = _view(S_2_x, 0, (h * n,))
-    dA3_r_flat_2 = _view(dA3_r, 0, (h * n,))
-    D_4_flat_4 = _view(D_4, 0, (h * n,))
-    A3_flat_4 = _view(A3, 0, (h * n,))
-    A3_x_flat_2 = _view(A3_x, 0, (h * n,))
+    dD_4_flat = _numbers(dD_4)
+    dS_2_x_flat = _numbers(dS_2_x)
+    S_2_x_flat_2 = _numbers(S_2_x)
+    dA3_r_flat_2 = _numbers(dA3_r)
+    D_4_flat_4 = _numbers(D_4)
+    A3_flat_4 = _numbers(A3)
+    A3_x_flat_2 = _numbers(A3_x)
     for q in range(h * n):
         dD_4_flat[q] = dD_4_flat[q] * dA3_r_flat_2[q] + dS_2_x_flat[q] * S_2_x_flat_2[q]
     for q in range(h * n):
@@ -869,13 +885,13 @@ def _loss_and_grad(n, theta, grad, work, x, t):
 
     # dD_3 = dA2_x ⊙ S_x + dA2_r ⊙ S_r
     # dS_x = dA2_x ⊙ D_3 + 2 nu (dA2_r ⊙ A2 ⊙ A2_x)
-    dD_3_flat = _view(dD_3, 0, (h * n,))
-    dS_x_flat = _view(dS_x, 0, (h * n,))
-    A2_flat_4 = _view(A2, 0, (h * n,))
-    S_x_flat_3 = _view(S_x, 0, (h * n,))
-    dA2_r_flat = _view(dA2_r, 0, (h * n,))
-    D_3_flat_4 = _view(D_3, 0, (h * n,))
-    A2_x_flat_3 = _view(A2_x, 0, (h * n,))
+    dD_3_flat = _numbers(dD_3)
+    dS_x_flat = _numbers(dS_x)
+    A2_flat_4 = _numbers(A2)
+    S_x_flat_3 = _numbers(S_x)
+    dA2_r_flat = _numbers(dA2_r)
+    D_3_flat_4 = _numbers(D_3)
+    A2_x_flat_3 = _numbers(A2_x)
     for q in range(h * n):
         dA2_x = dS_x_flat[q] + 0.06366197723675814 * A2_flat_4[q] * S_x_flat_3[q] * dA2_r_flat[q]
         dD_3_flat[q] = dA2_x * S_x_flat_3[q] + dD_3_flat[q] * dA2_r_flat[q]
@@ -906,8 +922,8 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _column_sums(dw4_terms, dw4)
 
     # dS_2 = dA3 ⊙ D_4
-    dS_2_flat = _view(dS_2, 0, (h * n,))
-    dA3_flat = _view(dA3, 0, (h * n,))
+    dS_2_flat = _numbers(dS_2)
+    dA3_flat = _numbers(dA3)
     for q in range(h * n):
         dS_2_flat[q] = dS_2_flat[q] * dA3_flat[q]
 
@@ -927,13 +943,13 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _matmul_fixed(n, h, h, dS_2, W3.T, dA2_sum, strip)
 
     # dS = dA2 ⊙ D_3
-    dS_flat = _view(dS, 0, (h * n,))
-    dA2_sum_flat = _view(dA2_sum, 0, (h * n,))
-    dD_3_flat_2 = _view(dD_3, 0, (h * n,))
-    A2_x_flat_4 = _view(A2_x, 0, (h * n,))
-    S_x_flat_4 = _view(S_x, 0, (h * n,))
-    dA2_r_flat_2 = _view(dA2_r, 0, (h * n,))
-    D_3_flat_5 = _view(D_3, 0, (h * n,))
+    dS_flat = _numbers(dS)
+    dA2_sum_flat = _numbers(dA2_sum)
+    dD_3_flat_2 = _numbers(dD_3)
+    A2_x_flat_4 = _numbers(A2_x)
+    S_x_flat_4 = _numbers(S_x)
+    dA2_r_flat_2 = _numbers(dA2_r)
+    D_3_flat_5 = _numbers(D_3)
     for q in range(h * n):
         dA2 = (
             dA2_sum_flat[q] + 0.06366197723675814 * A2_x_flat_4[q] * S_x_flat_4[q] * dA2_r_flat_2[q] - 2.0 * dS_flat[q]
@@ -978,8 +994,8 @@ def _loss_and_grad(n, theta, grad, work, x, t):
     _column_sums(dv_terms, dv)
 
     # db1 = 1ᵀ (dA1 ⊙ D_2)
-    db1_terms_flat = _view(db1_terms, 0, (h * n,))
-    dA1_flat = _view(dA1, 0, (h * n,))
+    db1_terms_flat = _numbers(db1_terms)
+    dA1_flat = _numbers(dA1)
     for q in range(h * n):
         db1_terms_flat[q] = db1_terms_flat[q] * dA1_flat[q]
 
@@ -1043,6 +1059,19 @@ def _epoch(
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
+def _first(context, builder, kind, array):
+    return context.data_model_manager[kind].get(builder, array, "data")
+
+
+@intrinsic
+def _numbers(context, array):
+    """The address of all numbers of an array that lies in one piece, for one index."""
+    def make(context, builder, signature, args):
+        return _first(context, builder, signature.args[0], args[0])
+
+    return types.CPointer(array.dtype)(array), make
+
+
 @intrinsic
 def _view(context, array, start, shape):
     """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
@@ -1051,15 +1080,20 @@ def _view(context, array, start, shape):
     def make(context, builder, signature, args):
         # LLVM uses half of the widest registers unless a function asks for them; products do use all
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        whole = context.make_array(signature.args[0])(context, builder, args[0])
-        part = context.make_array(view)(context, builder)
-        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        first = builder.gep(_first(context, builder, signature.args[0], args[0]), [args[1]])
         size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
-        strides = [size]
+        apart, count = [size], context.get_constant(types.intp, 1)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
         for extent in extents[:0:-1]:
-            strides.insert(0, builder.mul(strides[0], extent))
-        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
-        return part._getvalue()
+            apart.insert(0, builder.mul(apart[0], extent))
+        for extent in extents:
+            count = builder.mul(count, extent)
+        strides = cgutils.pack_array(builder, apart)
+        given = {"data": first, "nitems": count, "itemsize": size, "shape": args[2], "strides": strides}
+        model, part = context.data_model_manager[view], ir.Constant(context.get_value_type(view), None)
+        for name, value in given.items():
+            part = model.set(builder, part, value, name)
+        return part
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
@@ -1068,7 +1102,7 @@ def _view(context, array, start, shape):
 # place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
 
 
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _tanh(x):
     """With e = exp(2 |x|) − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1 it is e/(e + 2), with the sign of x; no power is out of range."""
     a = abs(x)
@@ -1550,7 +1584,7 @@ def _matmul_kernel(
                         if whole < tall:
                             t4 = _begun(1, 1, _ahead(p, k * a_column + whole), 0, tall - whole)
                             _store(t4, _ahead(panel, k * _TALL + whole), 0, tall - whole)
-                    p, p_row, p_column = panel, 1, _TALL
+                    p, p_row, p_column = panel, 1, high
                 j = 0
                 while j < width:
                     count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
@@ -1612,7 +1646,7 @@ def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
         known = __name__ in sys.modules  # by which name the cache will look for this module
-        make = cfunc(types.void(*kinds), error_model="numpy", cache=known)
+        make = cfunc(types.void(*kinds), error_model="numpy", cache=known, pipeline_class=_Lean)
         try:
             compiled = make(kernel)
         except Exception:  # whatever a damaged file makes of itself
@@ -1625,13 +1659,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_7f461c7e",
+    "gradc_few_float64_9ebc0d02",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_7f461c7e",
+    "gradc_matmul_float64_9ebc0d02",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip
@@ -1703,6 +1737,32 @@ def _ceiling(builder, x, y):
 def _known(kind, value):
     """An extent, as a constant where its type says which."""
     return _int(kind.literal_value) if isinstance(kind, types.IntegerLiteral) else value
+
+
+def _known_apart(kind, extents, apart):
+    """How far apart rows and columns of a matrix in one piece are, as constants where that follows from its extents."""
+    (rows, columns), (row, column) = extents, apart
+    if kind.layout == "C":
+        return columns if isinstance(columns, ir.Constant) else row, _int(1)
+    if kind.layout == "F":
+        return _int(1), rows if isinstance(rows, ir.Constant) else column
+    return row, column
+
+
+def _shared(builder, name, given, body):
+    """A call of a function that is written once for all calls with the same name and constants."""
+    parts = [str(g.constant) if isinstance(g, ir.Constant) else "" for g in given]
+    name, open_ = "_".join((name, *parts)), [g for g in given if not isinstance(g, ir.Constant)]
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [g.type for g in open_])
+        function = ir.Function(builder.module, kind, name)
+        function.linkage = "internal"
+        set.add(function.attributes, '"prefer-vector-width"="512"')
+        inner, arguments = ir.IRBuilder(function.append_basic_block()), iter(function.args)
+        body(inner, *(g if isinstance(g, ir.Constant) else next(arguments) for g in given))
+        inner.ret_void()
+    builder.call(function, open_)
 
 
 def _upright(builder, K, N, b, b_column, near):
@@ -1782,26 +1842,32 @@ def _fixed(plus):
         (a, _, a_apart), (b, _, b_apart), *given, (c, _, c_apart), (near, (room,), _) = _taken_apart(
             context, builder, kinds, arrays
         )
-        s = given[0][0] if plus else None
-        columns, upright = N.constant, kinds[1].layout == "C"
+        upright = kinds[1].layout == "C"
+        a_apart, b_apart = _known_apart(kinds[0], (M, K), a_apart), _known_apart(kinds[1], (K, N), b_apart)
+        c_row, _ = _known_apart(kinds[-2], (M, N), c_apart)
 
-        def short():
-            rows, row = b, b_apart[0]
-            if not upright:
-                _upright(builder, K, columns, b, b_apart[1], near)
-                rows, row = near, N
-            _strips(builder, M, K, columns, a, a_apart, rows, row, s, _int(0), c, c_apart[0])
+        def product(builder, M, K, N, a, a_row, a_column, b, b_row, b_column, s, c, c_row, near, room):
+            def short():
+                rows, row = b, b_row
+                if not upright:
+                    _upright(builder, K, N.constant, b, b_column, near)
+                    rows, row = near, N
+                start = s if plus else None
+                _strips(builder, M, K, N.constant, a, (a_row, a_column), rows, row, start, _int(0), c, c_row)
 
-        if isinstance(K, ir.Constant):
-            short()
-            return context.get_dummy_value()
-        with builder.if_else(builder.icmp_signed(">", K, _int(_LONG))) as (many, few):
-            with many:
-                start, one = [s or c, _int(0), _int(int(plus))], ir.Constant(_NUMBER, 1.0)
-                given = [M, K, N, a, *a_apart, b, *b_apart, *start, c, c_apart[0], near, room, _int(0), one]
-                _call(builder, _MATMUL, given)
-            with few:
+            if isinstance(K, ir.Constant):
                 short()
+                return
+            with builder.if_else(builder.icmp_signed(">", K, _int(_LONG))) as (many, few):
+                with many:
+                    start, one = [s, _int(0), _int(int(plus))], ir.Constant(_NUMBER, 1.0)
+                    left, right = (a, a_row, a_column), (b, b_row, b_column)
+                    _call(builder, _MATMUL, [M, K, N, *left, *right, *start, c, c_row, near, room, _int(0), one])
+                with few:
+                    short()
+
+        taken = [M, K, N, a, *a_apart, b, *b_apart, given[0][0] if plus else c, c, c_row, near, room]
+        _shared(builder, f"fixed{'_plus' * plus}{'' if upright else '_turned'}", taken, product)
         return context.get_dummy_value()
 
     if plus:

@@ -37,12 +37,14 @@ import os
 import tempfile
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, typeof, types
-from numba.core import cgutils
+from numba.core import cgutils, typed_passes, untyped_passes
 from numba.core.caching import FunctionCache
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
-from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 u = 1797
@@ -319,9 +321,24 @@ class _Cache(FunctionCache):
             return None
 
 
-def _compiled(function):
+class _Lean(CompilerBase):
+    """Numba's compiler without what these functions do not need: they own no memory, and no name has two types."""
+    def define_pipelines(self):
+        self.state.flags.nrt = False  # no array is counted
+        passes = PassManager("lean")
+        for step in (
+            *(untyped_passes.TranslateByteCode, untyped_passes.FixupArgs, untyped_passes.IRProcessing),
+            *(typed_passes.NopythonTypeInference, typed_passes.IRLegalization),
+            *(typed_passes.NativeLowering, typed_passes.NoPythonBackend),
+        ):
+            passes.add_pass(step, step.__name__)
+        passes.finalize()
+        return [passes]
+
+
+def _compiled(function, **options):
     """The function, compiled for the types of its arguments when it is called first, or found in its file."""
-    compiled = njit(error_model="numpy")(function)
+    compiled = njit(error_model="numpy", **({"pipeline_class": _Lean} | options))(function)
     compiled._cache = _Cache(function)
     return compiled
 
@@ -380,8 +397,8 @@ def _loss(n, theta, work, i, j, y):
         loss_sum += (y[l] - p) ** 2
 
     # S = ‖U‖_F²
-    S_terms_flat = _view(S_terms, 0, (k * u,))
-    U_flat = _view(U, 0, (k * u,))
+    S_terms_flat = _numbers(S_terms)
+    U_flat = _numbers(U)
     for q in range(k * u):
         S_terms_flat[q] = U_flat[q] ** 2
 
@@ -392,8 +409,8 @@ def _loss(n, theta, work, i, j, y):
             S += S_terms[l, q]
 
     # S_2 = ‖V‖_F²
-    S_2_terms_flat = _view(S_2_terms, 0, (k * v,))
-    V_flat = _view(V, 0, (k * v,))
+    S_2_terms_flat = _numbers(S_2_terms)
+    V_flat = _numbers(V)
     for q in range(k * v):
         S_2_terms_flat[q] = V_flat[q] ** 2
 
@@ -454,10 +471,10 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
         db[j[l]] += dp
 
     # S = ‖U‖_F²
-    S_terms_flat = _view(S_terms, 0, (k * u,))
-    dU_flat = _view(dU, 0, (k * u,))
-    U_flat = _view(U, 0, (k * u,))
-    dU_sum_flat = _view(dU_sum, 0, (k * u,))
+    S_terms_flat = _numbers(S_terms)
+    dU_flat = _numbers(dU)
+    U_flat = _numbers(U)
+    dU_sum_flat = _numbers(dU_sum)
     for q in range(k * u):
         S_terms_flat[q] = U_flat[q] ** 2
         dU_flat[q] = dU_sum_flat[q] + 0.0002 * U_flat[q]
@@ -469,10 +486,10 @@ def _loss_and_grad(n, theta, grad, work, i, j, y):
             S += S_terms[l, q]
 
     # S_2 = ‖V‖_F²
-    S_2_terms_flat = _view(S_2_terms, 0, (k * v,))
-    dV_flat = _view(dV, 0, (k * v,))
-    V_flat = _view(V, 0, (k * v,))
-    dV_sum_flat = _view(dV_sum, 0, (k * v,))
+    S_2_terms_flat = _numbers(S_2_terms)
+    dV_flat = _numbers(dV)
+    V_flat = _numbers(V)
+    dV_sum_flat = _numbers(dV_sum)
     for q in range(k * v):
         S_2_terms_flat[q] = V_flat[q] ** 2
         dV_flat[q] = dV_sum_flat[q] + 0.0002 * V_flat[q]
@@ -548,6 +565,19 @@ def _epoch(
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
+def _first(context, builder, kind, array):
+    return context.data_model_manager[kind].get(builder, array, "data")
+
+
+@intrinsic
+def _numbers(context, array):
+    """The address of all numbers of an array that lies in one piece, for one index."""
+    def make(context, builder, signature, args):
+        return _first(context, builder, signature.args[0], args[0])
+
+    return types.CPointer(array.dtype)(array), make
+
+
 @intrinsic
 def _view(context, array, start, shape):
     """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
@@ -556,15 +586,20 @@ def _view(context, array, start, shape):
     def make(context, builder, signature, args):
         # LLVM uses half of the widest registers unless a function asks for them; products do use all
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        whole = context.make_array(signature.args[0])(context, builder, args[0])
-        part = context.make_array(view)(context, builder)
-        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        first = builder.gep(_first(context, builder, signature.args[0], args[0]), [args[1]])
         size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
-        strides = [size]
+        apart, count = [size], context.get_constant(types.intp, 1)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
         for extent in extents[:0:-1]:
-            strides.insert(0, builder.mul(strides[0], extent))
-        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
-        return part._getvalue()
+            apart.insert(0, builder.mul(apart[0], extent))
+        for extent in extents:
+            count = builder.mul(count, extent)
+        strides = cgutils.pack_array(builder, apart)
+        given = {"data": first, "nitems": count, "itemsize": size, "shape": args[2], "strides": strides}
+        model, part = context.data_model_manager[view], ir.Constant(context.get_value_type(view), None)
+        for name, value in given.items():
+            part = model.set(builder, part, value, name)
+        return part
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 

@@ -49,11 +49,12 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import cfunc, njit, types
-from numba.core import cgutils
+from numba.core import cgutils, typed_passes, untyped_passes
 from numba.core.caching import FunctionCache
+from numba.core.compiler import Compiler, CompilerBase
+from numba.core.compiler_machinery import PassManager
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic, models, register_model
-from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 10
@@ -264,11 +265,31 @@ class _Cache(FunctionCache):
             return None
 
 
-def _compiled(function):
+class _Lean(CompilerBase):
+    """Numba's compiler without what these functions do not need: they own no memory, and no name has two types."""
+    def define_pipelines(self):
+        self.state.flags.nrt = False  # no array is counted
+        passes = PassManager("lean")
+        for step in (
+            *(untyped_passes.TranslateByteCode, untyped_passes.FixupArgs, untyped_passes.IRProcessing),
+            *(typed_passes.NopythonTypeInference, typed_passes.IRLegalization),
+            *(typed_passes.NativeLowering, typed_passes.NoPythonBackend),
+        ):
+            passes.add_pass(step, step.__name__)
+        passes.finalize()
+        return [passes]
+
+
+def _compiled(function, **options):
     """The function, compiled for the types of its arguments when it is called first, or found in its file."""
-    compiled = njit(error_model="numpy")(function)
+    compiled = njit(error_model="numpy", **({"pipeline_class": _Lean} | options))(function)
     compiled._cache = _Cache(function)
     return compiled
+
+
+def _allocating(function):
+    """The same of a function that makes arrays of its own."""
+    return _compiled(function, pipeline_class=Compiler)
 
 
 class _Writable:
@@ -288,7 +309,7 @@ def _lent(array):
 # The computation; what it calls stands at the end.
 
 
-@_compiled
+@_allocating
 def _forward(n, theta, work, int_work, X, y, f):
     log_height = theta[0]
     log_length = theta[1]
@@ -328,7 +349,7 @@ def _forward(n, theta, work, int_work, X, y, f):
     _matvec(K, a, f)
 
 
-@_compiled
+@_allocating
 def _loss(n, theta, work, int_work, X, y):
     log_height = theta[0]
     log_length = theta[1]
@@ -375,7 +396,7 @@ def _loss(n, theta, work, int_work, X, y):
     return loss
 
 
-@_compiled
+@_allocating
 def _loss_and_grad(n, theta, grad, work, int_work, X, y):
     log_height = theta[0]
     log_length = theta[1]
@@ -456,6 +477,10 @@ def _loss_and_grad(n, theta, grad, work, int_work, X, y):
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
+def _first(context, builder, kind, array):
+    return context.data_model_manager[kind].get(builder, array, "data")
+
+
 @intrinsic
 def _view(context, array, start, shape):
     """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
@@ -464,15 +489,20 @@ def _view(context, array, start, shape):
     def make(context, builder, signature, args):
         # LLVM uses half of the widest registers unless a function asks for them; products do use all
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        whole = context.make_array(signature.args[0])(context, builder, args[0])
-        part = context.make_array(view)(context, builder)
-        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        first = builder.gep(_first(context, builder, signature.args[0], args[0]), [args[1]])
         size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
-        strides = [size]
+        apart, count = [size], context.get_constant(types.intp, 1)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
         for extent in extents[:0:-1]:
-            strides.insert(0, builder.mul(strides[0], extent))
-        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
-        return part._getvalue()
+            apart.insert(0, builder.mul(apart[0], extent))
+        for extent in extents:
+            count = builder.mul(count, extent)
+        strides = cgutils.pack_array(builder, apart)
+        given = {"data": first, "nitems": count, "itemsize": size, "shape": args[2], "strides": strides}
+        model, part = context.data_model_manager[view], ir.Constant(context.get_value_type(view), None)
+        for name, value in given.items():
+            part = model.set(builder, part, value, name)
+        return part
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
@@ -481,7 +511,7 @@ def _view(context, array, start, shape):
 # place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
 
 
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _exp(x):
     """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
     x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
@@ -515,7 +545,7 @@ _SWEEPS = np.array(  # for each kind, A x = b and Aᵀ x = b: whether to sweep, 
 )
 
 
-@_compiled
+@_allocating
 def _less(c, a, b):
     """c − a b, in place, for parts of matrices."""
     product = np.dot(np.ascontiguousarray(a), np.ascontiguousarray(b))
@@ -524,7 +554,7 @@ def _less(c, a, b):
             c[i, j] -= product[i, j]
 
 
-@_compiled
+@_allocating
 def _factor(a, f, p):
     n = a.shape[0]
     p[n] = 1
@@ -555,7 +585,7 @@ def _factor(a, f, p):
             _less(f[last:, last:], f[last:, first:last], f[first:last, last:])
 
 
-@_compiled
+@_allocating
 def _upper(a, f, p):
     """f upper triangular with fᵀ f = (a + aᵀ)/2; False where that is not positive definite."""
     n = a.shape[0]
@@ -579,7 +609,7 @@ def _upper(a, f, p):
     return True
 
 
-@_compiled
+@_allocating
 def _factor_lower(a, f, p):
     n = a.shape[0]
     p[n] = 3
@@ -588,7 +618,7 @@ def _factor_lower(a, f, p):
             f[i, j] = a[i, j]
 
 
-@_compiled
+@_allocating
 def _cholesky(a, f):
     """The lower triangular factor of the symmetric part of `a`; no numbers where there is none."""
     n = a.shape[0]
@@ -602,7 +632,7 @@ def _cholesky(a, f):
                 f[i, k] = math.nan
 
 
-@_compiled
+@_allocating
 def _solve(f, p, b, x, way):
     """x = A⁻¹ b, A⁻ᵀ b, b A⁻ᵀ, b A⁻¹ or, whatever b is, A⁻¹: in this order from 0."""
     n, right, transposed = f.shape[0], way & 2, way & 1
@@ -645,7 +675,7 @@ def _solve(f, p, b, x, way):
                 x[c, i] = y[i, c]
 
 
-@_compiled
+@_allocating
 def _logdet(f, p):
     n = f.shape[0]
     total = 0.0
@@ -654,7 +684,7 @@ def _logdet(f, p):
     return 2 * total if p[n] == 2 else total
 
 
-@_compiled
+@_allocating
 def _det(f, p):
     n = f.shape[0]
     total = 1.0
@@ -1113,7 +1143,7 @@ def _matmul_kernel(
                         if whole < tall:
                             t4 = _begun(1, 1, _ahead(p, k * a_column + whole), 0, tall - whole)
                             _store(t4, _ahead(panel, k * _TALL + whole), 0, tall - whole)
-                    p, p_row, p_column = panel, 1, _TALL
+                    p, p_row, p_column = panel, 1, high
                 j = 0
                 while j < width:
                     count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
@@ -1175,7 +1205,7 @@ def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
         known = __name__ in sys.modules  # by which name the cache will look for this module
-        make = cfunc(types.void(*kinds), error_model="numpy", cache=known)
+        make = cfunc(types.void(*kinds), error_model="numpy", cache=known, pipeline_class=_Lean)
         try:
             compiled = make(kernel)
         except Exception:  # whatever a damaged file makes of itself
@@ -1188,13 +1218,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_7f461c7e",
+    "gradc_few_float64_9ebc0d02",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_7f461c7e",
+    "gradc_matmul_float64_9ebc0d02",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

@@ -76,11 +76,12 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import cfunc, njit, typeof, types
-from numba.core import cgutils
+from numba.core import cgutils, typed_passes, untyped_passes
 from numba.core.caching import FunctionCache
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic, models, register_model
-from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 r = 2
@@ -383,9 +384,24 @@ class _Cache(FunctionCache):
             return None
 
 
-def _compiled(function):
+class _Lean(CompilerBase):
+    """Numba's compiler without what these functions do not need: they own no memory, and no name has two types."""
+    def define_pipelines(self):
+        self.state.flags.nrt = False  # no array is counted
+        passes = PassManager("lean")
+        for step in (
+            *(untyped_passes.TranslateByteCode, untyped_passes.FixupArgs, untyped_passes.IRProcessing),
+            *(typed_passes.NopythonTypeInference, typed_passes.IRLegalization),
+            *(typed_passes.NativeLowering, typed_passes.NoPythonBackend),
+        ):
+            passes.add_pass(step, step.__name__)
+        passes.finalize()
+        return [passes]
+
+
+def _compiled(function, **options):
     """The function, compiled for the types of its arguments when it is called first, or found in its file."""
-    compiled = njit(error_model="numpy")(function)
+    compiled = njit(error_model="numpy", **({"pipeline_class": _Lean} | options))(function)
     compiled._cache = _Cache(function)
     return compiled
 
@@ -479,7 +495,7 @@ def _forward(n, theta, work, X, P):
                     C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b_at
 
     # C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])    (line 10: C1 = relu(C1_Z))
-    C1_flat = _view(C1, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    C1_flat = _numbers(C1)
     for q in range(f1 * n * (4 * g + 4 * r) ** 2):
         C1_flat[q] = 0.0 if C1_flat[q] <= 0.0 else C1_flat[q]
 
@@ -524,7 +540,7 @@ def _forward(n, theta, work, X, P):
                     C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b_at
 
     # C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])    (line 12: C2 = relu(C2_Z))
-    C2_flat = _view(C2, 0, (4 * f2 * n * g ** 2,))
+    C2_flat = _numbers(C2)
     for q in range(4 * f2 * n * g ** 2):
         C2_flat[q] = 0.0 if C2_flat[q] <= 0.0 else C2_flat[q]
 
@@ -549,7 +565,7 @@ def _forward(n, theta, work, X, P):
     _matmul_plus(F, D1_W, D1_b, D1_Z, strip)
 
     # D1 = relu(D1_Z)    (line 15: D1 = relu(D1_Z))
-    D1_flat = _view(D1, 0, (h1 * n,))
+    D1_flat = _numbers(D1)
     for q in range(h1 * n):
         D1_flat[q] = 0.0 if D1_flat[q] <= 0.0 else D1_flat[q]
 
@@ -557,7 +573,7 @@ def _forward(n, theta, work, X, P):
     _matmul_plus(D1, D2_W, D2_b, D2_Z, strip)
 
     # D2 = relu(D2_Z)    (line 16: D2 = relu(D2_Z))
-    D2_flat = _view(D2, 0, (h2 * n,))
+    D2_flat = _numbers(D2)
     for q in range(h2 * n):
         D2_flat[q] = 0.0 if D2_flat[q] <= 0.0 else D2_flat[q]
 
@@ -568,7 +584,7 @@ def _forward(n, theta, work, X, P):
     _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
-    E_flat = _view(E, 0, (c * n,))
+    E_flat = _numbers(E)
     for i in range(n):
         M_at = M[i]
         for j in range(c):
@@ -659,7 +675,7 @@ def _loss(n, theta, work, X, Y):
                     C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b_at
 
     # C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])    (line 10: C1 = relu(C1_Z))
-    C1_flat = _view(C1, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    C1_flat = _numbers(C1)
     for q in range(f1 * n * (4 * g + 4 * r) ** 2):
         C1_flat[q] = 0.0 if C1_flat[q] <= 0.0 else C1_flat[q]
 
@@ -704,7 +720,7 @@ def _loss(n, theta, work, X, Y):
                     C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b_at
 
     # C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])    (line 12: C2 = relu(C2_Z))
-    C2_flat = _view(C2, 0, (4 * f2 * n * g ** 2,))
+    C2_flat = _numbers(C2)
     for q in range(4 * f2 * n * g ** 2):
         C2_flat[q] = 0.0 if C2_flat[q] <= 0.0 else C2_flat[q]
 
@@ -729,7 +745,7 @@ def _loss(n, theta, work, X, Y):
     _matmul_plus(F, D1_W, D1_b, D1_Z, strip)
 
     # D1 = relu(D1_Z)    (line 15: D1 = relu(D1_Z))
-    D1_flat = _view(D1, 0, (h1 * n,))
+    D1_flat = _numbers(D1)
     for q in range(h1 * n):
         D1_flat[q] = 0.0 if D1_flat[q] <= 0.0 else D1_flat[q]
 
@@ -737,7 +753,7 @@ def _loss(n, theta, work, X, Y):
     _matmul_plus(D1, D2_W, D2_b, D2_Z, strip)
 
     # D2 = relu(D2_Z)    (line 16: D2 = relu(D2_Z))
-    D2_flat = _view(D2, 0, (h2 * n,))
+    D2_flat = _numbers(D2)
     for q in range(h2 * n):
         D2_flat[q] = 0.0 if D2_flat[q] <= 0.0 else D2_flat[q]
 
@@ -748,7 +764,7 @@ def _loss(n, theta, work, X, Y):
     _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
-    E_flat = _view(E, 0, (c * n,))
+    E_flat = _numbers(E)
     for i in range(n):
         M_at = M[i]
         for j in range(c):
@@ -879,8 +895,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
                     C1_Z[i, o, j, l] = C1_Z_sum[i, o, j, l] + C1_b_at
 
     # C1[n,f1,g,k] = relu(C1_Z[n,f1,g,k])    (line 10: C1 = relu(C1_Z))
-    C1_flat = _view(C1, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
-    C1_Z_flat = _view(C1_Z, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    C1_flat = _numbers(C1)
+    C1_Z_flat = _numbers(C1_Z)
     for q in range(f1 * n * (4 * g + 4 * r) ** 2):
         C1_flat[q] = 0.0 if C1_Z_flat[q] <= 0.0 else C1_Z_flat[q]
 
@@ -925,8 +941,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
                     C2_Z[i, o, j, l] = C2_Z_sum[i, o, j, l] + C2_b_at
 
     # C2[n,f2,g,k] = relu(C2_Z[n,f2,g,k])    (line 12: C2 = relu(C2_Z))
-    C2_flat = _view(C2, 0, (4 * f2 * n * g ** 2,))
-    C2_Z_flat = _view(C2_Z, 0, (4 * f2 * n * g ** 2,))
+    C2_flat = _numbers(C2)
+    C2_Z_flat = _numbers(C2_Z)
     for q in range(4 * f2 * n * g ** 2):
         C2_flat[q] = 0.0 if C2_Z_flat[q] <= 0.0 else C2_Z_flat[q]
 
@@ -951,8 +967,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _matmul_plus(F, D1_W, D1_b, D1_Z, strip)
 
     # D1 = relu(D1_Z)    (line 15: D1 = relu(D1_Z))
-    D1_flat = _view(D1, 0, (h1 * n,))
-    D1_Z_flat = _view(D1_Z, 0, (h1 * n,))
+    D1_flat = _numbers(D1)
+    D1_Z_flat = _numbers(D1_Z)
     for q in range(h1 * n):
         D1_flat[q] = 0.0 if D1_Z_flat[q] <= 0.0 else D1_Z_flat[q]
 
@@ -960,8 +976,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _matmul_plus(D1, D2_W, D2_b, D2_Z, strip)
 
     # D2 = relu(D2_Z)    (line 16: D2 = relu(D2_Z))
-    D2_flat = _view(D2, 0, (h2 * n,))
-    D2_Z_flat = _view(D2_Z, 0, (h2 * n,))
+    D2_flat = _numbers(D2)
+    D2_Z_flat = _numbers(D2_Z)
     for q in range(h2 * n):
         D2_flat[q] = 0.0 if D2_Z_flat[q] <= 0.0 else D2_Z_flat[q]
 
@@ -972,7 +988,7 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
-    E_flat = _view(E, 0, (c * n,))
+    E_flat = _numbers(E)
     for i in range(n):
         M_at = M[i]
         for j in range(c):
@@ -1001,8 +1017,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     loss = -loss_sum / n
 
     # dS = (P − (9/10) Y − 1/(10 c))/n
-    dS_flat = _view(dS, 0, (c * n,))
-    Y_flat = _view(Y, 0, (c * n,))
+    dS_flat = _numbers(dS)
+    Y_flat = _numbers(Y)
     u_3 = 1.0 / n
     u_4 = -0.1 / c
     for q in range(c * n):
@@ -1018,8 +1034,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _matmul(dS, S_W.T, dD2, strip)
 
     # dD2_Z = dD2 ⊙ relu′(D2_Z)
-    dD2_Z_flat = _view(dD2_Z, 0, (h2 * n,))
-    dD2_flat = _view(dD2, 0, (h2 * n,))
+    dD2_Z_flat = _numbers(dD2_Z)
+    dD2_flat = _numbers(dD2)
     for q in range(h2 * n):
         dD2_Z_flat[q] = dD2_flat[q] if dD2_Z_flat[q] > 0.0 else 0.0
 
@@ -1033,8 +1049,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _matmul(dD2_Z, D2_W.T, dD1, strip)
 
     # dD1_Z = dD1 ⊙ relu′(D1_Z)
-    dD1_Z_flat = _view(dD1_Z, 0, (h1 * n,))
-    dD1_flat = _view(dD1, 0, (h1 * n,))
+    dD1_Z_flat = _numbers(dD1_Z)
+    dD1_flat = _numbers(dD1)
     for q in range(h1 * n):
         dD1_Z_flat[q] = dD1_flat[q] if dD1_Z_flat[q] > 0.0 else 0.0
 
@@ -1071,8 +1087,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
                     dC2[i, f, 2 * j + 1, 2 * l + 1] = dF_at if first_at_2 == 3.0 else 0.0
 
     # dC2_Z[n,f2,g,k] = dC2[n,f2,g,k] 1[C2_Z[n,f2,g,k] > 0]
-    dC2_Z_flat = _view(dC2_Z, 0, (4 * f2 * n * g ** 2,))
-    dC2_flat = _view(dC2, 0, (4 * f2 * n * g ** 2,))
+    dC2_Z_flat = _numbers(dC2_Z)
+    dC2_flat = _numbers(dC2)
     for q in range(4 * f2 * n * g ** 2):
         dC2_Z_flat[q] = dC2_flat[q] if dC2_Z_flat[q] > 0.0 else 0.0
 
@@ -1156,8 +1172,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
                     dC1[i, f, 2 * j + 1, 2 * l + 1] = dP1_at if first_2_at_2 == 3.0 else 0.0
 
     # dC1_Z[n,f1,g,k] = dC1[n,f1,g,k] 1[C1_Z[n,f1,g,k] > 0]
-    dC1_Z_flat = _view(dC1_Z, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
-    dC1_flat = _view(dC1, 0, (f1 * n * (4 * g + 4 * r) ** 2,))
+    dC1_Z_flat = _numbers(dC1_Z)
+    dC1_flat = _numbers(dC1)
     for q in range(f1 * n * (4 * g + 4 * r) ** 2):
         dC1_Z_flat[q] = dC1_flat[q] if dC1_Z_flat[q] > 0.0 else 0.0
 
@@ -1263,6 +1279,19 @@ def _epoch(
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
+def _first(context, builder, kind, array):
+    return context.data_model_manager[kind].get(builder, array, "data")
+
+
+@intrinsic
+def _numbers(context, array):
+    """The address of all numbers of an array that lies in one piece, for one index."""
+    def make(context, builder, signature, args):
+        return _first(context, builder, signature.args[0], args[0])
+
+    return types.CPointer(array.dtype)(array), make
+
+
 @intrinsic
 def _view(context, array, start, shape):
     """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
@@ -1271,15 +1300,20 @@ def _view(context, array, start, shape):
     def make(context, builder, signature, args):
         # LLVM uses half of the widest registers unless a function asks for them; products do use all
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        whole = context.make_array(signature.args[0])(context, builder, args[0])
-        part = context.make_array(view)(context, builder)
-        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        first = builder.gep(_first(context, builder, signature.args[0], args[0]), [args[1]])
         size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
-        strides = [size]
+        apart, count = [size], context.get_constant(types.intp, 1)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
         for extent in extents[:0:-1]:
-            strides.insert(0, builder.mul(strides[0], extent))
-        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
-        return part._getvalue()
+            apart.insert(0, builder.mul(apart[0], extent))
+        for extent in extents:
+            count = builder.mul(count, extent)
+        strides = cgutils.pack_array(builder, apart)
+        given = {"data": first, "nitems": count, "itemsize": size, "shape": args[2], "strides": strides}
+        model, part = context.data_model_manager[view], ir.Constant(context.get_value_type(view), None)
+        for name, value in given.items():
+            part = model.set(builder, part, value, name)
+        return part
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
@@ -1288,7 +1322,7 @@ def _view(context, array, start, shape):
 # place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
 
 
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _exp(x):
     """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
     x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
@@ -1308,7 +1342,7 @@ def _exp(x):
     return (q + 1.0) * low * high
 
 
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _log(x):
     """k ln 2 + log m with x = 2ᵏ m, √½ ≤ m < √2; log m by s = (m − 1)/(m + 1)."""
     denormal = x < 2.2250738585072014e-308
@@ -1790,7 +1824,7 @@ def _matmul_kernel(
                         if whole < tall:
                             t4 = _begun(1, 1, _ahead(p, k * a_column + whole), 0, tall - whole)
                             _store(t4, _ahead(panel, k * _TALL + whole), 0, tall - whole)
-                    p, p_row, p_column = panel, 1, _TALL
+                    p, p_row, p_column = panel, 1, high
                 j = 0
                 while j < width:
                     count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
@@ -1852,7 +1886,7 @@ def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
         known = __name__ in sys.modules  # by which name the cache will look for this module
-        make = cfunc(types.void(*kinds), error_model="numpy", cache=known)
+        make = cfunc(types.void(*kinds), error_model="numpy", cache=known, pipeline_class=_Lean)
         try:
             compiled = make(kernel)
         except Exception:  # whatever a damaged file makes of itself
@@ -1865,13 +1899,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_7f461c7e",
+    "gradc_few_float64_9ebc0d02",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_7f461c7e",
+    "gradc_matmul_float64_9ebc0d02",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

@@ -50,11 +50,12 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import cfunc, njit, typeof, types
-from numba.core import cgutils
+from numba.core import cgutils, typed_passes, untyped_passes
 from numba.core.caching import FunctionCache
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic, models, register_model
-from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 d = 784
@@ -327,9 +328,24 @@ class _Cache(FunctionCache):
             return None
 
 
-def _compiled(function):
+class _Lean(CompilerBase):
+    """Numba's compiler without what these functions do not need: they own no memory, and no name has two types."""
+    def define_pipelines(self):
+        self.state.flags.nrt = False  # no array is counted
+        passes = PassManager("lean")
+        for step in (
+            *(untyped_passes.TranslateByteCode, untyped_passes.FixupArgs, untyped_passes.IRProcessing),
+            *(typed_passes.NopythonTypeInference, typed_passes.IRLegalization),
+            *(typed_passes.NativeLowering, typed_passes.NoPythonBackend),
+        ):
+            passes.add_pass(step, step.__name__)
+        passes.finalize()
+        return [passes]
+
+
+def _compiled(function, **options):
     """The function, compiled for the types of its arguments when it is called first, or found in its file."""
-    compiled = njit(error_model="numpy")(function)
+    compiled = njit(error_model="numpy", **({"pipeline_class": _Lean} | options))(function)
     compiled._cache = _Cache(function)
     return compiled
 
@@ -369,7 +385,7 @@ def _forward(n, theta, work, X, P):
     _matmul_plus(X, W1, b1, Z, strip)
 
     # A = relu(Z)    (line 14: A = relu(Z))
-    A_flat = _view(A, 0, (h * n,))
+    A_flat = _numbers(A)
     for q in range(h * n):
         A_flat[q] = 0.0 if A_flat[q] <= 0.0 else A_flat[q]
 
@@ -380,7 +396,7 @@ def _forward(n, theta, work, X, P):
     _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
-    E_flat = _view(E, 0, (c * n,))
+    E_flat = _numbers(E)
     for i in range(n):
         M_at = M[i]
         for k in range(c):
@@ -417,7 +433,7 @@ def _loss(n, theta, work, X, Y):
     _matmul_plus(X, W1, b1, Z, strip)
 
     # A = relu(Z)    (line 14: A = relu(Z))
-    A_flat = _view(A, 0, (h * n,))
+    A_flat = _numbers(A)
     for q in range(h * n):
         A_flat[q] = 0.0 if A_flat[q] <= 0.0 else A_flat[q]
 
@@ -428,7 +444,7 @@ def _loss(n, theta, work, X, Y):
     _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
-    E_flat = _view(E, 0, (c * n,))
+    E_flat = _numbers(E)
     for i in range(n):
         M_at = M[i]
         for k in range(c):
@@ -485,8 +501,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _matmul_plus(X, W1, b1, Z, strip)
 
     # A = relu(Z)    (line 14: A = relu(Z))
-    A_flat = _view(A, 0, (h * n,))
-    Z_flat = _view(Z, 0, (h * n,))
+    A_flat = _numbers(A)
+    Z_flat = _numbers(Z)
     for q in range(h * n):
         A_flat[q] = 0.0 if Z_flat[q] <= 0.0 else Z_flat[q]
 
@@ -497,7 +513,7 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _row_maxima(S, M)
 
     # E = exp(S − M 1ᵀ)
-    E_flat = _view(E, 0, (c * n,))
+    E_flat = _numbers(E)
     for i in range(n):
         M_at = M[i]
         for k in range(c):
@@ -525,8 +541,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     loss = -loss_sum / n
 
     # dS = (P − Y)/n
-    dS_flat = _view(dS, 0, (c * n,))
-    Y_flat = _view(Y, 0, (c * n,))
+    dS_flat = _numbers(dS)
+    Y_flat = _numbers(Y)
     u_2 = 1.0 / n
     for q in range(c * n):
         dS_flat[q] = u_2 * (dS_flat[q] - Y_flat[q])
@@ -541,8 +557,8 @@ def _loss_and_grad(n, theta, grad, work, X, Y):
     _matmul(dS, W2.T, dA, strip)
 
     # dZ = dA ⊙ relu′(Z)
-    dZ_flat = _view(dZ, 0, (h * n,))
-    dA_flat = _view(dA, 0, (h * n,))
+    dZ_flat = _numbers(dZ)
+    dA_flat = _numbers(dA)
     for q in range(h * n):
         dZ_flat[q] = dA_flat[q] if dZ_flat[q] > 0.0 else 0.0
 
@@ -611,6 +627,19 @@ def _epoch(
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
+def _first(context, builder, kind, array):
+    return context.data_model_manager[kind].get(builder, array, "data")
+
+
+@intrinsic
+def _numbers(context, array):
+    """The address of all numbers of an array that lies in one piece, for one index."""
+    def make(context, builder, signature, args):
+        return _first(context, builder, signature.args[0], args[0])
+
+    return types.CPointer(array.dtype)(array), make
+
+
 @intrinsic
 def _view(context, array, start, shape):
     """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
@@ -619,15 +648,20 @@ def _view(context, array, start, shape):
     def make(context, builder, signature, args):
         # LLVM uses half of the widest registers unless a function asks for them; products do use all
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        whole = context.make_array(signature.args[0])(context, builder, args[0])
-        part = context.make_array(view)(context, builder)
-        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        first = builder.gep(_first(context, builder, signature.args[0], args[0]), [args[1]])
         size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
-        strides = [size]
+        apart, count = [size], context.get_constant(types.intp, 1)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
         for extent in extents[:0:-1]:
-            strides.insert(0, builder.mul(strides[0], extent))
-        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
-        return part._getvalue()
+            apart.insert(0, builder.mul(apart[0], extent))
+        for extent in extents:
+            count = builder.mul(count, extent)
+        strides = cgutils.pack_array(builder, apart)
+        given = {"data": first, "nitems": count, "itemsize": size, "shape": args[2], "strides": strides}
+        model, part = context.data_model_manager[view], ir.Constant(context.get_value_type(view), None)
+        for name, value in given.items():
+            part = model.set(builder, part, value, name)
+        return part
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
@@ -636,7 +670,7 @@ def _view(context, array, start, shape):
 # place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
 
 
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _exp(x):
     """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
     x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
@@ -656,7 +690,7 @@ def _exp(x):
     return (q + 1.0) * low * high
 
 
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _log(x):
     """k ln 2 + log m with x = 2ᵏ m, √½ ≤ m < √2; log m by s = (m − 1)/(m + 1)."""
     denormal = x < 2.2250738585072014e-308
@@ -1138,7 +1172,7 @@ def _matmul_kernel(
                         if whole < tall:
                             t4 = _begun(1, 1, _ahead(p, k * a_column + whole), 0, tall - whole)
                             _store(t4, _ahead(panel, k * _TALL + whole), 0, tall - whole)
-                    p, p_row, p_column = panel, 1, _TALL
+                    p, p_row, p_column = panel, 1, high
                 j = 0
                 while j < width:
                     count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
@@ -1200,7 +1234,7 @@ def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
         known = __name__ in sys.modules  # by which name the cache will look for this module
-        make = cfunc(types.void(*kinds), error_model="numpy", cache=known)
+        make = cfunc(types.void(*kinds), error_model="numpy", cache=known, pipeline_class=_Lean)
         try:
             compiled = make(kernel)
         except Exception:  # whatever a damaged file makes of itself
@@ -1213,13 +1247,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_7f461c7e",
+    "gradc_few_float64_9ebc0d02",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_7f461c7e",
+    "gradc_matmul_float64_9ebc0d02",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

@@ -46,11 +46,12 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import cfunc, njit, typeof, types
-from numba.core import cgutils
+from numba.core import cgutils, typed_passes, untyped_passes
 from numba.core.caching import FunctionCache
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic, models, register_model
-from numba.np import arrayobj
 
 DTYPE = np.dtype("float64")
 h = 8
@@ -318,9 +319,24 @@ class _Cache(FunctionCache):
             return None
 
 
-def _compiled(function):
+class _Lean(CompilerBase):
+    """Numba's compiler without what these functions do not need: they own no memory, and no name has two types."""
+    def define_pipelines(self):
+        self.state.flags.nrt = False  # no array is counted
+        passes = PassManager("lean")
+        for step in (
+            *(untyped_passes.TranslateByteCode, untyped_passes.FixupArgs, untyped_passes.IRProcessing),
+            *(typed_passes.NopythonTypeInference, typed_passes.IRLegalization),
+            *(typed_passes.NativeLowering, typed_passes.NoPythonBackend),
+        ):
+            passes.add_pass(step, step.__name__)
+        passes.finalize()
+        return [passes]
+
+
+def _compiled(function, **options):
     """The function, compiled for the types of its arguments when it is called first, or found in its file."""
-    compiled = njit(error_model="numpy")(function)
+    compiled = njit(error_model="numpy", **({"pipeline_class": _Lean} | options))(function)
     compiled._cache = _Cache(function)
     return compiled
 
@@ -357,7 +373,7 @@ def _forward(n, theta, work, X, p):
     _matmul_fixed_plus(n, 2, h, X, W1, b1, Z1, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
-    A1_flat = _view(A1, 0, (h * n,))
+    A1_flat = _numbers(A1)
     for q in range(h * n):
         A1_flat[q] = _tanh(A1_flat[q])
 
@@ -386,7 +402,7 @@ def _loss(n, theta, work, X, y):
     _matmul_fixed_plus(n, 2, h, X, W1, b1, Z1, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
-    A1_flat = _view(A1, 0, (h * n,))
+    A1_flat = _numbers(A1)
     for q in range(h * n):
         A1_flat[q] = _tanh(A1_flat[q])
 
@@ -435,7 +451,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     _matmul_fixed_plus(n, 2, h, X, W1, b1, Z1, strip)
 
     # A1 = tanh(Z1)    (line 14: A1 = tanh(Z1))
-    A1_flat = _view(A1, 0, (h * n,))
+    A1_flat = _numbers(A1)
     for q in range(h * n):
         A1_flat[q] = _tanh(A1_flat[q])
 
@@ -476,8 +492,8 @@ def _loss_and_grad(n, theta, grad, work, X, y):
             dA1[i, j] = W2[j, 0] * dz2_at
 
     # dZ1 = dA1 ⊙ (1 − A1∘²)
-    dZ1_flat = _view(dZ1, 0, (h * n,))
-    dA1_flat = _view(dA1, 0, (h * n,))
+    dZ1_flat = _numbers(dZ1)
+    dA1_flat = _numbers(dA1)
     for q in range(h * n):
         dZ1_flat[q] = dA1_flat[q] * (1.0 - dZ1_flat[q] ** 2)
 
@@ -546,6 +562,19 @@ def _epoch(
 # Arrays in the memory of others: nothing is copied, counted or allocated.
 
 
+def _first(context, builder, kind, array):
+    return context.data_model_manager[kind].get(builder, array, "data")
+
+
+@intrinsic
+def _numbers(context, array):
+    """The address of all numbers of an array that lies in one piece, for one index."""
+    def make(context, builder, signature, args):
+        return _first(context, builder, signature.args[0], args[0])
+
+    return types.CPointer(array.dtype)(array), make
+
+
 @intrinsic
 def _view(context, array, start, shape):
     """What lies in an array from its number `start` on, as an array of this shape; the first one must outlive it."""
@@ -554,15 +583,20 @@ def _view(context, array, start, shape):
     def make(context, builder, signature, args):
         # LLVM uses half of the widest registers unless a function asks for them; products do use all
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        whole = context.make_array(signature.args[0])(context, builder, args[0])
-        part = context.make_array(view)(context, builder)
-        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
+        first = builder.gep(_first(context, builder, signature.args[0], args[0]), [args[1]])
         size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(view.dtype)))
-        strides = [size]
+        apart, count = [size], context.get_constant(types.intp, 1)
+        extents = cgutils.unpack_tuple(builder, args[2], view.ndim)
         for extent in extents[:0:-1]:
-            strides.insert(0, builder.mul(strides[0], extent))
-        arrayobj.populate_array(part, builder.gep(whole.data, [args[1]]), extents, strides, size, None)
-        return part._getvalue()
+            apart.insert(0, builder.mul(apart[0], extent))
+        for extent in extents:
+            count = builder.mul(count, extent)
+        strides = cgutils.pack_array(builder, apart)
+        given = {"data": first, "nitems": count, "itemsize": size, "shape": args[2], "strides": strides}
+        model, part = context.data_model_manager[view], ir.Constant(context.get_value_type(view), None)
+        for name, value in given.items():
+            part = model.set(builder, part, value, name)
+        return part
 
     return view(array, types.int64, types.UniTuple(types.int64, view.ndim)), make
 
@@ -571,7 +605,7 @@ def _view(context, array, start, shape):
 # place. Products and sums may be contracted but never reordered: the reductions rest on the order of their roundings.
 
 
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _exp(x):
     """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
     x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
@@ -591,7 +625,7 @@ def _exp(x):
     return (q + 1.0) * low * high
 
 
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _tanh(x):
     """With e = exp(2 |x|) − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1 it is e/(e + 2), with the sign of x; no power is out of range."""
     a = abs(x)
@@ -612,7 +646,7 @@ def _tanh(x):
     return math.copysign(e / (e + 2.0), x)
 
 
-@njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _log1p(x):
     """log u + c/u, where u + c is 1 + x without rounding."""
     u = x + 1.0
@@ -1095,7 +1129,7 @@ def _matmul_kernel(
                         if whole < tall:
                             t4 = _begun(1, 1, _ahead(p, k * a_column + whole), 0, tall - whole)
                             _store(t4, _ahead(panel, k * _TALL + whole), 0, tall - whole)
-                    p, p_row, p_column = panel, 1, _TALL
+                    p, p_row, p_column = panel, 1, high
                 j = 0
                 while j < width:
                     count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
@@ -1157,7 +1191,7 @@ def _called(name, kernel, *kinds):
     """The symbol of a kernel, which is compiled once a process, whichever module needs it first."""
     if llvm.address_of_symbol(name) is None:
         known = __name__ in sys.modules  # by which name the cache will look for this module
-        make = cfunc(types.void(*kinds), error_model="numpy", cache=known)
+        make = cfunc(types.void(*kinds), error_model="numpy", cache=known, pipeline_class=_Lean)
         try:
             compiled = make(kernel)
         except Exception:  # whatever a damaged file makes of itself
@@ -1170,13 +1204,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_7f461c7e",
+    "gradc_few_float64_9ebc0d02",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_7f461c7e",
+    "gradc_matmul_float64_9ebc0d02",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip
@@ -1248,6 +1282,32 @@ def _ceiling(builder, x, y):
 def _known(kind, value):
     """An extent, as a constant where its type says which."""
     return _int(kind.literal_value) if isinstance(kind, types.IntegerLiteral) else value
+
+
+def _known_apart(kind, extents, apart):
+    """How far apart rows and columns of a matrix in one piece are, as constants where that follows from its extents."""
+    (rows, columns), (row, column) = extents, apart
+    if kind.layout == "C":
+        return columns if isinstance(columns, ir.Constant) else row, _int(1)
+    if kind.layout == "F":
+        return _int(1), rows if isinstance(rows, ir.Constant) else column
+    return row, column
+
+
+def _shared(builder, name, given, body):
+    """A call of a function that is written once for all calls with the same name and constants."""
+    parts = [str(g.constant) if isinstance(g, ir.Constant) else "" for g in given]
+    name, open_ = "_".join((name, *parts)), [g for g in given if not isinstance(g, ir.Constant)]
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [g.type for g in open_])
+        function = ir.Function(builder.module, kind, name)
+        function.linkage = "internal"
+        set.add(function.attributes, '"prefer-vector-width"="512"')
+        inner, arguments = ir.IRBuilder(function.append_basic_block()), iter(function.args)
+        body(inner, *(g if isinstance(g, ir.Constant) else next(arguments) for g in given))
+        inner.ret_void()
+    builder.call(function, open_)
 
 
 def _upright(builder, K, N, b, b_column, near):
@@ -1327,26 +1387,32 @@ def _fixed(plus):
         (a, _, a_apart), (b, _, b_apart), *given, (c, _, c_apart), (near, (room,), _) = _taken_apart(
             context, builder, kinds, arrays
         )
-        s = given[0][0] if plus else None
-        columns, upright = N.constant, kinds[1].layout == "C"
+        upright = kinds[1].layout == "C"
+        a_apart, b_apart = _known_apart(kinds[0], (M, K), a_apart), _known_apart(kinds[1], (K, N), b_apart)
+        c_row, _ = _known_apart(kinds[-2], (M, N), c_apart)
 
-        def short():
-            rows, row = b, b_apart[0]
-            if not upright:
-                _upright(builder, K, columns, b, b_apart[1], near)
-                rows, row = near, N
-            _strips(builder, M, K, columns, a, a_apart, rows, row, s, _int(0), c, c_apart[0])
+        def product(builder, M, K, N, a, a_row, a_column, b, b_row, b_column, s, c, c_row, near, room):
+            def short():
+                rows, row = b, b_row
+                if not upright:
+                    _upright(builder, K, N.constant, b, b_column, near)
+                    rows, row = near, N
+                start = s if plus else None
+                _strips(builder, M, K, N.constant, a, (a_row, a_column), rows, row, start, _int(0), c, c_row)
 
-        if isinstance(K, ir.Constant):
-            short()
-            return context.get_dummy_value()
-        with builder.if_else(builder.icmp_signed(">", K, _int(_LONG))) as (many, few):
-            with many:
-                start, one = [s or c, _int(0), _int(int(plus))], ir.Constant(_NUMBER, 1.0)
-                given = [M, K, N, a, *a_apart, b, *b_apart, *start, c, c_apart[0], near, room, _int(0), one]
-                _call(builder, _MATMUL, given)
-            with few:
+            if isinstance(K, ir.Constant):
                 short()
+                return
+            with builder.if_else(builder.icmp_signed(">", K, _int(_LONG))) as (many, few):
+                with many:
+                    start, one = [s, _int(0), _int(int(plus))], ir.Constant(_NUMBER, 1.0)
+                    left, right = (a, a_row, a_column), (b, b_row, b_column)
+                    _call(builder, _MATMUL, [M, K, N, *left, *right, *start, c, c_row, near, room, _int(0), one])
+                with few:
+                    short()
+
+        taken = [M, K, N, a, *a_apart, b, *b_apart, given[0][0] if plus else c, c, c_row, near, room]
+        _shared(builder, f"fixed{'_plus' * plus}{'' if upright else '_turned'}", taken, product)
         return context.get_dummy_value()
 
     if plus:

@@ -81,6 +81,7 @@ def plain(source):
     module._matmul_fixed_plus = lambda m, k, n, *given: module._matmul_plus(*given)
     module._row_sums, module._row_maxima, module._column_sums = folded(np.sum, 1), folded(np.max, 1), folded(np.sum, 0)
     module._view = lambda a, start, shape: a.reshape(-1)[start : start + prod(shape)].reshape(shape)
+    module._numbers = lambda a: a.reshape(-1)
     return module
 
 

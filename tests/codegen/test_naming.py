@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
+from pathlib import Path
+
+import pytest
 
 from codegen.naming import Names, identifier, names_of
 from codegen.targets.text import quoted, tidy
@@ -52,6 +56,27 @@ def test_loop_letters_fall_back_to_free_ones():
     assert names.loop("k") == "k"
     names.release("k")
     assert names.loop("k") == "k"
+
+
+def test_an_index_is_never_a_value_even_after_it_was_given_back():
+    names = Names()
+    names.release(names.loop("u"))
+    assert names.fresh("u") == "u_2"
+    names.release(names.fresh("j"))
+    assert names.loop("j") != "j"
+
+
+@pytest.mark.parametrize("path", sorted(Path("generated").glob("*.py")), ids=lambda p: p.stem)
+def test_no_name_of_an_emitted_function_has_two_types(path):
+    """Compiled without single assignment, an integer that is also a number would turn into a double."""
+    functions = [f for f in ast.parse(path.read_text()).body if isinstance(f, ast.FunctionDef)]
+    functions = [f for f in functions if any(ast.unparse(d) == "_compiled" for d in f.decorator_list)]
+    assert functions or "@_allocating" in path.read_text()
+    for function in functions:
+        stored = [x.id for x in ast.walk(function) if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Store)]
+        indices = [x.target.id for x in ast.walk(function) if isinstance(x, ast.For)]
+        for name in set(indices):
+            assert stored.count(name) == indices.count(name), (function.name, name)
 
 
 def test_long_lines_break_inside_brackets_only():

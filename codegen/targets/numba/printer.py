@@ -133,7 +133,7 @@ class NumbaPrinter(ScalarPrinter):
         sums = (w.target.tensor for w in writes_in(nest.body) if w.op == "sum" and self.dtype == "float32")
         self.wide.update(t for t in sums if t in self.scalars)
         for flat, whole in nest.flat:
-            yield f"{self.names.tensor(flat)} = {self.view(self.names.tensor(whole), '0', flat.axes)}"
+            yield f"{self.names.tensor(flat)} = _numbers({self.names.tensor(whole)})"
         for node in nest.body:
             yield from self.node(node, "")
 

@@ -1211,66 +1211,10 @@ def _ahead(context, address, count):
     return address(address, types.int64), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])
 
 
-@intrinsic
-def _soon(context, address):
+def _fetch(builder, address):
     """What stands there is read soon, or nothing does."""
-    def make(context, builder, signature, args):
-        place = builder.bitcast(args[0], ir.IntType(8).as_pointer())
-        _call(builder, "llvm.prefetch.p0", [place, _int(0, 32), _int(3, 32), _int(1, 32)])
-        return context.get_dummy_value()
-
-    return types.none(address), make
-
-
-def _turn(builder, a, a_row, b, b_row):
-    """b = aᵀ for a square that is as wide as a register."""
-    rows = []
-    for r in range(_LANES):
-        place = builder.bitcast(builder.gep(a, [builder.mul(a_row, _int(r))]), _VECTOR.as_pointer())
-        rows.append(builder.load(place, align=DTYPE.itemsize))
-    apart = 1
-    while apart < _LANES:  # of squares of twice that size, two quarters change places
-        for r in (r for r in range(_LANES) if not r & apart):
-            x, y = rows[r], rows[r + apart]
-            for k, lanes in (
-                (r, [l - apart + _LANES if l & apart else l for l in range(_LANES)]),
-                (r + apart, [l + _LANES if l & apart else l + apart for l in range(_LANES)]),
-            ):
-                chosen = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
-                rows[k] = builder.shuffle_vector(x, y, chosen)
-        apart *= 2
-    for r in range(_LANES):
-        place = builder.bitcast(builder.gep(b, [builder.mul(b_row, _int(r))]), _VECTOR.as_pointer())
-        builder.store(rows[r], place, align=DTYPE.itemsize)
-
-
-@intrinsic
-def _turned(context, a, a_row, b, b_row):
-    """b = aᵀ for a square that is as wide as a register."""
-    def make(context, builder, signature, args):
-        _turn(builder, *args)
-        return context.get_dummy_value()
-
-    return types.none(_ADDRESS, types.int64, _ADDRESS, types.int64), make
-
-
-@intrinsic
-def _begun(context, rows, vectors, start, row, count):
-    """A tile of `count` numbers of every row, `row` numbers apart."""
-    if not isinstance(rows, types.IntegerLiteral) or not isinstance(vectors, types.IntegerLiteral):
-        return None
-    t = _Tile(rows.literal_value, vectors.literal_value)
-
-    def make(context, builder, signature, args):
-        _, _, start, row, count = args
-        tile = ir.Constant(context.get_value_type(t), None)
-        for r in range(t.rows):
-            address = builder.gep(start, [builder.mul(row, _int(r))])
-            for v, (place, mask) in enumerate(_lanes(builder, address, t.vectors, count)):
-                tile = builder.insert_value(tile, _loaded(builder, place, mask), r * t.vectors + v)
-        return tile
-
-    return t(rows, vectors, _ADDRESS, types.int64, types.int64), make
+    place = builder.bitcast(address, ir.IntType(8).as_pointer())
+    _call(builder, "llvm.prefetch.p0", [place, _int(0, 32), _int(3, 32), _int(1, 32)])
 
 
 @intrinsic
@@ -1294,18 +1238,6 @@ def _put(builder, values, rows, vectors, c, row, count):
                     _masked(builder, "store", ir.VoidType(), [value, place, _int(DTYPE.itemsize, 32), mask])
                 with full:
                     builder.store(value, place, align=DTYPE.itemsize)
-
-
-@intrinsic
-def _store(context, t, c, row, count):
-    """c = t, `count` numbers of every row."""
-    def make(context, builder, signature, args):
-        tile, c, row, count = args
-        values = [builder.extract_value(tile, n) for n in range(t.rows * t.vectors)]
-        _put(builder, values, t.rows, t.vectors, c, row, count)
-        return context.get_dummy_value()
-
-    return types.none(t, _ADDRESS, types.int64, types.int64), make
 
 
 def _start(builder, tile, high, wide, s, s_row, count):
@@ -1450,6 +1382,148 @@ def _call(builder, name, given):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
+# Copies of matrices, so that what a product reads next lies next to what it reads.
+
+
+def _loop(builder, times):
+    return cgutils.for_range(builder, times, intp=ir.IntType(64))
+
+
+def _least(builder, x, y):
+    return builder.select(builder.icmp_signed("<", x, y), x, y)
+
+
+def _ceiling(builder, x, y):
+    return builder.sdiv(builder.add(x, _int(y - 1)), _int(y))
+
+
+def _turn(builder, a, a_row, b, b_row):
+    """b = aᵀ for a square that is as wide as a register."""
+    rows = []
+    for r in range(_LANES):
+        place = builder.bitcast(builder.gep(a, [builder.mul(a_row, _int(r))]), _VECTOR.as_pointer())
+        rows.append(builder.load(place, align=DTYPE.itemsize))
+    apart = 1
+    while apart < _LANES:  # of squares of twice that size, two quarters change places
+        for r in (r for r in range(_LANES) if not r & apart):
+            x, y = rows[r], rows[r + apart]
+            for k, lanes in (
+                (r, [l - apart + _LANES if l & apart else l for l in range(_LANES)]),
+                (r + apart, [l + _LANES if l & apart else l + apart for l in range(_LANES)]),
+            ):
+                chosen = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), lanes)
+                rows[k] = builder.shuffle_vector(x, y, chosen)
+        apart *= 2
+    for r in range(_LANES):
+        place = builder.bitcast(builder.gep(b, [builder.mul(b_row, _int(r))]), _VECTOR.as_pointer())
+        builder.store(rows[r], place, align=DTYPE.itemsize)
+
+
+def _transpose(builder, M, N, a, a_row, a_column, b, b_row):
+    """b = aᵀ for an M x N matrix, by squares where its rows lie in one piece; squares at the edges overlap."""
+    small = builder.icmp_signed("<", _least(builder, M, N), _int(_LANES))
+    with builder.if_else(builder.or_(small, builder.icmp_signed("!=", a_column, _int(1)))) as (single, squared):
+        with single, _loop(builder, N) as n, _loop(builder, M) as m:
+            at = builder.add(builder.mul(m.index, a_row), builder.mul(n.index, a_column))
+            to = builder.gep(b, [builder.add(builder.mul(n.index, b_row), m.index)])
+            builder.store(builder.load(builder.gep(a, [at])), to)
+        with squared, _loop(builder, _ceiling(builder, M, _LANES)) as m, _loop(builder, _ceiling(builder, N, _LANES)) as n:
+            row, column = (
+                _least(builder, builder.mul(x.index, _int(_LANES)), builder.sub(extent, _int(_LANES)))
+                for x, extent in ((m, M), (n, N))
+            )
+            from_ = builder.gep(a, [builder.add(builder.mul(row, a_row), column)])
+            _turn(builder, from_, a_row, builder.gep(b, [builder.add(builder.mul(column, b_row), row)]), b_row)
+
+
+@intrinsic
+def _transposed(context, M, N, a, a_row, a_column, b, b_row):
+    """b = aᵀ for an M x N matrix, rows and columns so many numbers apart."""
+    kinds = (M, N, a, a_row, a_column, b, b_row)
+
+    def make(context, builder, signature, args):
+        _transpose(builder, *args)
+        return context.get_dummy_value()
+
+    return types.none(*kinds), make
+
+
+def _copy_row(builder, count, a, b):
+    """b = a, so many numbers."""
+    def move(j, count):
+        ((place, mask),) = _lanes(builder, builder.gep(a, [j]), 1, count)
+        _put(builder, [_loaded(builder, place, mask)], 1, 1, builder.gep(b, [j]), _int(0), count)
+
+    with _loop(builder, builder.sdiv(count, _int(_LANES))) as lanes:
+        move(builder.mul(lanes.index, _int(_LANES)), _int(_LANES))
+    whole = builder.and_(count, _int(-_LANES))
+    with builder.if_then(builder.icmp_signed("<", whole, count)):
+        move(whole, builder.sub(count, whole))
+
+
+@intrinsic
+def _rows_copied(context, M, N, a, a_row, b, b_row):
+    """b = a, M rows of N numbers."""
+    def make(context, builder, signature, args):
+        M, N, a, a_row, b, b_row = args
+        with _loop(builder, M) as m:
+            from_, to = (builder.gep(x, [builder.mul(m.index, row)]) for x, row in ((a, a_row), (b, b_row)))
+            _copy_row(builder, N, from_, to)
+        return context.get_dummy_value()
+
+    return types.none(M, N, a, a_row, b, b_row), make
+
+
+def _strip_width(builder, left):
+    """How many of the columns that are left the next strip has."""
+    wider = builder.and_(*(builder.icmp_signed(o, left, _int(x)) for o, x in ((">", _FULL), ("<=", _FULL + _LANES))))
+    return _least(builder, left, builder.select(wider, _int(_OTHER), _int(_FULL)))
+
+
+@intrinsic
+def _across(context, left):
+    """How many of the columns that are left the next strip has."""
+    return types.int64(left), lambda context, builder, signature, args: _strip_width(builder, args[0])
+
+
+@intrinsic
+def _strips_copied(context, M, N, a, a_row, b):
+    """The strips of an M x N matrix behind each other: in each, rows are as long as the strip is wide."""
+    def make(context, builder, signature, args):
+        M, N, a, a_row, b = args
+        narrow = builder.icmp_signed("<", N, _int(_LANES + 1))
+        full = builder.select(narrow, _int(0), builder.sdiv(builder.sub(N, _int(_LANES + 1)), _int(_FULL)))
+        with _loop(builder, M) as m:
+            row, j = builder.gep(a, [builder.mul(m.index, a_row)]), builder.mul(full, _int(_FULL))
+
+            def place(j, width, m=m):
+                return builder.gep(b, [builder.add(builder.mul(j, M), builder.mul(m.index, width))])
+
+            with _loop(builder, full) as strip:
+                start = builder.mul(strip.index, _int(_FULL))
+                from_ = builder.gep(row, [start])
+                _fetch(builder, builder.gep(from_, [builder.mul(a_row, _int(_LANES))]))  # too far apart to be foreseen
+                values = [_loaded(builder, p, mask) for p, mask in _lanes(builder, from_, _VECTORS, _int(_FULL))]
+                _put(builder, values, 1, _VECTORS, place(start, _int(_FULL)), _int(0), _int(_FULL))
+            for _ in range(_VECTORS - 1):  # strips that are left
+                width = _strip_width(builder, builder.sub(N, j))
+                _copy_row(builder, width, builder.gep(row, [j]), place(j, width))
+                j = builder.add(j, width)
+        return context.get_dummy_value()
+
+    return types.none(M, N, a, a_row, b), make
+
+
+@intrinsic
+def _soon(context, address):
+    """What stands there is read soon, or nothing does."""
+    def make(context, builder, signature, args):
+        _fetch(builder, args[0])
+        return context.get_dummy_value()
+
+    return types.none(address), make
+
+
 def _few_kernel(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip):
     """The same for few columns: dot products along the rows of A, whose numbers lie next to each other."""
     if b_row != 1:
@@ -1519,6 +1593,7 @@ def _matmul_kernel(
     )
     if flipped:  # the transposed result has longer rows
         M, N, a, b, a_row, a_column, b_row, b_column = N, M, b, a, b_column, b_row, a_column, a_row
+    added = given == 2 or (flipped and given)
     mirrored = mirrored and N > 2 * _LANES
     # a copy has to be read often enough to pay
     packed = b_column != 1 or (K * N > (_NEAR if M > 64 else _FAR) and M > 2 * _ROWS and not flipped)
@@ -1540,100 +1615,53 @@ def _matmul_kernel(
             if 0 < N - edge - width <= _LANES:
                 width -= _LANES
             if packed and b_column == 1:
-                whole = max(0, width - _LANES - 1) // _FULL * _FULL
-                for k in range(depth):
-                    p = _ahead(b, (first + k) * b_row + edge)
-                    for j in range(0, whole, _FULL):
-                        _soon(_ahead(p, j + _LANES * b_row))  # rows are too far apart to be foreseen
-                        t1 = _begun(1, _VECTORS, _ahead(p, j), 0, _FULL)
-                        _store(t1, _ahead(strip, j * depth + k * _FULL), 0, _FULL)
-                    j = whole
-                    while j < width:
-                        count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
-                        for n in range(0, count, _LANES):
-                            t2 = _begun(1, 1, _ahead(p, j + n), 0, count - n)
-                            _store(t2, _ahead(strip, j * depth + k * count + n), 0, count - n)
-                        j += count
-            j = 0 if packed and b_column != 1 else width
-            while j < width:
-                count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
-                p, q = _ahead(b, first * b_row + (edge + j) * b_column), _ahead(strip, j * depth)
-                if b_row == 1 and depth >= _LANES and count >= _LANES:
-                    n = 0
-                    while n < count:
-                        n, k = min(n, count - _LANES), 0
-                        while k < depth:
-                            k = min(k, depth - _LANES)
-                            _turned(_ahead(p, k + n * b_column), b_column, _ahead(q, k * count + n), count)
-                            k += _LANES
-                        n += _LANES
-                else:
-                    for k in range(depth):
-                        for n in range(count):
-                            q[k * count + n] = p[k * b_row + n * b_column]
-                j += count
+                _strips_copied(depth, width, _ahead(b, first * b_row + edge), b_row, strip)
+            elif packed:
+                j = 0
+                while j < width:
+                    count = _across(width - j)
+                    p = _ahead(b, first * b_row + (edge + j) * b_column)
+                    _transposed(count, depth, p, b_column, b_row, _ahead(strip, j * depth), count)
+                    j += count
             for base in range(0, M, high):
                 tall = min(high, M - base)
                 p, p_row, p_column = _ahead(a, base * a_row + first * a_column), a_row, a_column
                 if paneled:
-                    whole = tall // _LANES * _LANES
-                    for k in range(depth):
-                        for i in range(0, whole, _LANES):
-                            t3 = _begun(1, 1, _ahead(p, k * a_column + i), 0, _LANES)
-                            _store(t3, _ahead(panel, k * _TALL + i), 0, _LANES)
-                        if whole < tall:
-                            t4 = _begun(1, 1, _ahead(p, k * a_column + whole), 0, tall - whole)
-                            _store(t4, _ahead(panel, k * _TALL + whole), 0, tall - whole)
+                    _rows_copied(depth, tall, p, a_column, panel, _TALL)
                     p, p_row, p_column = panel, 1, high
                 j = 0
                 while j < width:
-                    count = min(width - j, _OTHER if _FULL < width - j <= _FULL + _LANES else _FULL)
+                    count = _across(width - j)
                     near, near_row = _ahead(b, first * b_row + edge + j), b_row
                     if packed:
                         near, near_row = _ahead(strip, j * depth), count
                     vectors = (count + _LANES - 1) // _LANES
                     most, fewer = _ROWS if vectors <= _VECTORS else _FEWER, _FEWER if vectors > 1 else _ROWS
+                    if flipped and given:  # S is turned, and the sums start there
+                        _transposed(count, tall, _ahead(s, (edge + j) * s_row + base), s_row, 1, strip, count)
                     i = max(0, edge + j - base) if mirrored else 0
                     while i < tall:
                         left, rows = tall - i, most
                         if left < most or (left <= _REST and left % fewer == 0 and vectors > 1):
                             rows = fewer if left >= fewer else 1
-                            if left < fewer <= tall and first == 0 and given < 2:  # rows again, none added to twice
+                            if left < fewer <= tall and first == 0 and not added:  # rows again, none added to twice
                                 i, left, rows = tall - fewer, fewer, fewer
                         times = max(1, (left - (_REST if rows == _ROWS else 0)) // rows)
                         here = base + i
-                        x, y, z = (
-                            _ahead(p, i * p_row), _ahead(c, here * c_row + edge + j), _ahead(s, here * s_row + edge + j)
-                        )
-                        y_row, z_row, start = c_row, s_row, given
-                        if first > 0 and given < 2:
-                            z, z_row, start = y, y_row, 1
+                        x, y, y_row = _ahead(p, i * p_row), _ahead(c, here * c_row + edge + j), c_row
+                        z, z_row, start = _ahead(s, here * s_row + edge + j), s_row, given
                         if flipped:
-                            y, y_row, start = _ahead(strip, i * count), count, 0
+                            y, y_row = _ahead(strip, i * count), count
+                            z, z_row = y, y_row
+                        elif first > 0 and given < 2:
+                            z, z_row, start = y, y_row, 1
                         _blocks(
                             rows, vectors, times, depth, x, p_row, p_column, near, near_row, z, z_row, start, y, y_row,
                             count, rate
                         )
                         i += times * rows
                     if flipped:
-                        z, y = _ahead(s, (edge + j) * s_row + base), _ahead(c, (edge + j) * c_row + base)
-                        if min(tall, count) >= _LANES:
-                            n = 0
-                            while n < count:
-                                n, i = min(n, count - _LANES), 0
-                                while i < tall:
-                                    i = min(i, tall - _LANES)
-                                    _turned(_ahead(strip, i * count + n), count, _ahead(y, n * c_row + i), c_row)
-                                    i += _LANES
-                                n += _LANES
-                        else:
-                            for n in range(count):
-                                for i in range(tall):
-                                    y[n * c_row + i] = strip[i * count + n]
-                        if given:
-                            for n in range(count):
-                                for i in range(tall):
-                                    y[n * c_row + i] += z[n * s_row + i]
+                        _transposed(tall, count, strip, count, 1, _ahead(c, (edge + j) * c_row + base), c_row)
                     j += count
             edge += width
     if mirrored:
@@ -1659,13 +1687,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_9ebc0d02",
+    "gradc_few_float64_7fe6c2f6",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_9ebc0d02",
+    "gradc_matmul_float64_7fe6c2f6",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip
@@ -1722,18 +1750,6 @@ _LONG = 512  # terms of a sum for which the columns of a strip leave the first c
 _PASS = 2  # terms that are added in one pass of a loop; four of them save no more
 
 
-def _loop(builder, times):
-    return cgutils.for_range(builder, times, intp=ir.IntType(64))
-
-
-def _least(builder, x, y):
-    return builder.select(builder.icmp_signed("<", x, y), x, y)
-
-
-def _ceiling(builder, x, y):
-    return builder.sdiv(builder.add(x, _int(y - 1)), _int(y))
-
-
 def _known(kind, value):
     """An extent, as a constant where its type says which."""
     return _int(kind.literal_value) if isinstance(kind, types.IntegerLiteral) else value
@@ -1763,22 +1779,6 @@ def _shared(builder, name, given, body):
         body(inner, *(g if isinstance(g, ir.Constant) else next(arguments) for g in given))
         inner.ret_void()
     builder.call(function, open_)
-
-
-def _upright(builder, K, N, b, b_column, near):
-    """B, whose columns lie in one piece each, copied so that its rows do; squares at the edges overlap."""
-    squared = builder.icmp_signed("<", _least(builder, K, _int(N)), _int(_LANES))
-    with builder.if_else(squared) as (small, large):
-        with small, _loop(builder, K) as k, _loop(builder, _int(N)) as n:
-            value = builder.load(builder.gep(b, [builder.add(k.index, builder.mul(n.index, b_column))]))
-            builder.store(value, builder.gep(near, [builder.add(builder.mul(k.index, _int(N)), n.index)]))
-        with large, _loop(builder, _int(-(-N // _LANES))) as n, _loop(builder, _ceiling(builder, K, _LANES)) as k:
-            column = _least(builder, builder.mul(n.index, _int(_LANES)), _int(N - _LANES))
-            row = _least(builder, builder.mul(k.index, _int(_LANES)), builder.sub(K, _int(_LANES)))
-            from_ = builder.gep(b, [builder.add(row, builder.mul(column, b_column))])
-            _turn(
-                builder, from_, b_column, builder.gep(near, [builder.add(builder.mul(row, _int(N)), column)]), _int(N)
-            )
 
 
 def _widths(vectors):
@@ -1850,7 +1850,7 @@ def _fixed(plus):
             def short():
                 rows, row = b, b_row
                 if not upright:
-                    _upright(builder, K, N.constant, b, b_column, near)
+                    _transpose(builder, N, K, b, b_column, _int(1), near, N)
                     rows, row = near, N
                 start = s if plus else None
                 _strips(builder, M, K, N.constant, a, (a_row, a_column), rows, row, start, _int(0), c, c_row)

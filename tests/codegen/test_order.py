@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import prod
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_a_gradient_takes_at_most_thrice_what_the_best_order_takes(line, monkeyp
 
 def plain(source):
     """The module with its loops run by Python, its products by NumPy: quick for tiny extents."""
-    module = load_source(source.replace("@_compiled\n", ""))
+    module = load_source(re.sub(r"^@_(?:compiled|allocating)\n", "", source, flags=re.M))
 
     def matmul(a, b, out, strip=None):
         out[...] = a @ b

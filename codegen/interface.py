@@ -81,7 +81,7 @@ def calls(
             lines = ["if training:", *("    " + line for line in out["loss"]["lines"]), *head, f"return float({call})"]
             out["loss"] = {"takes": f"params, /, *, training=True, {seed}**inputs", "says": says, "lines": lines}
         else:
-            grad = ["grad = np.zeros(_TOTAL, DTYPE)"] if f.gradients else []
+            grad = ["grad = _aligned(_TOTAL, DTYPE, np.zeros)"] if f.gradients else []
             covered = [t for t, _ in f.gradients]
             whole = set(program.trained) <= set(covered)
             some = "" if len(covered) == len(setting.slices) else f", {listed(covered)}"
@@ -127,7 +127,7 @@ def _product(
     read = f"{count}, arrays = _arrays({arrays}, {quoted(given)})"
     leading = ["product" if word == "grad" else word for word in kernel.leading]
     call = f"{f.name}({', '.join([*leading, '*arrays', '*directions'])})"
-    lines = [read, "product = np.zeros(_TOTAL, DTYPE)", f"directions = [{', '.join(pieces)}]", call]
+    lines = [read, "product = _aligned(_TOTAL, DTYPE, np.zeros)", f"directions = [{', '.join(pieces)}]", call]
     source = ", ".join(given) or "the parameters"
     covered = [t for t, _ in f.gradients]
     some = "" if len(covered) == len(setting.slices) else f", {listed(covered)}"

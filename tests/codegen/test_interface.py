@@ -56,6 +56,32 @@ def test_the_tables(net):
     assert np.any(params["W"] != net.init_params(1)["W"])
 
 
+def test_parameters_are_one_vector_that_begins_where_a_line_of_a_cache_does(net, tmp_path):
+    """However they come, so that no register of them lies in two lines; what is one vector is not copied."""
+    made = net.init_params(0)
+    net.save(tmp_path / "net.npz", made)
+    for params in (made, net.load(tmp_path / "net.npz")):
+        vector = net._vector(params)
+        assert vector is params["W"].base
+        assert vector.__array_interface__["data"][0] % 64 == 0
+        np.testing.assert_array_equal(vector, np.concatenate([made["W"].ravel(), made["b"]]))
+        vector[:] = np.arange(24)
+        assert params["b"].tolist() == [21, 22, 23]
+        made = net.init_params(0)
+    copied = net._vector({k: a.copy() for k, a in made.items()})
+    assert copied.__array_interface__["data"][0] % 64 == 0
+    np.testing.assert_array_equal(copied, made["W"].base)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 100])
+def test_vectors_are_as_long_as_asked_for(net, size):
+    for kind in (np.dtype("float32"), np.float64, np.int64):
+        vector = net._aligned(size, kind, np.zeros)
+        assert (vector.shape, vector.dtype, vector.flags.writeable) == ((size,), kind, True)
+        assert not vector.any()
+        assert size == 0 or vector.__array_interface__["data"][0] % 64 == 0
+
+
 @pytest.mark.parametrize(
     ("name", "value", "error", "words"),
     [

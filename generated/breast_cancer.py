@@ -79,7 +79,7 @@ _PROMISES = {  # what the model promises of its data
 
 def init_params(seed=0):
     """The parameters at the start of training: views into one flat vector."""
-    params = _views(np.zeros(_TOTAL, DTYPE))
+    params = _views(_aligned(_TOTAL, DTYPE, np.zeros))
     params["w"][...] = np.full((d,), 0.0)
     params["b"][...] = np.full((), 0.0)
     return params
@@ -102,7 +102,7 @@ def loss(params, /, **inputs):
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "y"])
-    grad = np.zeros(_TOTAL, DTYPE)
+    grad = _aligned(_TOTAL, DTYPE, np.zeros)
     value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 30 + 2 * n + _STRIP * n), *arrays)
     return float(value), {**_views(grad)}
 
@@ -111,7 +111,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     """The objective and its gradient as one vector, in the order of PARAMS."""
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X", "y"])
-    grad = np.zeros(_TOTAL, DTYPE)
+    grad = _aligned(_TOTAL, DTYPE, np.zeros)
     value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 30 + 2 * n + _STRIP * n), *arrays)
     return float(value), grad
 
@@ -133,7 +133,9 @@ def load(path):
     """Read parameters that `save` wrote: views into one flat vector."""
     with np.load(path, allow_pickle=False) as file:
         found = {k.removeprefix("param_"): file[k] for k in file.files}
-    return _views(np.array(_vector(found)))
+    vector = _aligned(_TOTAL, DTYPE)
+    vector[:] = _vector(found)
+    return _views(vector)
 
 
 def precompile():
@@ -143,6 +145,12 @@ def precompile():
 
 
 # What follows is called by the functions above: first the checks, then the computation.
+
+
+def _aligned(size, kind, make=np.empty):
+    """A vector that begins where a line of a cache does: no register of it lies in two lines."""
+    raw = make(size * np.dtype(kind).itemsize + 64, np.uint8)
+    return np.frombuffer(raw.data, kind, size, -raw.__array_interface__["data"][0] % 64)
 
 
 def _views(vector, names=PARAMS):
@@ -165,7 +173,10 @@ def _vector(params):
         start = base.__array_interface__["data"][0]
         if all(a.__array_interface__["data"][0] == start + _OFFSETS[k] * DTYPE.itemsize for k, a in arrays.items()):
             return base
-    return np.concatenate([np.zeros(0, DTYPE), *(a.ravel() for a in arrays.values())])
+    vector = _aligned(_TOTAL, DTYPE)
+    for name, view in _views(vector).items():
+        view[...] = arrays[name]
+    return vector
 
 
 def _copy_back(vector, params):
@@ -241,7 +252,7 @@ _WORK = {}
 def _workspace(kind, size):
     """A vector of at least this size, allocated once and used again by every later call."""
     if kind not in _WORK or _WORK[kind].size < size:
-        _WORK[kind] = np.empty(size, kind)
+        _WORK[kind] = _aligned(size, kind)
     return _WORK[kind]
 
 
@@ -871,13 +882,11 @@ def _soon(context, address):
 def _few_kernel(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip):
     """The same for few columns: dot products along the rows of A, whose numbers lie next to each other."""
     if b_row != 1:
-        for n in range(N):
-            for k in range(K):
-                strip[n * K + k] = b[k * b_row + n * b_column]
+        _transposed(K, N, b, b_row, b_column, strip, K)
         b, b_column = strip, K
     whole = K // _LANES * _LANES
-    wide = _COLUMNS if N >= _COLUMNS else 1
-    i, rows = 0, 4 if wide > 1 else _FEWER if M >= _FEWER else 1
+    wide = 1 if N < _COLUMNS else 5 if N % 5 == 0 else _COLUMNS
+    i, rows = 0, 2 if wide > _COLUMNS else 4 if wide > 1 else _FEWER if M >= _FEWER else 1
     while i < M:
         i, j = min(i, M - rows), 0
         while j < N:
@@ -893,20 +902,28 @@ def _few_kernel(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row
                 if whole < K:
                     t01 = _dots(t01, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
                 _sums(t01, z, s_row, given, y, c_row)
-            elif wide == 1 and rows == _FEWER:
-                t02 = _zeros(_FEWER, 1)
+            elif wide == 5 and rows == 2:
+                t02 = _zeros(2, 5)
                 for k in range(0, whole, _LANES):
+                    _soon(_ahead(far, k))
                     t02 = _dots(t02, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
                 if whole < K:
                     t02 = _dots(t02, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
                 _sums(t02, z, s_row, given, y, c_row)
-            elif wide == 1 and rows == 1:
-                t03 = _zeros(1, 1)
+            elif wide == 1 and rows == _FEWER:
+                t03 = _zeros(_FEWER, 1)
                 for k in range(0, whole, _LANES):
                     t03 = _dots(t03, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
                 if whole < K:
                     t03 = _dots(t03, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
                 _sums(t03, z, s_row, given, y, c_row)
+            elif wide == 1 and rows == 1:
+                t04 = _zeros(1, 1)
+                for k in range(0, whole, _LANES):
+                    t04 = _dots(t04, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
+                if whole < K:
+                    t04 = _dots(t04, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
+                _sums(t04, z, s_row, given, y, c_row)
             j += wide
         i += rows
 
@@ -1031,13 +1048,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_7fe6c2f6",
+    "gradc_few_float64_4120786a",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_7fe6c2f6",
+    "gradc_matmul_float64_4120786a",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

@@ -77,7 +77,7 @@ _PROMISES = {  # what the model promises of its data
 def init_params(seed=0):
     """The parameters at the start of training: views into one flat vector."""
     rng = np.random.default_rng(seed)
-    params = _views(np.zeros(_TOTAL, DTYPE))
+    params = _views(_aligned(_TOTAL, DTYPE, np.zeros))
     params["m"][...] = np.full((d,), 0.0)
     params["W"][...] = rng.normal(0.0, 1.0, (d, d))
     return params
@@ -100,7 +100,7 @@ def loss(params, /, **inputs):
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X"])
-    grad = np.zeros(_TOTAL, DTYPE)
+    grad = _aligned(_TOTAL, DTYPE, np.zeros)
     value = _loss_and_grad(
         n, theta, grad, _workspace(DTYPE, 88 + 4 * n + _STRIP * max(4, n)), _workspace(np.int64, 5), *arrays
     )
@@ -111,7 +111,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     """The objective and its gradient as one vector, in the order of PARAMS."""
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X"])
-    grad = np.zeros(_TOTAL, DTYPE)
+    grad = _aligned(_TOTAL, DTYPE, np.zeros)
     value = _loss_and_grad(
         n, theta, grad, _workspace(DTYPE, 88 + 4 * n + _STRIP * max(4, n)), _workspace(np.int64, 5), *arrays
     )
@@ -135,7 +135,9 @@ def load(path):
     """Read parameters that `save` wrote: views into one flat vector."""
     with np.load(path, allow_pickle=False) as file:
         found = {k.removeprefix("param_"): file[k] for k in file.files}
-    return _views(np.array(_vector(found)))
+    vector = _aligned(_TOTAL, DTYPE)
+    vector[:] = _vector(found)
+    return _views(vector)
 
 
 def precompile():
@@ -145,6 +147,12 @@ def precompile():
 
 
 # What follows is called by the functions above: first the checks, then the computation.
+
+
+def _aligned(size, kind, make=np.empty):
+    """A vector that begins where a line of a cache does: no register of it lies in two lines."""
+    raw = make(size * np.dtype(kind).itemsize + 64, np.uint8)
+    return np.frombuffer(raw.data, kind, size, -raw.__array_interface__["data"][0] % 64)
 
 
 def _views(vector, names=PARAMS):
@@ -167,7 +175,10 @@ def _vector(params):
         start = base.__array_interface__["data"][0]
         if all(a.__array_interface__["data"][0] == start + _OFFSETS[k] * DTYPE.itemsize for k, a in arrays.items()):
             return base
-    return np.concatenate([np.zeros(0, DTYPE), *(a.ravel() for a in arrays.values())])
+    vector = _aligned(_TOTAL, DTYPE)
+    for name, view in _views(vector).items():
+        view[...] = arrays[name]
+    return vector
 
 
 def _copy_back(vector, params):
@@ -243,7 +254,7 @@ _WORK = {}
 def _workspace(kind, size):
     """A vector of at least this size, allocated once and used again by every later call."""
     if kind not in _WORK or _WORK[kind].size < size:
-        _WORK[kind] = np.empty(size, kind)
+        _WORK[kind] = _aligned(size, kind)
     return _WORK[kind]
 
 

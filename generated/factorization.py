@@ -98,7 +98,7 @@ _PROMISES = {  # what the model promises of its data
 def init_params(seed=0):
     """The parameters at the start of training: views into one flat vector."""
     rng = np.random.default_rng(seed)
-    params = _views(np.zeros(_TOTAL, DTYPE))
+    params = _views(_aligned(_TOTAL, DTYPE, np.zeros))
     params["U"][...] = rng.normal(0.0, 0.1, (u, k))
     params["V"][...] = rng.normal(0.0, 0.1, (v, k))
     params["a"][...] = np.full((u,), 0.0)
@@ -123,7 +123,7 @@ def loss(params, /, **inputs):
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from i, j, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["i", "j", "y"])
-    grad = np.zeros(_TOTAL, DTYPE)
+    grad = _aligned(_TOTAL, DTYPE, np.zeros)
     value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 44664), *arrays)
     return float(value), {**_views(grad)}
 
@@ -132,7 +132,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     """The objective and its gradient as one vector, in the order of PARAMS."""
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["i", "j", "y"])
-    grad = np.zeros(_TOTAL, DTYPE)
+    grad = _aligned(_TOTAL, DTYPE, np.zeros)
     value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 44664), *arrays)
     return float(value), grad
 
@@ -161,11 +161,11 @@ def fit(
     size = count if batch_size is None else min(int(batch_size), count)
     if size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1, of {count} samples")
-    grad = np.empty_like(theta)
+    grad = _aligned(_TOTAL, DTYPE)
     rows = (
-        [np.empty(size * (a.size // count), a.dtype) for name, a in zip(names, arrays) if _INPUTS[name][2] is not None]
+        [_aligned(size * (a.size // count), a.dtype) for name, a in zip(names, arrays) if _INPUTS[name][2] is not None]
     )
-    state = [np.zeros_like(theta) for _ in range(2)]
+    state = [_aligned(_TOTAL, DTYPE, np.zeros) for _ in range(2)]
     order, steps = np.arange(count), np.zeros(1, np.int64)
     random = np.array([int(seed) % 2**64], np.uint64)
     history = []
@@ -198,7 +198,9 @@ def load(path):
     """Read parameters that `save` wrote: views into one flat vector."""
     with np.load(path, allow_pickle=False) as file:
         found = {k.removeprefix("param_"): file[k] for k in file.files}
-    return _views(np.array(_vector(found)))
+    vector = _aligned(_TOTAL, DTYPE)
+    vector[:] = _vector(found)
+    return _views(vector)
 
 
 def precompile():
@@ -209,6 +211,12 @@ def precompile():
 
 
 # What follows is called by the functions above: first the checks, then the computation.
+
+
+def _aligned(size, kind, make=np.empty):
+    """A vector that begins where a line of a cache does: no register of it lies in two lines."""
+    raw = make(size * np.dtype(kind).itemsize + 64, np.uint8)
+    return np.frombuffer(raw.data, kind, size, -raw.__array_interface__["data"][0] % 64)
 
 
 def _views(vector, names=PARAMS):
@@ -231,7 +239,10 @@ def _vector(params):
         start = base.__array_interface__["data"][0]
         if all(a.__array_interface__["data"][0] == start + _OFFSETS[k] * DTYPE.itemsize for k, a in arrays.items()):
             return base
-    return np.concatenate([np.zeros(0, DTYPE), *(a.ravel() for a in arrays.values())])
+    vector = _aligned(_TOTAL, DTYPE)
+    for name, view in _views(vector).items():
+        view[...] = arrays[name]
+    return vector
 
 
 def _copy_back(vector, params):
@@ -307,7 +318,7 @@ _WORK = {}
 def _workspace(kind, size):
     """A vector of at least this size, allocated once and used again by every later call."""
     if kind not in _WORK or _WORK[kind].size < size:
-        _WORK[kind] = np.empty(size, kind)
+        _WORK[kind] = _aligned(size, kind)
     return _WORK[kind]
 
 

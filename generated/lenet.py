@@ -154,7 +154,7 @@ _PROMISES = {  # what the model promises of its data
 def init_params(seed=0):
     """The parameters at the start of training: views into one flat vector."""
     rng = np.random.default_rng(seed)
-    params = _views(np.zeros(_TOTAL, DTYPE))
+    params = _views(_aligned(_TOTAL, DTYPE, np.zeros))
     params["C1_W"][...] = rng.normal(0.0, math.sqrt(2.0 / (1.0 + 2.0 * r) ** 2), (f1, 1, 1 + 2 * r, 1 + 2 * r))
     params["C1_b"][...] = np.full((f1,), 0.0)
     params["C2_W"][...] = rng.normal(0.0, math.sqrt(2.0 / (f1 * (1.0 + 2.0 * r) ** 2)), (f2, f1, 1 + 2 * r, 1 + 2 * r))
@@ -185,7 +185,7 @@ def loss(params, /, **inputs):
 def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from X, Y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["X", "Y"])
-    grad = np.zeros(_TOTAL, DTYPE)
+    grad = _aligned(_TOTAL, DTYPE, np.zeros)
     value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 34750 + 23868 * n + _STRIP * max(784, n, 8 * n)), *arrays)
     return float(value), {**_views(grad)}
 
@@ -194,7 +194,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     """The objective and its gradient as one vector, in the order of PARAMS."""
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["X", "Y"])
-    grad = np.zeros(_TOTAL, DTYPE)
+    grad = _aligned(_TOTAL, DTYPE, np.zeros)
     value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 34750 + 23868 * n + _STRIP * max(784, n, 8 * n)), *arrays)
     return float(value), grad
 
@@ -223,11 +223,11 @@ def fit(
     size = count if batch_size is None else min(int(batch_size), count)
     if size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1, of {count} samples")
-    grad = np.empty_like(theta)
+    grad = _aligned(_TOTAL, DTYPE)
     rows = (
-        [np.empty(size * (a.size // count), a.dtype) for name, a in zip(names, arrays) if _INPUTS[name][2] is not None]
+        [_aligned(size * (a.size // count), a.dtype) for name, a in zip(names, arrays) if _INPUTS[name][2] is not None]
     )
-    state = [np.zeros_like(theta) for _ in range(2)]
+    state = [_aligned(_TOTAL, DTYPE, np.zeros) for _ in range(2)]
     order, steps = np.arange(count), np.zeros(1, np.int64)
     random = np.array([int(seed) % 2**64], np.uint64)
     history = []
@@ -261,7 +261,9 @@ def load(path):
     """Read parameters that `save` wrote: views into one flat vector."""
     with np.load(path, allow_pickle=False) as file:
         found = {k.removeprefix("param_"): file[k] for k in file.files}
-    return _views(np.array(_vector(found)))
+    vector = _aligned(_TOTAL, DTYPE)
+    vector[:] = _vector(found)
+    return _views(vector)
 
 
 def precompile():
@@ -272,6 +274,12 @@ def precompile():
 
 
 # What follows is called by the functions above: first the checks, then the computation.
+
+
+def _aligned(size, kind, make=np.empty):
+    """A vector that begins where a line of a cache does: no register of it lies in two lines."""
+    raw = make(size * np.dtype(kind).itemsize + 64, np.uint8)
+    return np.frombuffer(raw.data, kind, size, -raw.__array_interface__["data"][0] % 64)
 
 
 def _views(vector, names=PARAMS):
@@ -294,7 +302,10 @@ def _vector(params):
         start = base.__array_interface__["data"][0]
         if all(a.__array_interface__["data"][0] == start + _OFFSETS[k] * DTYPE.itemsize for k, a in arrays.items()):
             return base
-    return np.concatenate([np.zeros(0, DTYPE), *(a.ravel() for a in arrays.values())])
+    vector = _aligned(_TOTAL, DTYPE)
+    for name, view in _views(vector).items():
+        view[...] = arrays[name]
+    return vector
 
 
 def _copy_back(vector, params):
@@ -370,7 +381,7 @@ _WORK = {}
 def _workspace(kind, size):
     """A vector of at least this size, allocated once and used again by every later call."""
     if kind not in _WORK or _WORK[kind].size < size:
-        _WORK[kind] = np.empty(size, kind)
+        _WORK[kind] = _aligned(size, kind)
     return _WORK[kind]
 
 
@@ -1767,13 +1778,11 @@ def _soon(context, address):
 def _few_kernel(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip):
     """The same for few columns: dot products along the rows of A, whose numbers lie next to each other."""
     if b_row != 1:
-        for n in range(N):
-            for k in range(K):
-                strip[n * K + k] = b[k * b_row + n * b_column]
+        _transposed(K, N, b, b_row, b_column, strip, K)
         b, b_column = strip, K
     whole = K // _LANES * _LANES
-    wide = _COLUMNS if N >= _COLUMNS else 1
-    i, rows = 0, 4 if wide > 1 else _FEWER if M >= _FEWER else 1
+    wide = 1 if N < _COLUMNS else 5 if N % 5 == 0 else _COLUMNS
+    i, rows = 0, 2 if wide > _COLUMNS else 4 if wide > 1 else _FEWER if M >= _FEWER else 1
     while i < M:
         i, j = min(i, M - rows), 0
         while j < N:
@@ -1789,20 +1798,28 @@ def _few_kernel(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row
                 if whole < K:
                     t01 = _dots(t01, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
                 _sums(t01, z, s_row, given, y, c_row)
-            elif wide == 1 and rows == _FEWER:
-                t02 = _zeros(_FEWER, 1)
+            elif wide == 5 and rows == 2:
+                t02 = _zeros(2, 5)
                 for k in range(0, whole, _LANES):
+                    _soon(_ahead(far, k))
                     t02 = _dots(t02, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
                 if whole < K:
                     t02 = _dots(t02, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
                 _sums(t02, z, s_row, given, y, c_row)
-            elif wide == 1 and rows == 1:
-                t03 = _zeros(1, 1)
+            elif wide == 1 and rows == _FEWER:
+                t03 = _zeros(_FEWER, 1)
                 for k in range(0, whole, _LANES):
                     t03 = _dots(t03, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
                 if whole < K:
                     t03 = _dots(t03, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
                 _sums(t03, z, s_row, given, y, c_row)
+            elif wide == 1 and rows == 1:
+                t04 = _zeros(1, 1)
+                for k in range(0, whole, _LANES):
+                    t04 = _dots(t04, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
+                if whole < K:
+                    t04 = _dots(t04, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
+                _sums(t04, z, s_row, given, y, c_row)
             j += wide
         i += rows
 
@@ -1927,13 +1944,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_7fe6c2f6",
+    "gradc_few_float64_4120786a",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_7fe6c2f6",
+    "gradc_matmul_float64_4120786a",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

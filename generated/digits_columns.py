@@ -742,7 +742,7 @@ _SHAPES = (
     [(r, v) for r in (_ROWS, _FEWER, 1) for v in range(1, 4) if r == 1 or (v <= _VECTORS if r == _ROWS else v > 1)]
 )
 _TIMES = 4  # terms of a sum that are added in one pass of a loop
-_DEEP = 1 << 30 if _WIDE else 1024 // DTYPE.itemsize  # terms of a sum that are added at once
+_DEEP = 1 << 30 if _WIDE else 256  # terms of a sum that are added at once
 _NEAR, _FAR = ((1 << k) // DTYPE.itemsize for k in (18 if _WIDE else 15, 19))  # numbers that stay in a cache
 _ADDRESS = types.CPointer(types.float64)
 _NUMBER = ir.DoubleType()
@@ -1286,13 +1286,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_4120786a",
+    "gradc_few_float64_b2a297db",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_4120786a",
+    "gradc_matmul_float64_b2a297db",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

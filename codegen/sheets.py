@@ -21,6 +21,7 @@ from derive.order import BATCH
 from derive.program import Choice, Equation, Program, Tensor, needed, reads
 from derive.repeat.display import grouped
 from derive.repeat.display import heading as loop_heading
+from derive.shapes import show_axes
 from derive.textbook import spelled_out
 from derive.training import otherwise
 
@@ -144,7 +145,7 @@ def formulas_of(gradient: Gradient, form: str = "matrix", deltas: bool = False, 
     for title, equations in (("forward", forward), ("backward", backward)):
         lines += ["", f"{'# ' if python else ''}{title}", *listed(equations)]
     if form == "matrix":
-        lines += [f"    with {d}" for d in dict.fromkeys(d for f in gradient.formulas for d in f.definitions)]
+        lines += gradient.definition_lines()
     for title, group in besides:  # the other form is a comment: it is no part of this computation
         lines += ["", f"# {title}", *listed(group, "# " if title == _USED else "")]
     said = remarks(notation, forward, backward) if form != "index" else list(map(str, norm_notes(notation, backward)))
@@ -223,7 +224,7 @@ def sources_of(program: Program) -> list[list[str]]:
 
 def shape_of(t: Tensor) -> str:
     """``[n, d]``, in the model's words."""
-    return f"[{', '.join(map(repr, t.axes))}]"
+    return show_axes(t.axes)
 
 
 def steps_of(gradient: Gradient | DerivedModel, form: str = "matrix") -> str:

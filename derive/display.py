@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from derive.expr import Access, Add, Call, Expr, Pow, Reduce, Select
-from derive.extract import extract
+from derive.extract import extract, in_front
 from derive.facts import Facts
 from derive.forms import effort
 from derive.functions import ABS, PRIMITIVES
@@ -43,7 +43,8 @@ def readable(equation: Equation, program: Program) -> Equation:
         if not products:
             break
         equation = equation.with_body(inline(equation.body, defined[products[0]]))
-    return _in_contractions(equation)
+    equation = _in_contractions(equation)
+    return equation if equation.span is not None else equation.with_body(in_front(equation.body))
 
 
 def _is_matrix_product(e: Expr) -> bool:

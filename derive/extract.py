@@ -35,6 +35,7 @@ from derive.expr import (
     split_power,
     sum_over,
 )
+from derive.hoist import split_scale
 from derive.numeric import numeric
 from derive.rational import cancel, has_sum_below
 from derive.rewrite import factors, map_children, substitute, terms, walk
@@ -194,6 +195,29 @@ def _content(parts: tuple[Expr, ...], denominators: bool) -> Expr:
         if low > 0 or (spread and low < 0) or high < 0:
             common.append(power(b, num(low if low > 0 or spread else high)))
     return mul(_numeric_content(parts), *common)
+
+
+def in_front(e: Expr) -> Expr:
+    """``e`` with numbers and signs in front of products, and these and extents in front of sums over letters.
+
+    >>> from derive.expr import Dim, fresh
+    >>> from derive.program import Tensor
+    >>> n = Dim("n"); i = fresh(n, "i"); x, y, z = (Tensor(name, (n,))[i] for name in "xyz")
+    >>> in_front(sum_over([i], 1 / n * x * (2 * y + 2 * z))), in_front(x * (-y - z))
+    (2·n^-1·(sum[i] (x[i]·(z[i] + y[i]))), -1·x[i]·(z[i] + y[i]))
+    """
+    e = map_children(e, in_front)
+    if isinstance(e, Mul):
+        numbers = [_numeric_content(f.args) if isinstance(f, Add) else ONE for f in e.args]
+        if any(c != ONE for c in numbers):
+            scaled = zip(e.args, numbers, strict=True)
+            return mul(
+                *numbers, *(f if c == ONE else add(*(mul(t, power(c, -1)) for t in terms(f))) for f, c in scaled)
+            )
+    if isinstance(e, Reduce) and e.op == "sum":
+        scale, rest = split_scale(e.body)
+        return e if scale == ONE or rest == ONE else mul(scale, sum_over(e.binders, rest))
+    return e
 
 
 def _numeric_content(parts: tuple[Expr, ...]) -> Num:

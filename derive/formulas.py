@@ -149,15 +149,18 @@ class Gradient(InNotebook, Mapping[str, Formula]):
     def __str__(self) -> str:
         if self.symbolic is not None:
             return str(self.symbolic)
-        shown = self.formulas
-        return "\n".join([*(f.matrix or f.index for f in shown), *self._definitions(), *self._notes()])
+        return "\n".join([*(f.matrix or f.index for f in self.formulas), *self.definition_lines(), *self._notes()])
 
     def _notes(self) -> list[str]:
         """What 1/‖x‖ is where x = 0, if anything rests on that."""
         return [f"    {note}" for note in norm_notes(self.notation, (f.equation for f in self.formulas))]
 
-    def _definitions(self) -> list[str]:
-        return [f"    with {d}" for d in dict.fromkeys(d for f in self.formulas for d in f.definitions)]
+    def definition_lines(self) -> list[str]:
+        """What the names that gradc gave stand for, a line each, but for those that have a line among the formulas."""
+        lines = {f.matrix or f.index for f in self.formulas}  # what stands there needs no mention
+        return [
+            f"    with {d}" for d in dict.fromkeys(d for f in self.formulas for d in f.definitions) if d not in lines
+        ]
 
     def _shown(self) -> list[Shown]:
         found = self.symbolic or self
@@ -207,4 +210,4 @@ class SymbolicGradient(Gradient):
 
     def __str__(self) -> str:
         lines = grouped([(f.equation, f.matrix or f.index) for f in self.formulas], self.loops)
-        return "\n".join([*lines, *self._definitions(), *self._notes()])
+        return "\n".join([*lines, *self.definition_lines(), *self._notes()])

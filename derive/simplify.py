@@ -16,6 +16,7 @@ from derive.expr import Access, Add, Compare, Expr, Letter, Reduce, add, mul, nu
 from derive.extract import extract
 from derive.facts import Facts, WithoutTotals
 from derive.hoist import Namer, is_product, is_scale, split_scale
+from derive.named_parts import NamedParts
 from derive.normal import Normalizer, TooLargeError
 from derive.program import Equation, Program, Tensor, reads
 from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
@@ -54,6 +55,7 @@ class _Work:
     """The equations under simplification, the normalizer and the report, for one run."""
 
     def __init__(self, given: Program) -> None:
+        self.given = given
         self.facts = Facts(given)
         self.sums, self.scales = Namer(given), dict[Tensor, Fraction]()
         for e in given.equations:
@@ -152,7 +154,36 @@ def simplify(program: Program, given: Program) -> tuple[Program, Report]:
         backward = _inline_round(backward, wanted, work)
         if len(backward) == count:
             break
-    return program.with_equations([*forward, *backward]), work.report
+    return program.with_equations([*forward, *_by_name(backward, work)]), work.report
+
+
+def _by_name(backward: list[Equation], work: _Work) -> list[Equation]:
+    """The equations with products and sums in them that an equation before them is the name of.
+
+    What gradc named is such a name where it is read anyway: otherwise the reader has one more to look up. A gradient
+    that was given is none: a Hessian that reads it does not look symmetric.
+    """
+    read = frozenset[Tensor]().union(*(work.reads(e) for e in backward))
+    given = [e for e in work.given.equations if e.out.primal not in work.given.declared]
+    given = [e for e in given if not e.out.hidden or e.out in read]
+    known, between = NamedParts(given), NamedParts([*given, *(e for e in backward if e.out in read)])
+    out: list[Equation] = []
+    for e in backward:
+        body = (known if e.out in read else between).read(e.body)
+        if body != e.body:
+            work.report.firings.append(Firing("parts with a name", e.out.name, cost(e.body), cost(body)))
+        out.append(e.with_body(body))
+        known.remember(out[-1])
+    return _behind_what_they_read(out)
+
+
+def _behind_what_they_read(backward: list[Equation]) -> list[Equation]:
+    """What reads a later equation, and is read by none, behind that."""
+    index = {e.out: k for k, e in enumerate(backward)}
+    last = {e.out: max((index[t] for t in reads(e.body) if t in index), default=-1) for e in backward}
+    read = frozenset[Tensor]().union(*(reads(e.body) for e in backward))
+    moved = {e.out for e in backward if e.out not in read and last[e.out] > index[e.out]}
+    return sorted(backward, key=lambda e: (last[e.out], True) if e.out in moved else (index[e.out], False))
 
 
 def _shared(backward: list[Equation], program: Program) -> list[Equation]:

@@ -57,9 +57,9 @@ What is computed:
     S_7[i,x,j] = Σ_h dS_4[i,x,h] 1[i < s] Ug[j,h]
     S_8[i,x,j] = Σ_h 1[i < s] (dS_2[i,x,h] Uz[j,h] + dS_3[i,x,h] Ur[j,h])
     dH[i,x,j] = 1[i < s] (S_8[i,x,j] + dH_next[i,x,j] Z[i,x,j] + R[i,x,j] S_7[i,x,j])
-    dWz[k,j] = Σ_{i,x} 1[k = t[i,x]] dZ[i,x,j] (Z[i,x,j] − Z[i,x,j]²)
-    dWr[k,j] = Σ_{i,x} 1[k = t[i,x]] dR[i,x,j] (R[i,x,j] − R[i,x,j]²)
-    dWg[k,j] = Σ_{x,i} 1[k = t[i,x]] dG[i,x,j] (1 − G[i,x,j]²)
+    dWz[k,j] = Σ_{i,x} 1[k = t[i,x]] dS_2[i,x,j]
+    dWr[k,j] = Σ_{i,x} 1[k = t[i,x]] dS_3[i,x,j]
+    dWg[k,j] = Σ_{x,i} 1[k = t[i,x]] dS_4[i,x,j]
     dUz[k,j] = Σ_{x,i<s} H[i,x,k] dS_2[i,x,j]
     dUr[k,j] = Σ_{x,i<s} H[i,x,k] dS_3[i,x,j]
     dUg[k,j] = Σ_{x,i<s} H[i,x,k] R[i,x,k] dS_4[i,x,j]
@@ -175,7 +175,7 @@ def loss_and_grad(params, /, **inputs):
     """The objective and its gradient as a dict of arrays, from t, y."""
     theta, (n, arrays) = _vector(params), _arrays(inputs, ["t", "y"])
     grad = _aligned(_TOTAL, DTYPE, np.zeros)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56256 * n + _STRIP * max(128, 256 * n, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 39872 * n + _STRIP * max(128, 256 * n, 32 * n)), *arrays)
     return float(value), {**_views(grad)}
 
 
@@ -184,7 +184,7 @@ def loss_and_grad_flat(theta, /, **inputs):
     _array("theta", theta, DTYPE, (_TOTAL,))
     n, arrays = _arrays(inputs, ["t", "y"])
     grad = _aligned(_TOTAL, DTYPE, np.zeros)
-    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 56256 * n + _STRIP * max(128, 256 * n, 32 * n)), *arrays)
+    value = _loss_and_grad(n, theta, grad, _workspace(DTYPE, 39872 * n + _STRIP * max(128, 256 * n, 32 * n)), *arrays)
     return float(value), grad
 
 
@@ -221,7 +221,7 @@ def fit(
     history = []
     for epoch in range(1, int(epochs) + 1):
         value = (
-            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 56256 * size + _STRIP * max(128, 256 * size, 32 *
+            float(_epoch(_step(), theta, grad, _workspace(DTYPE, 39872 * size + _STRIP * max(128, 256 * size, 32 *
             size)), order, random, steps, size, bool(shuffle), *arrays, *rows, *state, DTYPE.type(b1), DTYPE.type(b2),
             DTYPE.type(eps), int(epochs) * -(-count // size)))
         )
@@ -672,18 +672,15 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     dS = S  # written over it
     dH = _view(work, 23232 * n, (1 + s, n, h))
     dH_next_2 = _view(work, 4224 * n, (n, h))
-    dG = _view(work, 27456 * n, (s, n, h))
-    dS_4 = _view(work, 31552 * n, (s, n, h))
+    dS_4 = _view(work, 27456 * n, (s, n, h))
     S_6_2 = _view(work, 8448 * n, (n, h))
-    dR = _view(work, 35648 * n, (s, n, h))
-    dS_3 = _view(work, 39744 * n, (s, n, h))
-    dZ = _view(work, 43840 * n, (s, n, h))
-    dS_2 = _view(work, 47936 * n, (s, n, h))
+    dS_3 = _view(work, 31552 * n, (s, n, h))
+    dS_2 = _view(work, 35648 * n, (s, n, h))
     S_7_2 = _view(work, 12672 * n, (n, h))
     S_8_sum = _view(work, 12800 * n, (n, h))
-    S_8_2 = _view(work, 52032 * n, (n, h))
-    dUg_left = _view(work, 52160 * n, (h, s, n))
-    strip = work[56256 * n:]
+    S_8_2 = _view(work, 39744 * n, (n, h))
+    dUg_left = _view(work, 4352 * n, (h, s, n))
+    strip = work[39872 * n:]
     H_start = H[0]
 
     # H[0,x,j] = 0    (line 18: H[0, x:n, j:h] = 0)
@@ -793,15 +790,12 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     for i in range(s - 1, -1, -1):
         dH_i1 = dH[i + 1]
         dS_i = dS[i]
-        dG_i = dG[i]
         Z_i_2 = Z[i]
         dS_4_i = dS_4[i]
         G_i_2 = G[i]
-        dR_i = dR[i]
         H_i_2 = H[i]
         dS_3_i = dS_3[i]
         R_i_2 = R[i]
-        dZ_i = dZ[i]
         dS_2_i = dS_2[i]
         dH_i = dH[i]
 
@@ -812,8 +806,8 @@ def _loss_and_grad(n, theta, grad, work, t, y):
         # dS_4[i,x,j] = dG[i,x,j] (1 − G[i,x,j]²)
         for x in range(n):
             for j in range(h):
-                dG_i[x, j] = dH_next_2[x, j] * (1.0 - Z_i_2[x, j])
-                dS_4_i[x, j] = dG_i[x, j] * (1.0 - G_i_2[x, j] ** 2)
+                dG_2 = dH_next_2[x, j] * (1.0 - Z_i_2[x, j])
+                dS_4_i[x, j] = dG_2 * (1.0 - G_i_2[x, j] ** 2)
 
         # S_6[i,x,k] = Σ_j dS_4[i,x,j] Ug[k,j]
         _matmul(dS_4_i, Ug.T, S_6_2, strip)
@@ -824,10 +818,10 @@ def _loss_and_grad(n, theta, grad, work, t, y):
         # dS_2[i,x,j] = dZ[i,x,j] Z[i,x,j] (1 − Z[i,x,j])
         for x in range(n):
             for k in range(h):
-                dR_i[x, k] = S_6_2[x, k] * H_i_2[x, k]
-                dS_3_i[x, k] = dR_i[x, k] * R_i_2[x, k] * (1.0 - R_i_2[x, k])
-                dZ_i[x, k] = dH_next_2[x, k] * (H_i_2[x, k] - G_i_2[x, k])
-                dS_2_i[x, k] = Z_i_2[x, k] * dZ_i[x, k] * (1.0 - Z_i_2[x, k])
+                dR_2 = S_6_2[x, k] * H_i_2[x, k]
+                dS_3_i[x, k] = dR_2 * R_i_2[x, k] * (1.0 - R_i_2[x, k])
+                dZ_2 = dH_next_2[x, k] * (H_i_2[x, k] - G_i_2[x, k])
+                dS_2_i[x, k] = Z_i_2[x, k] * dZ_2 * (1.0 - Z_i_2[x, k])
 
         # S_7[i,x,j] = Σ_h dS_4[i,x,h] 1[i < s] Ug[j,h]
         _matmul(dS_4_i, Ug.T, S_7_2, strip)
@@ -843,8 +837,8 @@ def _loss_and_grad(n, theta, grad, work, t, y):
             for j in range(h):
                 dH_i[x, j] = S_8_2[x, j] + dH_next_2[x, j] * Z_i_2[x, j] + R_i_2[x, j] * S_7_2[x, j]
 
-    # dWz[k,j] = Σ_{i,x} 1[k = t[i,x]] dZ[i,x,j] (Z[i,x,j] − Z[i,x,j]²)
-    # dWr[k,j] = Σ_{i,x} 1[k = t[i,x]] dR[i,x,j] (R[i,x,j] − R[i,x,j]²)
+    # dWz[k,j] = Σ_{i,x} 1[k = t[i,x]] dS_2[i,x,j]
+    # dWr[k,j] = Σ_{i,x} 1[k = t[i,x]] dS_3[i,x,j]
     # dUg[k,j] = Σ_{x,i<s} H[i,x,k] R[i,x,k] dS_4[i,x,j]
     for k in range(c):
         for j in range(h):
@@ -855,18 +849,18 @@ def _loss_and_grad(n, theta, grad, work, t, y):
     for i in range(s):
         for x in range(n):
             for j in range(h):
-                dWz[t[i, x], j] += dZ[i, x, j] * (Z[i, x, j] - Z[i, x, j] ** 2)
-                dWr[t[i, x], j] += dR[i, x, j] * (R[i, x, j] - R[i, x, j] ** 2)
+                dWz[t[i, x], j] += dS_2[i, x, j]
+                dWr[t[i, x], j] += dS_3[i, x, j]
                 dUg_left[j, i, x] = R[i, x, j] * H_before[i, x, j]
 
-    # dWg[k,j] = Σ_{x,i} 1[k = t[i,x]] dG[i,x,j] (1 − G[i,x,j]²)
+    # dWg[k,j] = Σ_{x,i} 1[k = t[i,x]] dS_4[i,x,j]
     for k in range(c):
         for j in range(h):
             dWg[k, j] = 0.0
     for x in range(n):
         for i in range(s):
             for j in range(h):
-                dWg[t[i, x], j] += dG[i, x, j] * (1.0 - G[i, x, j] ** 2)
+                dWg[t[i, x], j] += dS_4[i, x, j]
 
     # dUz[k,j] = Σ_{x,i<s} H[i,x,k] dS_2[i,x,j]
     _matmul(_view(H_before, 0, (n * s, h)).T, _view(dS_2, 0, (n * s, h)), dUz, strip)

@@ -12,7 +12,9 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from derive.expr import Add
 from derive.program import Program, Tensor, needed, reads
+from derive.shapes import show_extent
 
 _HIGH, _GAP_X, _STEP_Y, _CHARACTER, _BEND, _MARGIN = 40.0, 22.0, 74.0, 8.2, 14.0, 4.0
 _SWEEPS = 4
@@ -136,7 +138,7 @@ def _width(*texts: str) -> float:
 
 
 def _extents(t: Tensor) -> str:
-    return "×".join(map(repr, t.axes))
+    return "×".join(f"({shown})" if isinstance(a, Add) else shown for a in t.axes for shown in [show_extent(a)])
 
 
 def _line(points: list[tuple[float, float]]) -> Markup:

@@ -153,6 +153,10 @@ class Truth:
         )
         left, right = (unfold(with_values(e), short) for e in (left, right))
         yield 1, left, right, self._facts
+        named = {t: e for t, e in forward.items() if t.hidden}
+        meant = unfold(left, named), unfold(right, named)  # what one side has by a name the other may spell out
+        if meant != (left, right):
+            yield 1, *meant, self._facts
         left, right = (expand_calls(unfold(e, forward)) for e in (left, right))
         yield 2, left, right, self._promises
 

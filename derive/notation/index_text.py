@@ -152,7 +152,7 @@ class IndexPrinter:
     def condition(self, e: Expr) -> str:
         if isinstance(e, Compare):
             left, right, op = e.left, e.right, e.op
-            if isinstance(left, Num):
+            if isinstance(left, Num) or (op in ("==", "!=") and isinstance(right, Letter) and not left.letters):
                 left, right, op = right, left, FLIPPED[op]
             left, right = _counted(left), _counted(right)
             return f"{self.piece(left).text} {self.style.relations[op]} {self.piece(right).text}"

@@ -14,6 +14,7 @@ from derive import forms
 from derive.expr import Letter
 from derive.notation.style import ATOM, CHAIN, FLIPPED, SUM, TIGHT, TIMES, Piece, Style
 from derive.program import Tensor
+from derive.shapes import show_extent
 
 
 class MatrixPrinter:
@@ -193,7 +194,7 @@ class MatrixPrinter:
 
     def unvec(self, form: forms.Unvec) -> Piece:
         inverse = self.style.inverse(Piece(self.style.operator("vec", [])))
-        shape = ", ".join(repr(x.extent) for x in (form.row, form.col) if x is not None)
+        shape = ", ".join(show_extent(x.extent) for x in (form.row, form.col) if x is not None)
         return Piece(inverse.text + self.style.parens(self.text(form.parts[0]) + self.style.prose(f", [{shape}]")))
 
     def kron(self, form: forms.Kron) -> Piece:

@@ -778,13 +778,15 @@ def _transpose(builder, M, N, a, a_row, a_column, b, b_row):
             at = builder.add(builder.mul(m.index, a_row), builder.mul(n.index, a_column))
             to = builder.gep(b, [builder.add(builder.mul(n.index, b_row), m.index)])
             builder.store(builder.load(builder.gep(a, [at])), to)
-        with squared, _loop(builder, _ceiling(builder, M, _LANES)) as m, _loop(builder, _ceiling(builder, N, _LANES)) as n:
-            row, column = (
-                _least(builder, builder.mul(x.index, _int(_LANES)), builder.sub(extent, _int(_LANES)))
-                for x, extent in ((m, M), (n, N))
-            )
-            from_ = builder.gep(a, [builder.add(builder.mul(row, a_row), column)])
-            _turn(builder, from_, a_row, builder.gep(b, [builder.add(builder.mul(column, b_row), row)]), b_row)
+        with squared:
+            down, across = _ceiling(builder, M, _LANES), _ceiling(builder, N, _LANES)
+            with _loop(builder, down) as m, _loop(builder, across) as n:
+                row, column = (
+                    _least(builder, builder.mul(x.index, _int(_LANES)), builder.sub(extent, _int(_LANES)))
+                    for x, extent in ((m, M), (n, N))
+                )
+                from_ = builder.gep(a, [builder.add(builder.mul(row, a_row), column)])
+                _turn(builder, from_, a_row, builder.gep(b, [builder.add(builder.mul(column, b_row), row)]), b_row)
 
 
 @intrinsic
@@ -1044,13 +1046,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_b2a297db",
+    "gradc_few_float64_466e65cb",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_b2a297db",
+    "gradc_matmul_float64_466e65cb",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

@@ -17,25 +17,8 @@ from derive.program import Program, Tensor
 # What an emitted module means by these words. Its private names begin with an underscore, which no name
 # of a model does.
 MODULE_WORDS = frozenset(
-    {
-        "np",
-        "math",
-        "njit",
-        "typed_passes",
-        "untyped_passes",
-        "Compiler",
-        "CompilerBase",
-        "PassManager",
-        "os",
-        "tempfile",
-        "DIMS",
-        "PARAMS",
-        "DTYPE",
-        "STATES",
-        "BOUNDS",
-        "real",
-        "zip",
-    }
+    {"np", "math", "njit", "os", "tempfile", "DIMS", "PARAMS", "DTYPE", "STATES", "BOUNDS", "real", "zip"}
+    | {"typed_passes", "untyped_passes", "Compiler", "CompilerBase", "PassManager"}
     | {"ctypes", "llvm", "ir", "types", "cfunc", "cgutils", "intrinsic", "models", "register_model"}
     | {"sys", "functools", "typeof", "FunctionCache", "normalize_signature"}
     | {"prange"}

@@ -201,9 +201,12 @@ def as_written(equation: Equation, notation: Notation) -> str:
     hidden = any(t.hidden for t in reads(shown.body))
     line = source_line(equation) if hidden else None
     both = notation.program.inference is not None and line is not None and re.search(r"\btraining\b", line)
-    if line is None or both:  # a line that says both forms is longer than the one that is trained
+    if both:  # a line that says both forms is longer than the one that is trained
+        return notation.formula(spelled_out(shown, notation.program))
+    if line is None:
         return notation.formula(shown)
-    name, line = equation.out.name, re.sub(r"\s+", " ", line)
+    whole = equation.out if equation.out.ahead is None else equation.out.ahead[0]  # a round of a recurrence says H[t+1]
+    name, line = whole.name, re.sub(r"\s+", " ", line)
     return line if re.match(rf"{name}\s*(\[|=)", line) else f"{name} = {line.removeprefix('minimize').strip()}"
 
 

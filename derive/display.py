@@ -24,27 +24,68 @@ from derive.rewrite import factors, walk
 from derive.shares import all_shares, declared
 from derive.simplify import MAX_NODES, inline
 from derive.spread import in_contractions
+from derive.together import under_one_sum
+from derive.turned import turned
 
 _KERNELS = (PRIMITIVES["exp"], ABS)
 _LONG = 100  # nodes above which names read better than what they stand for
 
 
+def is_plain(program: Program) -> bool:
+    """Whether nothing between the variables and the objective has a name of the user's: no network."""
+    return all(is_gradcs(e.out, program) for e in program.equations)
+
+
+def is_gradcs(t: Tensor, program: Program) -> bool:
+    """Whether gradc named it: the objective too has its name from gradc."""
+    return t.hidden or t.kind != "value" or t is program.objective
+
+
 def readable(equation: Equation, program: Program) -> Equation:
-    """The equation with hidden matrix products written out."""
+    """The equation with hidden matrix products written out, but for what has a line of its own beside other things."""
     if equation.out.kind != "value" or equation.span is None:
         equation = _in_functions(equation, program)
-    equation, defined = _in_shares(equation, program), program.defined
-    norms = Norms(defined)
-    chained = _is_matrix_product(equation.body)  # beside other things a cotangent is read by its name, as it has a line
+    equation = _in_shares(equation, program)
+    equation = _in_contractions(_written_out(equation, program))
+    if equation.span is not None:
+        return equation
+    equation = _no_longer(equation, equation.with_body(under_one_sum(equation.body)))
+    return equation.with_body(turned(in_front(equation.body)))
+
+
+def _written_out(equation: Equation, program: Program) -> Equation:
+    """The equation with what gradc's names stand for where that says itself what it is.
+
+    A product of matrices may be longer so, as far as that is one product of matrices. Beside other things, and in
+    indices, what has a line of its own is read by its name.
+    """
+    chained, told = _is_matrix_product(equation.body), _told(program)
+    named = _inlined(equation, program, told if equation.span is None else frozenset())
+    if not chained:
+        return named
+    whole = _inlined(equation, program, frozenset())
+    return whole if whole.body == named.body or lift(whole) is not None else named
+
+
+def _inlined(equation: Equation, program: Program, kept: frozenset[Tensor]) -> Equation:
+    """The equation with hidden products and norms in the place of their names, but for those that are ``kept``."""
+    norms, defined = Norms(program.defined), program.defined
     for _ in range(len(defined)):
-        hidden = [t for t in reads(equation.body) if t.hidden and t in defined]
-        hidden = [t for t in hidden if chained or t.kind != "cotangent"]
+        hidden = [t for t in reads(equation.body) if t.hidden and t in defined and t not in kept]
         products = [t for t in hidden if is_written_out(defined[t].body) or _is_norm(t, norms)]
         if not products:
             break
         equation = equation.with_body(inline(equation.body, defined[products[0]]))
-    equation = _in_contractions(equation)
-    return equation if equation.span is not None else equation.with_body(in_front(equation.body))
+    return equation
+
+
+def _told(program: Program) -> frozenset[Tensor]:
+    """The names of gradc's that have a line: cotangents, and what these are the cotangents of.
+
+    Where nothing else has a name, nothing has a line.
+    """
+    cotangents = frozenset(e.out for e in program.equations if e.out.kind == "cotangent")
+    return cotangents.union(() if is_plain(program) else (t.primal for t in cotangents if t.primal is not None))
 
 
 def _is_matrix_product(e: Expr) -> bool:
@@ -61,6 +102,14 @@ def _in_contractions(equation: Equation) -> Equation:
         return equation
     was, now = (lift(e) for e in (equation, apart))
     return apart if now is not None and (was is None or effort(now)[-1] < effort(was)[-1]) else equation
+
+
+def _no_longer(equation: Equation, other: Equation) -> Equation:
+    """The other one where its matrix form is no longer; in indices it is shorter."""
+    if other.body == equation.body:
+        return equation
+    was, now = (lift(e) for e in (equation, other))
+    return other if was is None or (now is not None and effort(now)[-1] <= effort(was)[-1]) else equation
 
 
 def _is_norm(t: Tensor, norms: Norms) -> bool:

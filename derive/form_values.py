@@ -7,6 +7,7 @@ exists so that lifting can be tested against the interpreter of index equations;
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ class _Values:
             case forms.Product():
                 return _chain(parts)
             case forms.Kron():
-                return np.kron(*parts)
+                return reduce(np.kron, parts)
             case forms.Unvec():
                 return parts[0].reshape(shape, order="F")
             case forms.Vec():

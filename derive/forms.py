@@ -100,6 +100,7 @@ __all__ = [
     "is_matrix",
     "is_ones",
     "is_symmetric",
+    "kron",
     "leaf",
     "lies_in_a_square",
     "number",
@@ -165,7 +166,9 @@ def transpose(form: Form) -> Form:
         return replace(form, row=form.col, col=form.row)
     outside = Transpose(form.col, form.row, (form,))
     inside: Form = outside
-    if isinstance(form, Triangle):
+    if isinstance(form, Kron):
+        inside = replace(form, row=form.col, col=form.row, parts=tuple(map(transpose, form.parts)))
+    elif isinstance(form, Triangle):
         inside = Triangle(form.col, form.row, (transpose(form.parts[0]),), not form.upper, -form.offset)
     elif isinstance(form, Share):
         over, argument = None if form.over is None else 1 - form.over, transpose(form.parts[0])
@@ -273,6 +276,11 @@ def product(*parts: Form) -> Form:
     if scalars:
         made = Scale(made.row, made.col, (*scalars, made))
     return Negative(made.row, made.col, (made,)) if sign < 0 else made
+
+
+def kron(row: Letter | None, col: Letter | None, *parts: Form) -> Kron:
+    """The Kronecker product, flat."""
+    return Kron(row, col, tuple(q for p in parts for q in (p.parts if isinstance(p, Kron) else (p,))))
 
 
 def _running(flat: list[Form]) -> Form:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from derive import pipeline
-from derive.display import definitions, readable
+from derive.display import definitions, is_plain, readable
 from derive.errors import GradcError
 from derive.expr import Dim
 from derive.notation import Notation
@@ -25,7 +25,7 @@ from derive.repeat.scheme import Repeat
 from derive.shapes import show_extent
 from derive.simplify import Report
 from derive.steps import Steps, steps_of
-from derive.textbook import is_plain, textbook
+from derive.textbook import textbook
 
 
 class Formula(InNotebook):
@@ -43,9 +43,14 @@ class Formula(InNotebook):
             self.equation = equation
 
     @cached_property
+    def defining(self) -> tuple[Equation, ...]:
+        """The equations of the names that gradc gave, in order."""
+        return tuple(definitions(self.equation, self.notation.program))
+
+    @property
     def definitions(self) -> tuple[str, ...]:
         """What the names that gradc gave stand for, ``E = exp(Z)``, in order."""
-        return tuple(map(self.notation.formula, definitions(self.equation, self.notation.program)))
+        return tuple(map(self.notation.formula, self.defining))
 
     def steps(self) -> Steps:
         """The derivation of this formula alone: from the total derivative to the matrix form, every step tested.
@@ -158,9 +163,9 @@ class Gradient(InNotebook, Mapping[str, Formula]):
     def definition_lines(self) -> list[str]:
         """What the names that gradc gave stand for, a line each, but for those that have a line among the formulas."""
         lines = {f.matrix or f.index for f in self.formulas}  # what stands there needs no mention
-        return [
-            f"    with {d}" for d in dict.fromkeys(d for f in self.formulas for d in f.definitions) if d not in lines
-        ]
+        found = {e.out: d for f in self.formulas for e, d in zip(f.defining, f.definitions, strict=True)}
+        ordered = (found[e.out] for e in self.program.equations if e.out in found)
+        return [f"    with {d}" for d in dict.fromkeys(ordered) if d not in lines]
 
     def _shown(self) -> list[Shown]:
         found = self.symbolic or self

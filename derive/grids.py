@@ -7,6 +7,7 @@ places of the grid compares rows with rows and columns with columns.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 
 from derive.deltas import at_least_zero, bounds, decided, eliminate, is_place
@@ -115,4 +116,6 @@ def _of_rows(e: Expr) -> Expr:
 
 
 def _is_multiple(term: Expr, unit: Expr) -> bool:
-    return any(u == unit for f in factors(term) for u in _units(f))
+    missing = Counter(u for f in factors(unit) for u in _units(f))
+    missing.subtract(u for f in factors(term) for u in _units(f))
+    return max(missing.values()) <= 0

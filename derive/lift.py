@@ -13,7 +13,7 @@ from typing import Any
 from derive import forms
 from derive.assemble import minus_one, multiplied, peel, scaled, split_quotient
 from derive.contract import Lifted, NoFormError, contract, is_delta, lifted, substitute_letter
-from derive.digits import digits, span
+from derive.counted import below_each_other, counted
 from derive.expr import (
     ONE,
     ZERO,
@@ -33,7 +33,6 @@ from derive.expr import (
     Reduce,
     Select,
     add,
-    fresh,
     mul,
     negate,
     power,
@@ -46,7 +45,6 @@ from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.primes import Primes
 from derive.program import Equation
 from derive.rewrite import factors, map_children, substitute, walk
-from derive.shapes import polynomial
 from derive.shares import Ratio, share, with_shares
 from derive.spread import expanded, multiplied_out
 from derive.triangles import joined, order_of
@@ -138,7 +136,8 @@ class Lifter:
             function, argument = prime
             parts = self.operand(argument, row, col), self.plain(e, row, col)
             return forms.Prime(row, col, parts, function)
-        return self.plain(e, row, col)
+        whole = below_each_other(self, e, row, col) if row is not None and col is not None else None
+        return whole or self.plain(e, row, col)
 
     def plain(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
         """The form of ``e`` without looking for a derivative that has a name."""
@@ -198,12 +197,6 @@ class Lifter:
 
     def access(self, e: Access, row: Letter | None, col: Letter | None) -> forms.Form:
         places = []
-        counted = digits(e.places[0]) if e.tensor.rank == 1 and not isinstance(e.places[0], Letter) else None
-        if counted is not None and len(counted) == 2 and polynomial(span(counted)) == polynomial(e.tensor.axes[0]):
-            outer, inner = counted
-            vector = forms.Leaf(fresh(e.tensor.axes[0]), None, (), e.tensor)
-            whole = forms.Unvec(inner, outer, (vector,))
-            return whole if (inner, outer) == (row, col) else forms.transpose(whole)
         for place, extent in zip(e.places, e.tensor.axes, strict=True):
             if extent == ONE and place == ZERO:
                 continue
@@ -351,6 +344,9 @@ class Lifter:
             try:
                 parts = contract(self, e.binders, list(factors(e.body)))
             except NoFormError:
+                whole = counted(self, e, row, col)
+                if whole is not None:
+                    return whole
                 spread = expanded(e)
                 if spread is None:
                     raise

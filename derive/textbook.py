@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from derive.contract import is_delta
 from derive.cost import Cost, cost
-from derive.display import readable
+from derive.display import is_gradcs, readable
 from derive.expr import Access, Expr, MatrixCall, Reduce
 from derive.extract import extract
 from derive.factored import factored
@@ -27,16 +27,6 @@ from derive.simplify import MAX_NODES, inline
 READABLE = 60  # nodes of a formula without names
 
 
-def is_plain(program: Program) -> bool:
-    """Whether nothing between the variables and the objective has a name of the user's: no network."""
-    return all(_is_gradcs(e.out, program) for e in program.equations)
-
-
-def _is_gradcs(t: Tensor, program: Program) -> bool:
-    """Whether gradc named it: the objective too has its name from gradc."""
-    return t.hidden or t.kind != "value" or t is program.objective
-
-
 def _is_whole(t: Tensor, program: Program) -> bool:
     """Whether it is a function of a whole matrix, an inverse say, which is no sum that could be shortened."""
     return isinstance(split_scale(program.defined[t].body)[1], MatrixCall)
@@ -48,7 +38,7 @@ def textbook(equation: Equation, program: Program) -> Equation:
     What gradc named is written out name by name, the last first. The sum that a name stands for is shortened with the
     rest or kept as it is, whichever costs less.
     """
-    kept = [e for e in program.equations if not _is_gradcs(e.out, program) or _is_whole(e.out, program)]
+    kept = [e for e in program.equations if not is_gradcs(e.out, program) or _is_whole(e.out, program)]
     own = [written_out(e, program) for e in kept]
     normal = Normalizer(Facts(program.with_equations(e for e in own if e is not None)), keep_whole=True)
     body: Expr | None = equation.body
@@ -159,7 +149,7 @@ def written_out(equation: Equation, program: Program) -> Equation | None:
 def _named(e: Expr, program: Program) -> Tensor | None:
     """The last of the tensors read that gradc named."""
     read, defined = set(reads(e)), program.defined
-    found = (t for t in reversed(defined) if t in read and _is_gradcs(t, program))
+    found = (t for t in reversed(defined) if t in read and is_gradcs(t, program))
     return next((t for t in found if not _is_whole(t, program)), None)
 
 
@@ -179,7 +169,7 @@ def _chain(equation: Equation, program: Program) -> Cost:
         e = stack.pop()
         total = total + cost(e.body)
         for t in reads(e.body):
-            if t in defined and t not in seen and _is_gradcs(t, program) and not _is_whole(t, program):
+            if t in defined and t not in seen and is_gradcs(t, program) and not _is_whole(t, program):
                 seen.add(t)
                 stack.append(defined[t])
     return total

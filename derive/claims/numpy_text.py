@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_MARK = re.compile(r"\b(?:np|numpy|scipy)\.|\.(?:sum|mean|max|min|prod|T|transpose|reshape)\b|\[[^\]]*\bNone\b[^\]]*\]")
+_METHODS = re.compile(r"\.(sum|mean|max|min|prod|transpose|T|reshape|ravel)\b")
+_MARK = re.compile(rf"\b(?:np|numpy|scipy)\.|{_METHODS.pattern}|\[[^\]]*\bNone\b[^\]]*\]")
 _MODULES = re.compile(r"\b(?:(?:np|numpy|scipy)\.linalg|np|numpy|scipy\.special)\.")
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_METHODS = re.compile(r"\.(sum|mean|max|min|prod|transpose|T|reshape)\b")
 _RENAMED = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "maximum": "max", "minimum": "min", "dot": "matmul"}
 _RENAMED |= {"slogdet": "logdet"}
 _CLOSING = {"(": ")", "[": "]"}
@@ -98,6 +98,7 @@ _CALLS: dict[str, Callable[..., str]] = {
     "outer": lambda a, b: f"(({a}) @ ({b})')",
     "matmul": lambda a, b: f"(({a}) @ ({b}))",
     "reshape": lambda a, shape, *order: f"unvec({a}, [{shape[1:-1]}])" if order == ('order="F"',) else f"({a})",
+    "ravel": lambda a, order: f"vec({a})",
     "broadcast_to": lambda a, *shape: f"({a})",
 }
 

@@ -106,6 +106,9 @@ class _Products:
                 if not run:
                     out.append(sign)
                 continue
+            if sign == "⊗" and run:
+                run.append(self.kronecker(run.pop()))
+                continue
             operand = self.operand()
             if operand is not None:
                 run.append(operand)
@@ -167,6 +170,13 @@ class _Products:
             else:
                 break
         return out
+
+    def kronecker(self, left: str) -> str:
+        """``A ⊗ B``, the first of which has been read."""
+        self.at, self.changed = self.at + 1, True
+        while self.text[self.at : self.at + 1].isspace():
+            self.at += 1
+        return f"kron({left}, {self.operand() or ''})"
 
     def arguments(self) -> str:
         """Brackets behind a name; where an element of the whole is read, softmax(A x)[i], of matrices."""

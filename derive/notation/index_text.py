@@ -208,12 +208,12 @@ class IndexPrinter:
         return (1 + (kind == 4), min(places, default=99), kind, e.key)
 
     def ordered_terms(self, e: Add) -> list[Expr]:
-        """Positive terms first, sums over letters before the rest, then by their letters and what they read."""
+        """Positive terms first, what has more letters before the rest, then sums over letters, then by their parts."""
 
         def place(t: Expr) -> tuple[Any, ...]:
             coefficient, rest = split_coefficient(t)
             weight = len(factors(t)) if t.letters and not reads(t) else 0
-            return coefficient < 0, not isinstance(rest, Reduce), -len(t.letters), -weight, t.key
+            return coefficient < 0, -len(t.letters), not isinstance(rest, Reduce), -weight, t.key
 
         return sorted(e.args, key=place)
 

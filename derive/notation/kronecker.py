@@ -234,7 +234,7 @@ class _Written:
             return None
         across = fresh(self.col.extent) if split.crossed else self.col
         plain = isinstance(outer, forms.Identity) and isinstance(inner, forms.Identity)
-        chain: list[forms.Form] = [] if plain else [forms.Kron(self.row, across, (outer, inner))]
+        chain: list[forms.Form] = [] if plain else [forms.kron(self.row, across, outer, inner)]
         if split.crossed:
             chain.append(forms.Commutation(self.col, self.col, (), *(a.extent for a in self.x)))
         if plain and not split.crossed:
@@ -266,7 +266,10 @@ class _Written:
         body = sliced(side.body, frozenset(shared), slices)
         if body is None:
             return None
-        form = self.lift(Equation(Tensor("factor", tuple(a.extent for a in wanted)), wanted, body))
+        factor = Equation(Tensor("factor", tuple(a.extent for a in wanted)), wanted, body)
+        form = self.lift(factor)
+        if form is None and len(side.rows) == len(side.columns) == 1:  # of three factors two stand in this one
+            form = kronecker(factor, 1, self.lift)
         if form is not None and len(wanted) == 1 and (form.row is not None) != bool(side.rows):
             form = forms.transpose(form)
         return form

@@ -7,6 +7,7 @@ extents named like the dims. Scalar functions other than NumPy's are written out
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import reduce
 
 from derive import forms
 from derive.expr import ONE, Add, Call, Compare, Const, Dim, Expr, Mul, Not, Num, Pow, Select
@@ -73,7 +74,8 @@ class PythonPrinter:
             case forms.Product():
                 return self.product(form)
             case forms.Kron():
-                return Piece(f"np.kron({', '.join(self.kron_factor(p, form) for p in form.parts)})")
+                first, *others = (self.kron_factor(p, form) for p in form.parts)
+                return Piece(reduce(lambda whole, part: f"np.kron({whole}, {part})", others, first))
             case forms.Vec():
                 return Piece(wrap(self.piece(form.parts[0]), ATOM) + '.ravel(order="F")')
             case forms.Commutation():

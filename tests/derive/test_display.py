@@ -1,10 +1,16 @@
 """What is shown: products that gradc named are written out; the other names it gave are explained."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 import derive
+from codegen.sheets import formulas_of
 from derive.claims.verify import PROVED, verify_formulas
 from derive.display import readable
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
 @pytest.mark.parametrize(
@@ -37,10 +43,94 @@ def test_shares_in_totals_need_no_names() -> None:
     text = "dims t, d\nparam Q : [t, d]\nparam K : [t, d]\nparam V : [t, d]\nO = softmax(Q @ K', axis=1) @ V\n"
     gradient = derive.parse(text + "minimize sum(O^2)").gradient()
     shown = str(gradient)
-    assert "dV = softmax(Q Kᵀ, axis=1)ᵀ dO" in shown
+    assert "dV = softmax(S, axis=1)ᵀ dO" in shown
+    assert "with S = Q Kᵀ" in shown  # it has a line, as dS has one
     assert "exp" not in shown
     lines = [line for f in gradient.formulas for line in (f.matrix, f.index)]
     assert [str(v) for v in verify_formulas(gradient.derivation.source, lines) if v.status != PROVED] == []
     forward = next(e for e in gradient.program.equations if e.out.name == "O")
     tex = gradient.notation.latex(readable(forward, gradient.program))
     assert tex == r"O = \operatorname{softmax}\left(Q\,K^{\top}\text{, axis=1}\right)\,V"
+
+
+@pytest.mark.parametrize("name", ["two_forms", "derivative_wave", "kron_vec", "lstm", "flatten"])
+def test_every_name_of_a_sheet_is_explained_in_it(name: str) -> None:
+    """What a formula reads is declared, has a line of its own, or stands behind "with"."""
+    model = derive.load(MODELS / f"{name}.gc")
+    gradient = model.gradient()
+    text = formulas_of(gradient)
+    text = re.split("\n# when it is used|\n# in indices|\nderivatives in", text)[0]
+    known = {t.name for t in gradient.program.declared} | {t.name for t in gradient.program.tensors if not t.hidden}
+    hidden = {t.name for t in gradient.program.tensors} - known
+    told = set(re.findall(r"^\s*(?:with )?(\w+)(?:\[.*?\])? = ", text, re.MULTILINE))
+    read = set(re.findall(r"[A-Za-z]\w*", "\n".join(line.partition(" = ")[2] for line in text.splitlines())))
+    assert (read & hidden) - told == set()
+
+
+def test_the_form_that_is_trained_is_told_in_the_names_of_the_model() -> None:
+    text = formulas_of(derive.load(MODELS / "two_forms.gc").gradient())
+    assert "  P = softmax(D V + e, axis=1) " in text
+    assert "  N = (Z − m) ⊘ √(v + 1/100000) " in text
+
+
+def test_a_product_with_a_line_of_its_own_is_read_by_its_name() -> None:
+    """The tangent of A1 W2 has the cotangent dS_x, so S_x is told, and nothing else spells it out."""
+    text = formulas_of(derive.load(MODELS / "derivative_heat.gc").gradient())
+    products = set(re.findall(r"with (\w+) = (\w+ \w+)$", text, re.MULTILINE))
+    cotangents = {name for name, _ in products if f"  d{name} = " in text}
+    assert len(cotangents) > 2
+    for name, product in products:
+        if name in cotangents:
+            assert text.count(f"({product})") == 0, (name, product)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("dims n\nparam x : [n]\ninput y : [n]\nminimize sum((softmax(x) - y)^2)/2", "softmax(x) − y − softmax(x)ᵀ ("),
+        ("dims n\nparam X : [n, n]\ninput A : [n, n]\nminimize sum((X @ A - A @ X)^2)", "(X A − A X) Aᵀ − Aᵀ ("),
+    ],
+)
+def test_a_difference_that_stands_twice_stands_one_way_round(text: str, shown: str) -> None:
+    assert shown in str(derive.parse(text).gradient())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("dims m, n\nparam w : [m]\nparam A : [m, n, n]\nminimize sum[i,j,k] tanh(A[i,j,k]*w[i])", "(1 − "),
+        ("dims m, n\nparam v : [m]\nparam B : [n, n]\nminimize sum(tanh(outer(v, B)))", "(1 − "),
+    ],
+)
+def test_sums_over_the_same_letters_are_one_where_a_factor_comes_out(text: str, shown: str) -> None:
+    """Σ B − Σ T² B is Σ (1 − T²) B."""
+    for line in str(derive.parse(text).gradient()).splitlines():
+        if line.startswith(("dw", "dv", "dB")):
+            assert shown in line
+            assert line.count("Σ") == 1
+
+
+KRONECKER = """dims a, b, c
+param X : [a, b]
+param Y : [b, c]
+param x : [a]
+param y : [b]
+param z : [c]
+K = kron(kron(X, Y), Y')
+k = kron(x, kron(y, z))
+minimize sum(K^3) + sum(vec(X')^3) + sum(k^3)
+"""
+
+
+def test_kronecker_products_and_columns_below_each_other_are_read_as_such() -> None:
+    gradient = derive.parse(KRONECKER).gradient()
+    shown = {e.out.name: gradient.notation.matrix(readable(e, gradient.program)) for e in gradient.program.equations}
+    lines = set(filter(None, shown.values()))
+    assert any(line.endswith(" = X ⊗ Y") for line in lines)
+    assert any(line.endswith(" = y ⊗ z") for line in lines)
+    lines = [
+        f for e in gradient.program.equations for f in (gradient.notation.matrix(e), gradient.notation.python(e)) if f
+    ]
+    assert any("⊗" in line for line in lines)
+    assert any("np.kron" in line for line in lines)
+    assert [str(v) for v in verify_formulas(gradient.derivation.source, lines) if v.status != PROVED] == []

@@ -6,7 +6,7 @@ import pytest
 
 import derive
 from derive.claims.verify import PROVED, verify_formulas
-from derive.textbook import is_plain
+from derive.display import is_plain
 
 HEAD = """dims m, n, k
 input A : [n, n]

@@ -231,6 +231,15 @@ PROBLEMS = (
         "−exp(−(1/2) xᵀ A x) A x",
     ),
     Problem(
+        "x : [n], y : [n]",
+        "sum((softmax(x) - y)^2) / 2",
+        "x",
+        "softmax(x) ⊙ (softmax(x) − y − softmax(x)ᵀ (softmax(x) − y))",
+        lambda x, y: (lambda p: p * (p - y - p @ (p - y)))(np.exp(x) / np.exp(x).sum()),
+        "Bishop, Pattern Recognition and Machine Learning (2006), eq. 4.106, with the chain rule",
+        "softmax(x) ⊙ (softmax(x) − y − softmax(x)ᵀ (softmax(x) − y))",
+    ),
+    Problem(
         "x : [n], y : [n], l",
         "exp(-sum((x - y)^2) / (2 * l^2))",
         "x",

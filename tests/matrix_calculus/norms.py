@@ -259,7 +259,7 @@ PROBLEMS = (
         "X : [n, n], A : [n, n]",
         "sum((X @ A - A @ X)^2)",
         "X",
-        "2 ((X A − A X) Aᵀ + Aᵀ (A X − X A))",
+        "2 ((X A − A X) Aᵀ − Aᵀ (X A − A X))",
         lambda X, A: 2 * ((X @ A - A @ X) @ A.T - A.T @ (X @ A - A @ X)),
         f"{MAGNUS}, ch. 9 (commutator)",
         "2 ((X A − A X) Aᵀ − Aᵀ (X A − A X))",

@@ -171,7 +171,7 @@ def test_a_proof_by_way_of_names_unfolds_nothing():
     model = derive.load(MODELS / "derivative_penalty.gc")
     lines = [str(f) for f in model.gradient().formulas]
     line = next(line for line in lines if line.startswith("dW1 = "))
-    assert "with S_4 = sigmoid(x W1), T = tanh(S_4 W2)ᵀ" in line
+    assert "with S_2 = x W1, S_4 = sigmoid(S_2), S = W2ᵀ S_4ᵀ, T = tanh(S)" in line
     *_, right, wrong = verify_formulas(model.program, [*lines, line, line.replace("T = tanh", "T = sin")])
     assert (right.status, "as given" in right.reason) == (PROVED, True)
     assert wrong.status == REFUTED

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from codegen.function import Function, Slice
 from codegen.plan import plan
-from codegen.steps import Blocks, Part, RoundParts, item_reads
+from codegen.steps import LINE, Blocks, Part, RoundParts, item_reads
 from codegen.threads import Item, NotSeparableError, least, phases
 from derive.digits import flat
 from derive.evaluate import extent
@@ -31,7 +31,7 @@ def in_blocks(
     """The function in blocks of samples; as it is, with the reason, where they depend on one another."""
     batch = program.batch
     try:
-        found = phases(items, wanted, (*function.inputs, *function.outputs), batch)
+        found = phases(items, wanted, (*function.inputs, *function.outputs), batch, sizes)
     except NotSeparableError as e:
         return replace(function, serial=str(e))
     assert batch is not None
@@ -43,7 +43,8 @@ def in_blocks(
             slices.append(Slice(t, end, math.prod(extent(a, sizes) for a in t.axes)))
             end += slices[-1].size
     written = _outs(found.block)
-    results = tuple(t for t in function.outputs if t in written and batch in t.axes)
+    later = dict.fromkeys((*function.outputs, *(t for i in found.after for t in item_reads(i))))
+    results = tuple(t for t in later if t in written and batch in t.axes)
     earlier = _outs(found.before)
     read = dict.fromkeys(t for i in found.block for t in item_reads(i))
     inputs = tuple(t for t in read if t in earlier or t in program.data)
@@ -60,7 +61,7 @@ def in_blocks(
         batch=batch.name,
     )
     origins = _outs(found.block)
-    sums = Tensor("sums", (num(end),)) if end else None
+    sums = Tensor("sums", (num(-(-end // LINE) * LINE),)) if end else None  # what follows begins where a line does
     copies = []
     if sums is not None:
         for s in slices:

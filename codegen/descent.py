@@ -63,7 +63,7 @@ def descended(function: Function, trained: Collection[Tensor], sizes: Mapping[st
     goals, steps = {g: t for t, g in function.gradients if t in trained}, function.plan.steps
     found = []
     for k, step in enumerate(steps):
-        if not isinstance(step, Gemm) or step.out.tensor not in goals or not _suits(step, sizes):
+        if not isinstance(step, Gemm) or step.out.tensor not in goals or not suits(step, sizes):
             continue
         t, g = goals[step.out.tensor], step.out.tensor
         others = [*steps[:k], *steps[k + 1 :]]
@@ -74,8 +74,8 @@ def descended(function: Function, trained: Collection[Tensor], sizes: Mapping[st
     return tuple(found)
 
 
-def _suits(g: Gemm, sizes: Mapping[str, int]) -> bool:
-    """Whether a product is of two matrices as they lie, and large."""
+def suits(g: Gemm, sizes: Mapping[str, int]) -> bool:
+    """Whether a product is of two matrices as they lie, and has a large result that nothing else is added to."""
     if g.start is not None or g.symmetric or g.left.windows is not None or g.out.transposed:
         return False
     if any(len(o.groups) != 2 for o in (g.left, g.right, g.out)):

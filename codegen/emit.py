@@ -119,7 +119,8 @@ def context(
         "uses_tiles": any(isinstance(s, (Gemm, Fold)) for s in steps),
         "windows": dict.fromkeys(windows_of(s, sizes) for s in steps if isinstance(s, Gemm) and s.left.windows),
         "uses_folds": any(isinstance(s, Fold) for s in steps),
-        "uses_onto": any(f.descended for f in functions.values()),
+        "uses_onto": any("_matmul_onto" in line or "_matmul_in_blocks" in line for k in texts for line in k.lines),
+        "uses_rows": any("_matmul_in_blocks" in line for k in texts for line in k.lines),
         "uses_fixed": any("_matmul_fixed" in line for k in texts for line in k.lines),
         "uses_numbers": any("_numbers(" in line for k in [*texts, *([epoch] if epoch else [])] for line in k.lines),
         "uses_uncounted": any("_uncounted(" in line for k in texts for line in k.lines),
@@ -209,9 +210,7 @@ def planned(
         if program.gradients:
             after = [after for _, after in program.updates]
             pairs, goal = program.gradients, program.objective
-            descends = (
-                target.name == "numba" and threads == 1 and _trains(program, {"step"}) and rate(program) is not None
-            )
+            descends = target.name == "numba" and _trains(program, {"step"}) and rate(program) is not None
             out["step"] = _function("_loss_and_grad", program, target, sizes, after, pairs, goal, threads, descends)
     if product is not None:
         out["product"] = _function("_hvp", product, target, sizes, (), product.gradients, None)
@@ -249,9 +248,9 @@ def _function(
         tuple(without_inverses(list(_with_products(parts)), wanted, item_reads)),
         plan(parts, wanted, sizes),
     )
-    if descends:
-        return replace(made, descended=descended(made, program.trained, sizes))
-    return in_blocks(made, parts, wanted, program, sizes, threads) if threads > 1 else made
+    if threads > 1:
+        made = in_blocks(made, parts, wanted, program, sizes, threads)
+    return replace(made, descended=descended(made, program.trained, sizes)) if descends else made
 
 
 def _with_products(parts: Iterable[Part | RoundParts | Routine]) -> Iterator[Part | RoundParts | Gemm | Routine]:

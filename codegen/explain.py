@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from codegen.descent import suits
 from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
@@ -127,6 +128,7 @@ class Explanation:
     ) -> None:
         self.function, self.sizes, self.item, self.comments = function, sizes, item, comments
         unknown = {batch.name if batch else "", function.block.batch if function.block else ""}
+        self.threads = 1
         self.known = {name: n for name, n in sizes.items() if name not in unknown}  # when the code is compiled
 
     def lines(self, role: str, p: Prepared) -> Iterator[str]:
@@ -159,6 +161,7 @@ class Explanation:
                 way = f"{step.threads} blocks of samples, each on a thread, from {step.least} samples on"
                 yield Row(number, (), way, "no sample reads another one's results; totals are added afterwards", 0, 0)
                 yield from self.rows(self.function.block.plan.steps, f"{number}.", times)
+                self.threads = step.threads
                 continue
             if isinstance(step, Rounds):
                 first, last = (self.size(e) for e in step.range)
@@ -224,6 +227,8 @@ class Explanation:
         added = [w.name for w, d in self.function.gradients if d == g.out.tensor and w in self.function.descended]
         if added:
             why += f"; training adds it to {added[0]} at once, so that it is neither written nor read again"
+        if self.threads > 1 and suits(g, self.sizes):
+            why += f"; its rows in {self.threads} blocks, each on a thread, where samples were: nothing is added up"
         if paneled(g, self.sizes):
             why += f"; rows of {g.left.tensor.name}ᵀ, which lie far apart, are copied for all columns"
         if g.symmetric:

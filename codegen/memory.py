@@ -60,7 +60,7 @@ def memory_of(function: Function, sizes: Mapping[str, int], item: int) -> Memory
             one = memory_of(function.block, _of_a_block(step, function.block, sizes), item)
             private = item * sum(math.prod(extent(a, sizes) for a in t.axes) for t, _ in function.gradients)
             inside, fullest = step.threads * (one.alive + private), k
-            results, strip = results + step.threads * (one.results + private), strip + step.threads * one.strip
+            results, strip = results + step.threads * (one.results + private), step.threads * (strip + one.strip)
             alive, most = alive + inside, most + step.threads * (one.bound - one.strip + private)
     return Memory(results, strip, alive, fullest + 1, most + strip)
 

@@ -14,6 +14,8 @@ from derive.expr import ONE, Access, Expr, Letter
 from derive.program import Equation, Tensor, reads
 from derive.rewrite import accesses
 
+LINE = 16  # numbers, at most, of a line of the cache: no two threads write to one
+
 
 @dataclass(frozen=True, eq=False)
 class Part:

@@ -3,7 +3,8 @@
 In: the parts of a function, the results that it leaves, its batch. Out: `Phases`, or the reason why there are none.
 What touches no sample and is needed by samples comes before the blocks. Sums over the samples are partial totals, one
 for each block, that are added in the order of the blocks. What reads totals follows, unless it is linear in them; a
-sample that reads one is the reason why there are no blocks.
+sample that reads one is the reason why there are no blocks. Large products over the samples follow, too: their rows are
+shared out among the threads then, so that there is nothing to add.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from codegen.batch import batched
 from codegen.contract import contraction
+from codegen.descent import suits
 from codegen.flops import scalar_operations
 from codegen.steps import Part, RoundParts, Routine, item_reads
 from derive.evaluate import extent
@@ -50,7 +52,13 @@ class Phases:
     every: Dim
 
 
-def phases(items: Sequence[Item], results: Iterable[Tensor], inputs: Iterable[Tensor], batch: Dim | None) -> Phases:
+def phases(
+    items: Sequence[Item],
+    results: Iterable[Tensor],
+    inputs: Iterable[Tensor],
+    batch: Dim | None,
+    sizes: Mapping[str, int],
+) -> Phases:
     """The phases of a function that leaves ``results`` behind and reads ``inputs``; raises `NotSeparableError`."""
     if batch is None:
         raise NotSeparableError("the model has no batch")
@@ -59,6 +67,7 @@ def phases(items: Sequence[Item], results: Iterable[Tensor], inputs: Iterable[Te
         raise NotSeparableError(f"the samples of {late.name} do not lie one after another")
     kinds = _kinds(items, batch)
     ours = [i for i in items if any(kinds.get(t) in (SAMPLE, TOTAL) for t in _written(i))]
+    ours = _without_products(ours, kinds, batch, sizes)
     if not any(kinds.get(t) == SAMPLE for i in ours for t in _written(i)):
         raise NotSeparableError("nothing is computed sample by sample")
     needed = {t for i in ours for t in item_reads(i)} - {t for i in ours for t in _written(i)}
@@ -81,6 +90,21 @@ def phases(items: Sequence[Item], results: Iterable[Tensor], inputs: Iterable[Te
         raise NotSeparableError("a total is no array of numbers that can be added")
     every = Dim(f"all {batch.name}")
     return Phases(tuple(before), tuple(_of_all(i, batch, every) for i in ours), tuple(after), totals, every)
+
+
+def _without_products(
+    ours: Sequence[Item], kinds: Mapping[Tensor, int], batch: Dim, sizes: Mapping[str, int]
+) -> list[Item]:
+    """The items without large products over all samples, of matrices that lie whole in memory once samples are done."""
+    done: list[Item] = []
+    for item in reversed(ours):
+        product = contraction(item) if isinstance(item, Part) and kinds[item.out] == TOTAL else None
+        if product is not None and not product[0] and suits(product[1], sizes):
+            read = {t for other in done for t in item_reads(other)}
+            if item.out not in read and all(t.axes[:1] == (batch,) for t in item_reads(item)):
+                continue
+        done.insert(0, item)
+    return done
 
 
 def _kinds(items: Sequence[Item], batch: Dim) -> dict[Tensor, int]:

@@ -88,6 +88,30 @@ def test_blocks_train_to_the_same_weights_in_float32(always):
         np.testing.assert_allclose(trained[1][name], a, 1e-5, 1e-6)
 
 
+def test_rows_of_large_products_are_shared_out_and_training_adds_them_at_once(always):
+    """Where W has many numbers its gradient is no private total: threads share out the rows of Xᵀ dZ."""
+    text = TINY.replace("d = 5, h = 3", "d = 307, h = 59").replace(" + 0.1 * sum(W^2)", "")
+    model = derive.parse(text.replace("param s ~ constant(0.5)\n", "").replace("s * X", "X"))
+    alone, together = alike(model)
+    two = prepared(model, threads=2)
+    step = two.functions()["step"]
+    assert [t.name for t in step.descended] == ["W"]
+    assert step.block is not None
+    assert "W" not in {t.name for t, _ in step.block.gradients}
+    text = text_of(two)
+    assert "_matmul_in_blocks(blocks, X.T, dZ, dW, rate, strip)" in text
+    assert "its rows in 2 blocks, each on a thread" in explained(two, 8)
+    rng = np.random.default_rng(5)
+    data = {"X": rng.standard_normal((41, 307)), "Y": rng.standard_normal((41, 59))}
+    trained = []
+    for module in (alone, together):
+        params = module.init_params(seed=1)
+        module.fit(params, data, epochs=3, batch_size=7, seed=2)
+        trained.append(params)
+    for name, a in trained[0].items():
+        np.testing.assert_allclose(trained[1][name], a, 1e-11, 1e-12)
+
+
 def test_what_is_known_ahead_precedes_the_blocks_and_penalties_follow(always):
     step = prepared(derive.parse(TINY), threads=2).functions()["step"]
     call = next(s for s in step.plan.steps if isinstance(s, Blocks))

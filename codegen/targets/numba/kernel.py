@@ -49,7 +49,7 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     extents = setting.extents | {d.name: e for d, e in zip([function.every], every, strict=False) if d is not None}
     printer = NumbaPrinter(names, extents, setting.dtype, setting.sizes)
     words = ["theta", "grad", "work", "int_work", *(["sums"] if function.sums else [])]
-    words += ["block", "shares", "int_shares"] if function.block else []
+    words += ["block", "blocks", "shares", "int_shares"] if function.block else []
     words += ["onto", "rate"] if function.descended else []
     vectors = {v: names.fresh(v) for v in words}
     results = {t: names.fresh(f"{names.tensor(t)}_out") if t.rank == 0 else names.tensor(t) for t in function.outputs}
@@ -72,7 +72,8 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     pieces, work, int_work = _workspace(function, setting, names, printer, vectors)
     if printer.products:
         pieces.append(f"{printer.strip} = {vectors['work']}[{work}:]")
-        work = f"{work} + {_strip(printer, setting)}"
+        each = f"{setting.threads} * " if share is not None else ""
+        work = f"{work} + {each}{_strip(printer, setting)}"
     if share is not None:
         work = start_of_shares(work)
         pieces.append(f"{vectors['shares']} = {vectors['work']}[{work}:]")

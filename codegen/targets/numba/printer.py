@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from codegen.common import ELEMENTARY, repeated
+from codegen.descent import suits
 from codegen.fission import LONG
 from codegen.kernels import fixed, windows_of
 from codegen.layout import LANES as CHANNELS
@@ -59,6 +60,7 @@ class NumbaPrinter(ScalarPrinter):
         self.products: list[Gemm] = []
         self.rates: dict[Tensor, str] = {}  # of results that may be added to what is there, times what
         self.blocks: Callable[[Blocks], Iterator[str]] = lambda _: iter(())
+        self.threads: str | None = None  # how many there are for large products from here on
 
     def number(self, value: Fraction) -> str:
         return self.converted(repr(float(value)))
@@ -245,8 +247,12 @@ class NumbaPrinter(ScalarPrinter):
             self.products.append(g)
             name = "_matmul_symmetric" if g.symmetric else "_matmul_plus" if g.start else "_matmul"
             given = [self.operand(o) for o in (g.left, g.right, g.start, g.out) if o is not None]
-            if g.out.tensor in self.rates:
-                return f"_matmul_onto({', '.join(given)}, {self.rates[g.out.tensor]}, {self.strip})"
+            rate = self.rates.get(g.out.tensor)
+            if self.threads is not None and suits(g, self.sizes):
+                more = [rate or self.converted("0.0"), self.strip]
+                return f"_matmul_in_blocks({', '.join([self.threads, *given, *more])})"
+            if rate is not None:
+                return f"_matmul_onto({', '.join(given)}, {rate}, {self.strip})"
             if fixed(g, self.sizes) and g.right.tensor not in self.strided:
                 counts = ", ".join(self.count(letters) for letters in g.counted)
                 return f"_matmul_fixed{'_plus' if g.start else ''}({counts}, {', '.join(given)}, {self.strip})"

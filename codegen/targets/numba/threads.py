@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codegen.function import Function, Kernel, Setting, pieces
-from codegen.steps import Blocks
+from codegen.steps import LINE, Blocks
 from codegen.targets.numba.printer import NumbaPrinter
 from derive.expr import Access, Expr, mul
 from derive.program import Tensor
 
-_LINE = 16  # numbers by which shares of the workspace are rounded up: no two threads write to one line of the cache
 _SEVERAL = 1 << 15  # gradients so large are added up on threads, too
 
 
@@ -32,19 +31,19 @@ class Share:
     @property
     def numbers(self) -> int:
         """How many of them are no intermediate results: private totals, up to the next line of the cache."""
-        return -(-(self.gradients + self.sums) // _LINE) * _LINE
+        return -(-(self.gradients + self.sums) // LINE) * LINE
 
     def sizes(self, batch: str, threads: int) -> tuple[str, str]:
         """What all blocks take, however many of the threads there are: numbers and integers."""
         count = f"({batch} // {threads} + 2)"
         work, integers = (_with(text, batch, count) for text in (self.work, self.int_work))
-        own = self.numbers + _LINE
-        return f"{threads} * ({own} + {work})", "0" if integers == "0" else f"{threads} * ({_LINE} + {integers})"
+        own = self.numbers + LINE
+        return f"{threads} * ({own} + {work})", "0" if integers == "0" else f"{threads} * ({LINE} + {integers})"
 
 
 def start_of_shares(work: str) -> str:
     """Where shares begin behind so many numbers: at the next line of the cache."""
-    return str(-(-int(work) // _LINE) * _LINE) if work.isdecimal() else f"({work}) // {_LINE} * {_LINE} + {_LINE}"
+    return str(-(-int(work) // LINE) * LINE) if work.isdecimal() else f"({work}) // {LINE} * {LINE} + {LINE}"
 
 
 def _with(text: str, batch: str, count: str) -> str:
@@ -62,7 +61,7 @@ def calls(
     given += [names.tensor(step.sums)] if step.sums is not None else []
     given += [printer.access(Access(t, ())) if not t.rank else names.tensor(t) for t in function.block.inputs]
     given += [names.tensor(t) for t in function.block.outputs]
-    blocks = names.fresh("blocks")
+    blocks = printer.threads = vectors["blocks"]
     yield ""
     yield f"# the samples, from {step.least} on in blocks on threads, each with its own share of the workspace"
     yield f"{blocks} = min({step.threads}, _threads()) if {n} >= {step.least} else 1"
@@ -90,11 +89,11 @@ def blocks_loop(function: Function, block: Kernel, share: Share, setting: Settin
     own = f"{share.numbers} + {_with(share.work, n, v['most'])}" if share.numbers else _with(share.work, n, v["most"])
     lines = [
         f"{v['most']} = ({n} + {v['blocks']} - 1) // {v['blocks']}",
-        f"{v['own']} = ({own}) // {_LINE} * {_LINE} + {_LINE}",
+        f"{v['own']} = ({own}) // {LINE} * {LINE} + {LINE}",
     ]
     integers = share.int_work != "0"
     if integers:
-        lines.append(f"{v['its']} = ({_with(share.int_work, n, v['most'])}) // {_LINE} * {_LINE} + {_LINE}")
+        lines.append(f"{v['its']} = ({_with(share.int_work, n, v['most'])}) // {LINE} * {LINE} + {LINE}")
     theta, *rest = vectors
     place = {"grad": "", "work": "", "int_work": "", "sums": ""}
     for name in rest:

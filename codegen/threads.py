@@ -98,13 +98,18 @@ def _without_products(
     """The items without large products over all samples, of matrices that lie whole in memory once samples are done."""
     done: list[Item] = []
     for item in reversed(ours):
-        product = contraction(item) if isinstance(item, Part) and kinds[item.out] == TOTAL else None
-        if product is not None and not product[0] and suits(product[1], sizes):
+        if isinstance(item, Part) and kinds[item.out] == TOTAL and _large(item, sizes):
             read = {t for other in done for t in item_reads(other)}
             if item.out not in read and all(t.axes[:1] == (batch,) for t in item_reads(item)):
                 continue
         done.insert(0, item)
     return done
+
+
+def _large(part: Part, sizes: Mapping[str, int]) -> bool:
+    """Whether a part is one large product, of matrices as they lie."""
+    product = contraction(part)
+    return product is not None and not product[0] and suits(product[1], sizes)
 
 
 def _kinds(items: Sequence[Item], batch: Dim) -> dict[Tensor, int]:

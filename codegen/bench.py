@@ -112,10 +112,9 @@ def bench(p: Prepared, batch: int = 128, rounds: int = 15, seed: int = 0) -> Ben
     operations = sum(row.operations for row in told.rows(function.plan.steps))
     call, steps, what = _step(module, p.program, sizes, batch, seed)
     tasks: list[tuple[str, int, Callable[[int], Any], int]] = [(f"a step ({what})", operations, call, steps)]
-    kernels = load_source(text_of(prepared(derive.parse(_PRODUCT), dtype=p.dtype)))
-    multiply = _multiplied(kernels)
+    multiply = _multiplied(p.dtype)
     tasks += [(*made, 1) for made in _products(multiply, told, function.steps)]
-    tasks.append(("peak", 2 * int(np.prod(_PEAK)), multiply(*_PEAK, False, False), 1))
+    tasks.append(("peak", *_peak(multiply), 1))
     found = _in_turns([(run, steps) for _, _, run, steps in tasks], rounds)
     timed = [Timed(name, count, times) for (name, count, _, _), times in zip(tasks, found, strict=True)]
     size = f", {p.program.batch.name} = {batch}" if p.program.batch else ""
@@ -175,8 +174,38 @@ def _often(run: Callable[[int], Any], count: int) -> Callable[[int], Any]:
     return lambda times: run(times * count)
 
 
-def _multiplied(kernels: ModuleType) -> Multiply:
+def peak(dtype: str) -> tuple[int, Callable[[int], Any]]:
+    """The operations of a product whose operands lie in the first cache, and what runs it so many times on one core.
+
+    Hardly any code has more of them a second: what is missing is what the loops around them take.
+
+    >>> operations, run = peak("float32")
+    >>> operations
+    1179648
+    >>> run(3)
+    """
+    return _peak(_multiplied(dtype))
+
+
+def operations_of_products(p: Prepared, batch: int) -> int:
+    """How many operations of a call of the main function are those of matrix products, with windows and vectors too.
+
+    >>> text = "dims d = 3", "batch n", "input X : [n, d]", "param w : [d]", "minimize sum((X @ w)^2)"
+    >>> operations_of_products(prepared(derive.parse(chr(10).join(text))), 5)  # X w, and Xᵀ times its slope
+    60
+    """
+    _, function, sizes = main_function(p, batch)
+    rows = Explanation(function, sizes, 1).rows(function.plan.steps)
+    return sum(row.operations for row in rows if "product" in row.kernel)
+
+
+def _peak(multiply: Multiply) -> tuple[int, Callable[[int], Any]]:
+    return 2 * math.prod(_PEAK), multiply(*_PEAK, False, False)
+
+
+def _multiplied(precision: str) -> Multiply:
     """What makes, of sizes and which operand is transposed, something that multiplies so many times."""
+    kernels = load_source(text_of(prepared(derive.parse(_PRODUCT), dtype=precision)))
     kernel, dtype = kernels._matmul, kernels.DTYPE
 
     @njit

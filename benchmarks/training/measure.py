@@ -1,6 +1,7 @@
 """One workload, in one precision and on as many threads as this process has: everyone in turns, A B C A B C ….
 
-In: names. Out: a row of results, with the times of each way. Before anything is timed, the weights of all must agree
+In: names. Out: a row of results, with the times of each way, and how fast a core multiplies at best, which takes its
+turn as well. Before anything is timed, the weights of all must agree
 after the first epoch, which also compiles what is to be compiled.
 """
 
@@ -18,10 +19,14 @@ from typing import Any
 
 import numpy as np
 
+import derive
 from benchmarks.training import with_gradc
 from benchmarks.training.workload import Arrays, Way, Workload
 from benchmarks.training.workloads import WORKLOADS
+from codegen.bench import operations_of_products, peak
+from codegen.prepared import prepared
 
+_PRODUCTS = 2000  # of which one measurement of the peak consists
 LIBRARIES = {"numpy": "with_numpy", "sklearn": "with_sklearn", "jax": "with_jax", "torch": "with_torch"}
 
 
@@ -41,9 +46,13 @@ def measured(w: Workload, dtype: str, rounds: int, milliseconds: float, only: li
         if far:
             raise SystemExit(f"{w.name} {dtype}: weights differ from gradc's, {', '.join(far)} of their change")
         times: dict[str, list[float]] = {name: [] for name in ways}
+        peaks: list[float] = []
+        operations, multiply = peak(dtype)
+        multiply(_PRODUCTS)
         for _ in range(rounds):
             for name, way in ways.items():
                 times[name].append(_seconds(way) / steps * 1e6)
+            peaks.append(operations * _PRODUCTS / _seconds(Way(lambda: multiply(_PRODUCTS), dict)))
     found = {
         name: {"median": statistics.median(t), "minimum": min(t), "first": first[name], "gap": gaps[name]}
         for name, t in times.items()
@@ -51,8 +60,11 @@ def measured(w: Workload, dtype: str, rounds: int, milliseconds: float, only: li
     for name, way in ways.items():
         if way.evaluations is not None:
             found[name]["evaluations"] = way.evaluations()
-    return {"workload": w.name, "title": w.title, "dtype": dtype, "unit": w.unit, "steps": steps, "rounds": rounds,
-            "epoch": milliseconds, "ways": found}  # fmt: skip
+    row = {"workload": w.name, "title": w.title, "dtype": dtype, "unit": w.unit, "steps": steps, "rounds": rounds,
+           "epoch": milliseconds, "peak": statistics.median(peaks), "ways": found}  # fmt: skip
+    if w.unit == "step":
+        row["products"] = operations_of_products(prepared(derive.parse(w.model()), dtype=dtype), w.batch)
+    return row
 
 
 def apart(found: Arrays, ours: Arrays, start: Arrays) -> float:

@@ -72,3 +72,10 @@ def ratio(row: Row) -> float | None:
 def asked(row: Row) -> float | None:
     """The ratio that is asked for."""
     return WORKLOADS[row["workload"]].asked(row["dtype"], row["threads"])
+
+
+def floor(row: Row) -> float | None:
+    """Microseconds that the matrix products of a step take at the measured peak of all its cores; None if not known."""
+    if not row.get("products"):
+        return None
+    return float(row["products"] / (row["peak"] * row["threads"]) * 1e6)

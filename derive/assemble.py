@@ -6,9 +6,11 @@ In: finished parts. Out: one form. Nothing here looks at letters; `derive.lift` 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from derive import forms
-from derive.expr import Expr, Letter, Num, Pow, mul, num, power
+from derive.expr import Add, Expr, Letter, Num, Pow, Reduce, mul, num, power, split_coefficient
+from derive.rewrite import factors
 
 
 def split_quotient(parts: tuple[Expr, ...]) -> tuple[list[Expr], list[Expr]]:
@@ -102,3 +104,13 @@ def scaled(value: forms.Form, numbers: list[forms.Form], below: list[forms.Form]
 def minus_one() -> forms.Form:
     """The number −1."""
     return forms.Negative(None, None, (forms.number(1),))
+
+
+def ordered_terms(e: Add) -> list[Expr]:
+    """Terms as a reader wants them: positive before negative, full rank before broadcasts, products first."""
+
+    def place(t: Expr) -> tuple[bool, int, bool, Any]:
+        coefficient, rest = split_coefficient(t)
+        return coefficient < 0, -len(t.letters), not any(isinstance(f, Reduce) for f in factors(rest)), t.key
+
+    return sorted(e.args, key=place)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from derive.cases import term_by_term
 from derive.expr import Access, Add, Call, Expr, Pow, Reduce, Select
 from derive.extract import extract, in_front
 from derive.facts import Facts
@@ -50,7 +51,7 @@ def readable(equation: Equation, program: Program) -> Equation:
     if equation.span is not None:
         return equation
     equation = _no_longer(equation, equation.with_body(under_one_sum(equation.body)))
-    return equation.with_body(turned(in_front(equation.body)))
+    return equation.with_body(turned(in_front(term_by_term(equation.body))))
 
 
 def _written_out(equation: Equation, program: Program) -> Equation:

@@ -180,7 +180,7 @@ def _powers(t: Expr) -> dict[Expr, Fraction]:
     return out
 
 
-def _content(parts: tuple[Expr, ...], denominators: bool) -> Expr:
+def content(parts: tuple[Expr, ...], denominators: bool) -> Expr:
     """What every term has in common; with ``denominators`` also what stands below any of them."""
     powers = [_powers(t) for t in parts]
     bases = dict.fromkeys(b for p in powers for b in p)
@@ -208,6 +208,8 @@ def in_front(e: Expr) -> Expr:
     """
     e = map_children(e, in_front)
     if isinstance(e, Mul):
+        e = _fewer_numbers(e)
+    if isinstance(e, Mul):
         numbers = [_numeric_content(f.args) if isinstance(f, Add) else ONE for f in e.args]
         if any(c != ONE for c in numbers):
             scaled = zip(e.args, numbers, strict=True)
@@ -217,6 +219,18 @@ def in_front(e: Expr) -> Expr:
     if isinstance(e, Reduce) and e.op == "sum":
         scale, rest = split_scale(e.body)
         return e if scale == ONE or rest == ONE else mul(scale, sum_over(e.binders, rest))
+    return e
+
+
+def _fewer_numbers(e: Mul) -> Expr:
+    """The product with its number in a sum where that leaves fewer of them: a + b/4 for (4 a + b)/4."""
+    number, rest = split_coefficient(e)
+    for f in factors(rest) if abs(number) != 1 else ():
+        if isinstance(f, Add):
+            inside = add(*(mul(number, t) for t in f.args))
+            before, after = (sum(abs(split_coefficient(t)[0]) != 1 for t in terms(s)) for s in (f, inside))
+            if after <= before:
+                return mul(*(g for g in factors(rest) if g is not f), inside)
     return e
 
 
@@ -235,10 +249,10 @@ def _horner(e: Expr, denominators: bool) -> Expr:
     parts = terms(e)
     if len(parts) < 2:
         return e
-    content = _content(parts, denominators)
-    if content != ONE:
-        inner = add(*(mul(t, power(content, -1)) for t in parts))
-        return mul(content, _shortest(inner))
+    front = content(parts, denominators)
+    if front != ONE:
+        inner = add(*(mul(t, power(front, -1)) for t in parts))
+        return mul(front, _shortest(inner))
     exponents: dict[Expr, list[Fraction]] = {}
     for t in parts:
         for b, x in _powers(t).items():
@@ -265,7 +279,7 @@ def _horner(e: Expr, denominators: bool) -> Expr:
             others = mul(-1, factor, *(x for x in factors(inner) if x != mul(-1, f)))
             return mul(f, add(mul(*(x for x in factors(outer) if x != f)), others))
     done = add(mul(factor, inner), outer)
-    again = _content(terms(done), False)  # a·(c + d) + b·(c + d)
+    again = content(terms(done), False)  # a·(c + d) + b·(c + d)
     if not isinstance(done, Add) or all(isinstance(f, Num) for f in factors(again)):
         return done
     return mul(again, add(*(mul(t, power(again, -1)) for t in terms(done))))

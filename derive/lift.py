@@ -8,10 +8,10 @@ columns (rank 3, shifted or data-dependent places, letters as values) has no for
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from derive import forms
-from derive.assemble import minus_one, multiplied, peel, scaled, split_quotient
+from derive.assemble import minus_one, multiplied, ordered_terms, peel, scaled, split_quotient
+from derive.cases import depends, in_cases
 from derive.contract import Lifted, NoFormError, contract, is_delta, lifted, substitute_letter
 from derive.counted import below_each_other, counted
 from derive.expr import (
@@ -38,7 +38,6 @@ from derive.expr import (
     power,
     reduce_,
     sign_ends,
-    split_coefficient,
 )
 from derive.functions import SIGN
 from derive.matrix_functions import MATRIX_FUNCTIONS
@@ -50,13 +49,16 @@ from derive.spread import expanded, multiplied_out
 from derive.triangles import joined, order_of
 
 
-def lift(equation: Equation, primes: Primes | None = None, *, diagonals: bool = False) -> forms.Form | None:
+def lift(
+    equation: Equation, primes: Primes | None = None, *, diagonals: bool = False, choices: bool = False
+) -> forms.Form | None:
     """The matrix form of an equation; None where it has none.
 
     A vector's form is a column or a row, whichever needs fewer transpositions; an ``[h, 1]`` is a column and
     a ``[1, h]`` a row. ``primes`` names derivatives of scalar functions (``relu′(Z)``). ``diagonals`` reads what
     is constant along rows or columns as a diagonal factor (``diag(s) W``, not ``W ⊙ (s 1ᵀ)``) and multiplies out
-    sums with a Kronecker delta in them (``diag(p) − p pᵀ``), as one writes Jacobians.
+    sums with a Kronecker delta in them (``diag(p) − p pᵀ``), as one writes Jacobians. ``choices`` reads terms under a
+    condition and its opposite as one of two values.
 
     >>> from derive.expr import fresh, sum_over
     >>> from derive.program import Tensor
@@ -70,7 +72,7 @@ def lift(equation: Equation, primes: Primes | None = None, *, diagonals: bool = 
     if equation.out.rank > 2:
         return None
     row, col = (*places, None, None)[:2]
-    lifter = Lifter(primes or Primes(), diagonals=diagonals)
+    lifter = Lifter(primes or Primes(), diagonals=diagonals, choices=choices)
     try:
         body = with_shares(without_units(equation.body))
         found = lifter.fit(body, row, col)
@@ -98,9 +100,9 @@ def without_units(e: Expr) -> Expr:
 class Lifter:
     """Lifting with memory: a sub-expression at an orientation is lifted once."""
 
-    def __init__(self, primes: Primes, *, diagonals: bool = False) -> None:
+    def __init__(self, primes: Primes, *, diagonals: bool = False, choices: bool = False) -> None:
         self.primes = primes
-        self.diagonals = diagonals
+        self.diagonals, self.choices = diagonals, choices
         self.memo: dict[tuple[Expr, Letter | None, Letter | None], forms.Form] = {}
 
     def fit(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
@@ -118,6 +120,11 @@ class Lifter:
     def operand(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
         """Like `fit`, but a number stays a number, which element-wise nodes allow."""
         return self.fit(e, row, col) if e.letters else self.at(e, None, None)
+
+    def condition(self, e: Expr, row: Letter | None, col: Letter | None) -> forms.Form:
+        """A condition as it is, though it be a derivative with a name elsewhere: x > 0, not relu′(x)."""
+        found = self.plain(e, row if row in e.letters else None, col if col in e.letters else None)
+        return found if (found.row, found.col) == (row, col) or not e.letters else forms.Broadcast(row, col, (found,))
 
     def best(self, e: Expr, *choices: tuple[Letter | None, Letter | None]) -> forms.Form:
         """The form of least effort among orientations."""
@@ -166,12 +173,14 @@ class Lifter:
                 if sides[1] == ZERO:
                     return forms.Negative(row, col, (forms.Apply(row, col, (self.operand(sides[0], row, col),), SIGN),))
                 return forms.Apply(row, col, (self.operand(value, row, col),), SIGN)
+            case Add() if self.choices and isinstance(whole := in_cases(e, depends), Select):
+                return self.at(whole, row, col)
             case Add():
                 upper = partial(self.is_upper, row, col)
                 whole = joined(e, upper) if any(order_of(n) for n in walk(e)) else e
                 if not isinstance(whole, Add):
                     return self.fit(whole, row, col)
-                parts = [self.fit(t, row, col) for t in _ordered_terms(whole)]
+                parts = [self.fit(t, row, col) for t in ordered_terms(whole)]
                 return forms.Sum(row, col, forms.in_order(parts))
             case Ratio():
                 return share(self, e, row, col)
@@ -185,7 +194,8 @@ class Lifter:
                 both = mul(e.mask, e.chosen), mul(negate(e.mask), e.other)
                 return self.fit(add(*both), row, col)
             case Select():
-                return forms.Where(row, col, tuple(self.operand(c, row, col) for c in e.children))
+                chosen, other = (self.operand(c, row, col) for c in (e.chosen, e.other))
+                return forms.Where(row, col, (self.condition(e.mask, row, col), chosen, other))
             case Reduce() if e.op in MATRIX_FUNCTIONS:
                 return self.of_matrix(e, row, col)
             case Reduce():
@@ -378,13 +388,3 @@ class Lifter:
         part = self.best(e.body, (letter, bound), (bound, letter))
         found = forms.Extremum(letter, None, (part,), e.op, 0 if part.row == bound else 1)
         return found if row is not None else forms.transpose(found)
-
-
-def _ordered_terms(e: Add) -> list[Expr]:
-    """Terms as a reader wants them: positive before negative, full rank before broadcasts, products first."""
-
-    def place(t: Expr) -> tuple[bool, int, bool, Any]:
-        coefficient, rest = split_coefficient(t)
-        return coefficient < 0, -len(t.letters), not any(isinstance(f, Reduce) for f in factors(rest)), t.key
-
-    return sorted(e.args, key=place)

@@ -19,6 +19,7 @@ from derive.order import ordered
 from derive.program import Equation, Program, Tensor
 from derive.recognize import known_in, recognized
 from derive.rewrite import accesses, map_children, substitute, terms, walk
+from derive.roots import in_front_of_roots
 from derive.square_products import by_factors
 
 _STEMS = {"exp": "E", "tanh": "T", "erf": "R", "sigmoid": "S", "softplus": "S"}
@@ -27,7 +28,7 @@ _STEMS = {"exp": "E", "tanh": "T", "erf": "R", "sigmoid": "S", "softplus": "S"}
 def prepare(program: Program) -> Program:
     """The program with its hidden intermediates named, and equal ones shared."""
     known = known_in(program)
-    own = (e.with_body(by_factors(unfold(recognized(e.body, known)))) for e in program.equations)
+    own = (e.with_body(by_factors(in_front_of_roots(unfold(recognized(e.body, known))))) for e in program.equations)
     expanded = hoist(program.with_equations(own))
     wanted = _worth_a_name(expanded)
     namer = Namer(expanded)

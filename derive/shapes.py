@@ -6,6 +6,7 @@ programs with other default sizes. An axis *is* its polynomial: two dims never m
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import floor
@@ -91,6 +92,33 @@ def _degrees(term: Expr, names: Iterable[str]) -> tuple[Fraction, ...]:
     return tuple(found.values())
 
 
+def factored(e: Expr) -> tuple[Expr, ...]:
+    """Factors of a polynomial, found where it is linear in a dim, or a square; itself where there are none.
+
+    >>> c, h, r = (Dim(x) for x in "chr"); factored(polynomial(c * (h - r + 1) * (c - r + 1)))
+    (c, -1·r + c + 1, -1·r + h + 1)
+    >>> factored(polynomial(c * (h - r + 1) ** 2)), factored(c * h + 1)
+    ((c, -1·r + h + 1, -1·r + h + 1), (c·h + 1,))
+    """
+    for name in sorted({n.name for n in walk(e) if isinstance(n, Dim)}):
+        degrees = {t: int(_degrees(t, (name,))[0]) for t in terms(e)}
+        top = max(degrees.values())
+        x = Dim(name)
+        head, rest = (add(*(mul(t, power(x, -k)) for t, k in degrees.items() if k == n)) for n in (top, top - 1))
+        if min(degrees.values()) >= 1 and e != x:
+            candidate: Expr = x
+        elif top == 1 and head != ONE:
+            candidate = head
+        elif top == 2 and head == ONE:
+            candidate = add(x, mul(rest, num(Fraction(1, 2))))
+        else:
+            continue
+        other = divided(e, candidate) if len(terms(e)) > 1 or candidate == x else None
+        if other is not None and not isinstance(candidate, Num):
+            return tuple(sorted((*factored(candidate), *factored(other)), key=lambda f: f.key))
+    return (e,)
+
+
 def size(extent: Expr, sizes: Mapping[str, int]) -> Fraction | None:
     """The number that an extent is under ``sizes``; None where a size is not known.
 
@@ -147,6 +175,10 @@ def show_extent(extent: Expr, dims: Iterable[DimDecl] = ()) -> str:
         if declared.derived == extent:
             return declared.name
     if isinstance(extent, Add):
+        parts = Counter(factored(extent))
+        if len(parts) > 1 or max(parts.values()) > 1:
+            shown = [f"({show_extent(f)})" if isinstance(f, Add) else show_extent(f) for f in parts]
+            return "*".join(s if k == 1 else f"{s}^{k}" for s, k in zip(shown, parts.values(), strict=True))
         # terms in letters first: `n-k+1`
         shown = [show_extent(t) for t in sorted(extent.args, key=lambda t: (isinstance(t, Num), _coefficient(t) < 0))]
         return "".join(s if k == 0 or s.startswith("-") else f"+{s}" for k, s in enumerate(shown))

@@ -45,7 +45,7 @@ from derive.notation.elements import Element, is_number, with_elements
 from derive.notation.matrix_text import MatrixPrinter
 from derive.notation.style import ATOM, CHAIN, FLIPPED, TIGHT, Piece, Style
 from derive.program import Equation, reads
-from derive.rewrite import accesses, factors, map_children, substitute
+from derive.rewrite import accesses, factors, map_children, substitute, walk
 
 
 class IndexPrinter:
@@ -208,14 +208,21 @@ class IndexPrinter:
         return (1 + (kind == 4), min(places, default=99), kind, e.key)
 
     def ordered_terms(self, e: Add) -> list[Expr]:
-        """Positive terms first, what has more letters before the rest, then sums over letters, then by their parts."""
+        """Positive terms first, what has more letters before the rest, then sums over letters, then by their parts.
 
-        def place(t: Expr) -> tuple[Any, ...]:
+        In a place the number is last, as in k − p + 1, if something positive is first.
+        """
+        place = all(isinstance(n, (Letter, Dim, Num, Add, Mul)) for n in walk(e))
+        place = place and any(split_coefficient(t)[0] > 0 for t in e.args if not isinstance(t, Num))
+
+        def order(t: Expr) -> tuple[Any, ...]:
             coefficient, rest = split_coefficient(t)
             weight = len(factors(t)) if t.letters and not reads(t) else 0
+            if place and isinstance(t, Num):
+                return True, 1, True, 0, t.key
             return coefficient < 0, -len(t.letters), not isinstance(rest, Reduce), -weight, t.key
 
-        return sorted(e.args, key=place)
+        return sorted(e.args, key=order)
 
 
 def _counted(e: Expr) -> Expr:

@@ -7,6 +7,7 @@ A matrix notation that does not exist is None; the index notation always exists.
 from __future__ import annotations
 
 from derive import forms
+from derive.cases import with_cases
 from derive.lift import lift
 from derive.norms import Norms
 from derive.notation.common import with_common_numbers
@@ -61,6 +62,11 @@ class Notation:
         body = self.norms.printed(equation.body, own=equation.span is None)
         return equation if body is equation.body else equation.with_body(body)
 
+    def chosen(self, equation: Equation) -> Equation:
+        """The equation as it is printed in indices: with choices for terms under a condition and its opposite."""
+        shown = self.shown(equation)
+        return shown.with_body(with_cases(shown.body)) if equation.out.kind == "cotangent" else shown
+
     def form(self, equation: Equation) -> forms.Form | None:
         """The matrix form of an equation, if there is one."""
         if equation not in self._forms:
@@ -70,7 +76,7 @@ class Notation:
                 t.ahead is not None for t in (equation.out, *reads(equation.body))
             )  # H[t+1] has its place only
             primes = self.primes if derived else None
-            found = None if rounds else lift(self.shown(equation), primes, diagonals=self.diagonals)
+            found = None if rounds else lift(self.shown(equation), primes, diagonals=self.diagonals, choices=derived)
             if found is not None:
                 found = upright(with_common_numbers(found, diagonals=self.diagonals))
             self._forms[equation] = found
@@ -87,7 +93,7 @@ class Notation:
 
     def index(self, equation: Equation) -> str:
         """``dW1[d,h] = Σ_n X[n,d] dZ1[n,h]``."""
-        return IndexPrinter(self.unicode, self.shown(equation)).equation_text()
+        return IndexPrinter(self.unicode, self.chosen(equation)).equation_text()
 
     def latex(self, equation: Equation) -> str:
         """The matrix form in LaTeX, or the index form where there is none."""
@@ -100,7 +106,7 @@ class Notation:
 
     def latex_index(self, equation: Equation) -> str:
         """The index form in LaTeX."""
-        return IndexPrinter(self.tex, self.shown(equation)).equation_text()
+        return IndexPrinter(self.tex, self.chosen(equation)).equation_text()
 
     def python(self, equation: Equation) -> str | None:
         """``dW1 = X.T @ dZ1``, or None."""

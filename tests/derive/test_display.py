@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import derive
 from codegen.sheets import formulas_of
 from derive.claims.verify import PROVED, verify_formulas
 from derive.display import readable
+from derive.evaluate import evaluate
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 
@@ -134,3 +136,63 @@ def test_kronecker_products_and_columns_below_each_other_are_read_as_such() -> N
     assert any("⊗" in line for line in lines)
     assert any("np.kron" in line for line in lines)
     assert [str(v) for v in verify_formulas(gradient.derivation.source, lines) if v.status != PROVED] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("conditional", "dw = where(x < w, 1 ⊘ w, 2 (w ⊙ x))"),
+        ("padded_edge", "dw[p] = Σ_i where(2 i + p < 1, x[0], where(n < 2 i + p, x[n − 1], x[2 i + p − 1])) dz[i]"),
+        ("differences", "2 x[n′] + 1[n′ ≥ 1] (x[n′] − x[n′ − 1]) + 1[n′ < n − 1] (x[n′] − x[n′ + 1]) − 2 t[n′]"),
+        ("padded_edge", "1[k = 0] (Σ_{p,i′} dz[i′] w[p] 1[2 i′ + p < 1] + dy[0]/4)"),
+        ("flatten", "dS[n,(v − r + 1) ((h − r + 1) k + h′) + v′]"),
+        ("flatten", "[c*(h-r+1)*(v-r+1), o]"),
+        ("padded_zero", "Q[k − p + 1,v′ − q + 1]"),
+    ],
+)
+def test_conditions_numbers_and_places_are_written_as_in_a_textbook(name: str, shown: str) -> None:
+    """Opposite conditions make one choice, a number is no fraction of a multiple, a place ends with its number."""
+    gradient = derive.load(MODELS / f"{name}.gc").gradient()
+    assert shown in formulas_of(gradient)
+    lines = [line for f in gradient.formulas for line in (f.matrix, f.index) if line]
+    assert [str(v) for v in verify_formulas(gradient.derivation.source, lines) if v.status != PROVED] == []
+
+
+@pytest.mark.parametrize(
+    ("objective", "shown"),
+    [
+        ("sum((x - t)^2) + sum(max(0, x)^2)", "dx = 2 (x + max(0, x) − t)"),
+        ("sum((x - t)^2) + sum(x^2 if x > 1 else 0)", "dx = 2 (x + x ⊙ 1[x > 1] − t)"),
+        ("sum(t*leaky_relu(x))", "dx = t ⊙ leaky_relu′(x)"),
+        ("sum(t*relu(x)) + sum(t*leaky_relu(x))", "dx = (t ⊙ where(x > 0, 200, 1))/100"),
+    ],
+)
+def test_a_condition_is_no_number_among_others(objective: str, shown: str) -> None:
+    text = f"dims n\nparam x : [n]\ninput t : [n]\nminimize {objective}"
+    assert shown in str(derive.parse(text).gradient())
+
+
+@pytest.mark.parametrize(
+    ("declared", "root", "shown"),
+    [
+        ("param c", "sqrt(c^2*(x^2 + 1))", "|c| (x ⊘ √(x∘² + 1))"),
+        ("param c", "sqrt(c^2*x^2 + c^2)", "|c| (x ⊘ √(x∘² + 1))"),
+        ("input c positive", "sqrt(c^2*(x^2 + 1))", "c (x ⊘ √(x∘² + 1))"),
+        ("const c = -2", "sqrt(c^2*(x^2 + 1))", "2 (x ⊘ √(x∘² + 1))"),
+        ("const c = 2", "c^2*(sqrt(1 + (x/c)^2) - 1)", "x ⊘ √(x∘²/4 + 1)"),
+        ("input c", "x^2 + sqrt(sum(4*x^2))/n", "2 (1 + 1/‖x‖) x"),
+    ],
+)
+def test_squares_stand_in_front_of_their_roots(declared: str, root: str, shown: str) -> None:
+    """With the gradient as complex steps have it, where c is below 0 too."""
+    model = derive.parse(f"dims n\nparam x : [n]\n{declared}\nminimize sum({root})")
+    formula = model.gradient("x")["x"]
+    assert str(formula) == f"dx = {shown}"
+    point = {"x": np.array([0.7, -1.3, 0.2])} | ({"c": np.array(1.7 if "positive" in declared else -1.7)})
+    derivation = model.gradient("x").derivation
+    found = evaluate(derivation.stable, point, {})[derivation.results[0].name]
+    steps = []
+    for k in range(3):
+        moved = point | {"x": point["x"] + 1e-30j * np.eye(3)[k]}
+        steps.append(evaluate(model.program, moved, {})[model.program.objective.name].imag / 1e-30)
+    np.testing.assert_allclose(found, steps, rtol=1e-12)

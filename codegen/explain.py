@@ -14,7 +14,7 @@ from codegen.descent import suits
 from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
-from codegen.kernels import FEW, fixed, paneled
+from codegen.kernels import FEW, FIRST, fixed, paneled
 from codegen.memory import memory_of
 from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
@@ -229,7 +229,7 @@ class Explanation:
             why += f"; training adds it to {added[0]} at once, so that it is neither written nor read again"
         if self.threads > 1 and suits(g, self.sizes):
             why += f"; its rows in {self.threads} blocks, each on a thread, where samples were: nothing is added up"
-        if paneled(g, self.sizes):
+        if paneled(g, self.sizes) and k * n * self.item > FIRST:
             why += f"; rows of {g.left.tensor.name}ᵀ, which lie far apart, are copied for all columns"
         if g.symmetric:
             why += "; it is symmetric: of several strips one triangle is computed and mirrored"

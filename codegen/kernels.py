@@ -24,6 +24,7 @@ Item = Part | RoundParts | Routine
 FEW, SHORT = 12, 256  # columns that leave registers half empty, and bytes of the shortest row that is worth another way
 CLOSE, FIXED = 64, 8192  # columns, and numbers of a matrix, up to which a product is compiled where it stands
 STRIP = 48  # columns for which there is room to copy, as in tiles.py.jinja
+FIRST = 1 << 15  # bytes of the other matrix up to which rows of a transposed one are not copied
 TALL, BROAD, SHARES = 96, 32, 8  # rows and columns, see tiles.py.jinja, and how many strips their copies take together
 
 

@@ -2486,6 +2486,7 @@ _SHAPES = (
 _TIMES = 4  # terms of a sum that are added in one pass of a loop
 _DEEP = 1 << 30 if _WIDE else 256  # terms of a sum that are added at once
 _NEAR, _FAR = ((1 << k) // DTYPE.itemsize for k in (18 if _WIDE else 15, 19))  # numbers that stay in a cache
+_FIRST = (1 << 15) // DTYPE.itemsize  # of B up to here, rows of a transposed A are not copied
 _ADDRESS = types.CPointer(types.float64)
 _NUMBER = ir.DoubleType()
 _VECTOR = ir.VectorType(_NUMBER, _LANES)
@@ -2945,7 +2946,7 @@ def _matmul_kernel(
         pieces = (K + _DEEP - 1) // _DEEP
         deep = (K + pieces - 1) // pieces
     paneled = a_row == 1 and a_column != 1 and not flipped and M >= _TALL // 2 and N > max(_BROAD, 2 * _FULL)
-    paneled = paneled and room >= _SHARES * _STRIP * deep
+    paneled = paneled and K * N > _FIRST and room >= _SHARES * _STRIP * deep
     high = _TALL if paneled or (_TALL * deep > _NEAR and not mirrored) else max(M, 1)
     wide, kept = N, _TALL if paneled else 0
     if packed and (N + kept) * deep > room:
@@ -3030,13 +3031,13 @@ def _called(name, kernel, *kinds):
 
 _INT, _REAL = types.int64, types.float64
 _FEW = _called(
-    "gradc_few_float64_466e65cb",
+    "gradc_few_float64_81241bf1",
     _few_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
 )
 _MATMUL = _called(
-    "gradc_matmul_float64_466e65cb",
+    "gradc_matmul_float64_81241bf1",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip

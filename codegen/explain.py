@@ -14,7 +14,7 @@ from codegen.descent import suits
 from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
-from codegen.kernels import FEW, FIRST, fixed, paneled
+from codegen.kernels import FEW, FIRST, along, as_row, paneled, placed
 from codegen.memory import memory_of
 from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
@@ -28,6 +28,7 @@ from codegen.steps import (
     Routine,
     Step,
     Write,
+    every,
     parts_of,
     reads_of,
     scalars_of,
@@ -203,21 +204,20 @@ class Explanation:
 
     def product(self, g: Gemm) -> tuple[str, str, int, int]:
         """A matrix product: tiles, or dot products along rows."""
+        dots, here, g = along(g), placed(g, every(self.function.steps), self.known), as_row(g)
         (m, k), (_, n) = self.extents(g.left, row=True), self.extents(g.right, row=False)
         size = sum(self.bytes(t) for t in (*g.reads, g.out.tensor))
         shape = f"product {m} × {k} by {k} × {n}"
-        vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
-        matrix = g.left if vector is g.right else g.right
-        if vector is not None and matrix.transposed == (vector is g.left):
+        if dots:
             return shape, "a vector: dot products along the rows as they lie", 2 * m * k * n, size
         right = self.bytes(g.right.tensor)
         if g.left.windows is not None:
             why = f"windows on {g.left.tensor.name} are read where they lie: it is compiled for them"
-        elif vector is None and g.right.transposed:
+        elif g.right.transposed:
             why = f"{g.right.tensor.name}ᵀ is copied by strips of columns, which do not lie next to each other"
-            if fixed(g, self.known):
+            if here:
                 why = f"compiled where it stands, for its number of columns: no call; {g.right.tensor.name}ᵀ is copied"
-        elif fixed(g, self.known):
+        elif here:
             why = "compiled where it stands, for its number of columns: no call; both operands are read in place"
         elif right > (NEAR if m > 64 else FAR) and m > 16:
             where = " where registers have 32 bytes" if right <= NEAR_WIDE and m > 64 else ""
@@ -235,7 +235,7 @@ class Explanation:
             why += "; it is symmetric: of several strips one triangle is computed and mirrored"
         if g.start:
             why += f"; sums start from {g.start.tensor.name}"
-        if vector is None and g.left.windows is None and min(m, n) <= FEW < k and not fixed(g, self.known):
+        if m > 1 and g.left.windows is None and min(m, n) <= FEW < k and not here:
             why += "; where whole registers would stay empty, sums run along the rows, or the transposed result is made"
         return shape, f"tiles of registers; {why}", 2 * m * k * n + (m * n if g.start else 0), size
 

@@ -7,7 +7,7 @@ nothing here makes a new operand.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
@@ -96,6 +96,16 @@ def along(g: Gemm) -> bool:
     return vector is not None and matrix.transposed == (vector is g.left)
 
 
+def as_row(g: Gemm) -> Gemm:
+    """A sum of a matrix's rows, times the numbers of a vector, as the product of a matrix of one row with it."""
+    vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
+    if vector is None or along(g):
+        return g
+    matrix = replace(g.left if vector is g.right else g.right, transposed=False)
+    row, out = (replace(o, groups=((), *o.groups)) for o in (vector, g.out))
+    return replace(g, left=row, right=matrix, out=out)
+
+
 def few(g: Gemm, sizes: Mapping[str, int], item: int) -> bool:
     """Whether dot products along rows may pay, on one machine or another; ``item`` is the size of a number."""
     if g.left.windows is not None or len(g.left.groups) == 1 or len(g.right.groups) == 1:
@@ -116,6 +126,16 @@ def fixed(g: Gemm, sizes: Mapping[str, int]) -> bool:
     if columns <= FEW and ((rows if g.left.transposed else inner) or 0) >= CLOSE:
         return False  # sums along the rows, or of the transposed result, leave no registers empty
     return all(x is None or x * columns <= FIXED for x in (rows, inner))
+
+
+def placed(g: Gemm, steps: Iterable[Step], sizes: Mapping[str, int]) -> bool:
+    """Whether a product among these steps is compiled where it stands: one of a single row where another one is, too.
+
+    For it alone the lines that all of them share are too many.
+    """
+    if not fixed(as_row(g), sizes):
+        return False
+    return fixed(g, sizes) or any(isinstance(s, Gemm) and fixed(s, sizes) for s in steps)
 
 
 @dataclass(frozen=True)

@@ -491,7 +491,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     loss = -loss_sum / n
 
     # dW2 = A1ᵀ dz2
-    _matmul(_view(dz2, 0, (1, n)), A1, _view(dW2, 0, (1, h)), strip)
+    _matmul_fixed(1, n, h, _view(dz2, 0, (1, n)), A1, _view(dW2, 0, (1, h)), strip)
 
     # db2 = Σ(dz2)
     _column_sums(dz2, db2)

@@ -82,6 +82,14 @@ def test_few_known_columns_are_compiled_where_they_stand():
     assert "_matmul_fixed_plus(n, d, h," not in broad
 
 
+def test_a_single_row_is_compiled_where_it_stands_beside_others():
+    """Xᵀ r as the product of the row r with X: alone it would bring all lines of such products into the module."""
+    text = MODEL.replace("c = 3", "c = 1")
+    assert "    _matmul_fixed(1, n, h, " in source(derive.parse(text))
+    alone = "dims d = 19\nbatch n\ninput X : [n, d]\ntarget y : [n]\nparam w : [d]\nminimize mse(y, X @ w)"
+    assert "_matmul_fixed" not in source(derive.parse(alone))
+
+
 def test_what_starts_from_a_matrix_is_not_computed_twice():
     """The last block of rows overlaps the one before: what was added there would be added again."""
     model = "dims d = 5, h = 7\nbatch n\ninput X : [n, d]\ninput Y : [n, d]\nparam W : [d, h]\nparam V : [d, h]\n"

@@ -14,7 +14,7 @@ from fractions import Fraction
 from codegen.common import ELEMENTARY, repeated
 from codegen.descent import suits
 from codegen.fission import LONG
-from codegen.kernels import fixed, windows_of
+from codegen.kernels import along, as_row, placed, windows_of
 from codegen.layout import LANES as CHANNELS
 from codegen.naming import Names
 from codegen.plan import Plan
@@ -31,6 +31,7 @@ from codegen.steps import (
     Routine,
     Step,
     Write,
+    every,
     touches,
     writes_in,
 )
@@ -58,6 +59,7 @@ class NumbaPrinter(ScalarPrinter):
         self.best: dict[Tensor, str] = {}
         self.strip = names.fresh("strip")
         self.products: list[Gemm] = []
+        self.among: tuple[Step, ...] = ()  # the steps of the function
         self.rates: dict[Tensor, str] = {}  # of results that may be added to what is there, times what
         self.blocks: Callable[[Blocks], Iterator[str]] = lambda _: iter(())
         self.threads: str | None = None  # how many there are for large products from here on
@@ -78,6 +80,7 @@ class NumbaPrinter(ScalarPrinter):
 
     def steps(self, plan: Plan, comment: Callable[[Step], list[str]]) -> Iterator[str]:
         """The statements of all steps, each group under its comment."""
+        self.among = tuple(every(plan.steps))
         for step in plan.steps:
             yield from self.step(step, comment)
 
@@ -242,29 +245,25 @@ class NumbaPrinter(ScalarPrinter):
         if g.left.windows is not None:
             given = [self.operand(o) for o in (g.right, g.start, g.out) if o is not None]
             return f"{windows_of(g, self.sizes).name}({', '.join([self.names.tensor(g.left.tensor), *given])})"
-        vectors = [o for o in (g.left, g.right) if len(o.groups) == 1]
-        if not vectors:
-            self.products.append(g)
-            name = "_matmul_symmetric" if g.symmetric else "_matmul_plus" if g.start else "_matmul"
-            given = [self.operand(o) for o in (g.left, g.right, g.start, g.out) if o is not None]
-            rate = self.rates.get(g.out.tensor)
-            if self.threads is not None and suits(g, self.sizes):
-                more = [rate or self.converted("0.0"), self.strip]
-                return f"_matmul_in_blocks({', '.join([self.threads, *given, *more])})"
-            if rate is not None:
-                return f"_matmul_onto({', '.join(given)}, {rate}, {self.strip})"
-            if fixed(g, self.sizes) and g.right.tensor not in self.strided:
-                counts = ", ".join(self.count(letters) for letters in g.counted)
-                return f"_matmul_fixed{'_plus' if g.start else ''}({counts}, {', '.join(given)}, {self.strip})"
-            return f"{name}({', '.join(given)}, {self.strip})"
-        (vector,) = vectors
-        matrix = g.left if vector is g.right else g.right
-        lying = replace(matrix, transposed=False)
-        if matrix.transposed == (vector is g.left):
+        if along(g):
+            vector, matrix = (g.left, g.right) if len(g.left.groups) == 1 else (g.right, g.left)
+            lying = replace(matrix, transposed=False)
             return f"_matvec({self.operand(lying, packed=True)}, {self.operand(vector)}, {self.operand(g.out)})"
         self.products.append(g)
-        row, out = (self.operand(replace(o, groups=((), *o.groups))) for o in (vector, g.out))
-        return f"_matmul({row}, {self.operand(lying)}, {out}, {self.strip})"
+        compiled_here = placed(g, self.among, self.sizes)
+        g = as_row(g)
+        name = "_matmul_symmetric" if g.symmetric else "_matmul_plus" if g.start else "_matmul"
+        given = [self.operand(o) for o in (g.left, g.right, g.start, g.out) if o is not None]
+        rate = self.rates.get(g.out.tensor)
+        if self.threads is not None and suits(g, self.sizes):
+            more = [rate or self.converted("0.0"), self.strip]
+            return f"_matmul_in_blocks({', '.join([self.threads, *given, *more])})"
+        if rate is not None:
+            return f"_matmul_onto({', '.join(given)}, {rate}, {self.strip})"
+        if compiled_here and g.right.tensor not in self.strided:
+            counts = ", ".join(self.count(letters) for letters in g.counted)
+            return f"_matmul_fixed{'_plus' if g.start else ''}({counts}, {', '.join(given)}, {self.strip})"
+        return f"{name}({', '.join(given)}, {self.strip})"
 
     def count(self, letters: tuple[Letter, ...]) -> str:
         """How many elements a group of axes counts, as a constant where it is one."""

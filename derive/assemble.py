@@ -67,11 +67,13 @@ def spread(numbers: Iterable[forms.Form]) -> list[forms.Form]:
 
 
 def reading_order(form: forms.Form) -> int:
-    """Where a factor stands: incoming cotangents first, then tensors, functions of them, sums."""
-    cotangent = any(isinstance(p, forms.Leaf) and p.tensor.kind == "cotangent" for p in forms.walk(form))
+    """Where a factor stands: incoming cotangents first, then tensors, sums of them, functions, sums with functions."""
     if isinstance(form, (forms.Leaf, forms.Transpose, forms.Product, forms.Broadcast)):
+        cotangent = any(isinstance(p, forms.Leaf) and p.tensor.kind == "cotangent" for p in forms.walk(form))
         return 0 if cotangent else 1
-    return 3 if isinstance(form, forms.Sum) else 2
+    if isinstance(form, forms.Sum):
+        return 5 if any(isinstance(p, (forms.Apply, forms.Share, forms.Prime)) for p in forms.walk(form)) else 3
+    return 4 if isinstance(form, forms.Apply) else 2
 
 
 _BIG = (forms.Product, forms.Total, forms.SquaredNorm, forms.Trace)

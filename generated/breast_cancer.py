@@ -19,7 +19,7 @@ What is computed:
 
     z = X w + b
     p = sigmoid(z)
-    loss = (1/(2 n)) ‖w‖² − (1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form
+    loss = (1/(2 n)) ‖w‖² − (1/n) Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p)), in a stable form
     dz = (p − y)/n
     dw = Xᵀ dz + w/n
     db = Σ(dz)
@@ -330,7 +330,7 @@ def _loss(n, theta, work, X, y):
     # z = X w + b    (line 12: z = X @ w + b)
     _matvec(X, w, z_sum)
 
-    # loss = (1/(2 n)) ‖w‖² − (1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 14: minimize bce(y,
+    # loss = (1/(2 n)) ‖w‖² − (1/n) Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p)), in a stable form    (line 14: minimize bce(y,
     #   p) + sum(w^2) / (2*n*C))
     for i in range(n):
         z = z_sum[i] + b
@@ -369,7 +369,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     _matvec(X, w, z_sum)
 
     # p = sigmoid(z)    (line 13: p = sigmoid(z))
-    # loss = (1/(2 n)) ‖w‖² − (1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 14: minimize bce(y,
+    # loss = (1/(2 n)) ‖w‖² − (1/n) Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p)), in a stable form    (line 14: minimize bce(y,
     #   p) + sum(w^2) / (2*n*C))
     for i in range(n):
         z = z_sum[i] + b

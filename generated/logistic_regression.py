@@ -19,7 +19,7 @@ What is computed:
 
     z = X w + b
     p = sigmoid(z)
-    loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form
+    loss = −(1/n) Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p)), in a stable form
     dz = (p − y)/n
     dw = Xᵀ dz
     db = Σ(dz)
@@ -371,7 +371,7 @@ def _loss(n, theta, work, X, y):
     # z = X w + b    (line 11: z = X @ w + b)
     _matvec(X, w, z_sum)
 
-    # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 13: minimize bce(y, p))
+    # loss = −(1/n) Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p)), in a stable form    (line 13: minimize bce(y, p))
     for i in range(n):
         z = z_sum[i] + b
         loss_sum_terms[i] = (
@@ -402,7 +402,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     _matvec(X, w, z_sum)
 
     # p = sigmoid(z)    (line 12: p = sigmoid(z))
-    # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 13: minimize bce(y, p))
+    # loss = −(1/n) Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p)), in a stable form    (line 13: minimize bce(y, p))
     for i in range(n):
         z = z_sum[i] + b
         p[i] = 1.0 / (_exp(-z) + 1.0)

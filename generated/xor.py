@@ -25,7 +25,7 @@ What is computed:
     A1 = tanh(Z1)
     z2 = A1 W2 + b2
     p = sigmoid(z2)
-    loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form
+    loss = −(1/n) Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p)), in a stable form
     dz2 = (p − y)/n
     dW2 = A1ᵀ dz2
     db2 = Σ(dz2)
@@ -425,7 +425,7 @@ def _loss(n, theta, work, X, y):
     for i in range(n):
         z2[i, 0] = z2[i, 0] + b2_at
 
-    # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 17: minimize bce(y, p))
+    # loss = −(1/n) Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p)), in a stable form    (line 17: minimize bce(y, p))
     loss_sum = 0.0
     for i in range(n):
         loss_sum += (
@@ -478,7 +478,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
         p[i, 0] = 1.0 / (_exp(-z2[i, 0]) + 1.0)
         dz2[i, 0] = u * (p[i, 0] - y[i, 0])
 
-    # loss = −(1/n) Σ(y ⊙ log(p) + log(1 − p) ⊙ (1 − y)), in a stable form    (line 17: minimize bce(y, p))
+    # loss = −(1/n) Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p)), in a stable form    (line 17: minimize bce(y, p))
     loss_sum = 0.0
     for i in range(n):
         loss_sum += (

@@ -197,15 +197,18 @@ class IndexPrinter:
         return Piece(self.style.dot.join(texts), CHAIN)
 
     def reading_order(self, e: Expr) -> tuple[Any, ...]:
-        """Numbers, then factors by the left side's letters, cotangents first, sums last."""
+        """Numbers, then by the left side's letters: cotangents, elements, sums of them, functions, other sums."""
         if is_scale(e):
             return (0, 0, 0, e.key)
         places = [self.position[a] for a in e.letters if a in self.position]
         if isinstance(e, (Access, Letter)):
             kind = 0 if isinstance(e, Access) and e.tensor.kind == "cotangent" else 1
         else:
-            kind = 4 if isinstance(e, Reduce) else 3 if isinstance(e, Add) else 2
-        return (1 + (kind == 4), min(places, default=99), kind, e.key)
+            calls = any(isinstance(n, Call) for n in walk(e))
+            kind = (
+                6 if isinstance(e, Reduce) else 3 + 2 * calls if isinstance(e, Add) else 4 if isinstance(e, Call) else 2
+            )
+        return (1 + (kind == 6), min(places, default=99), kind, e.key)
 
     def ordered_terms(self, e: Add) -> list[Expr]:
         """Positive terms first, what has more letters before the rest, then sums over letters, then by their parts.

@@ -196,3 +196,13 @@ def test_squares_stand_in_front_of_their_roots(declared: str, root: str, shown: 
         moved = point | {"x": point["x"] + 1e-30j * np.eye(3)[k]}
         steps.append(evaluate(model.program, moved, {})[model.program.objective.name].imag / 1e-30)
     np.testing.assert_allclose(found, steps, rtol=1e-12)
+
+
+def test_a_function_stands_behind_what_it_is_multiplied_by() -> None:
+    """The cross-entropy as everybody writes it, and σ′ behind what contains it."""
+    text = "dims n\nparam x : [n]\ninput y : [n] binary\np = sigmoid(x)\nminimize bce(y, p)"
+    model = derive.parse(text)
+    assert "Σ(y ⊙ log(p) + (1 − y) ⊙ log(1 − p))" in formulas_of(model.gradient())
+    assert "(y[n] log(p[n]) + (1 − y[n]) log(1 − p[n]))" in formulas_of(model.gradient(), "index")
+    squares = derive.parse("dims n\nparam x : [n]\ninput y : [n]\nminimize sum((sigmoid(x) - y)^2)/2").gradient()
+    assert str(squares["x"]) == "dx = sigmoid(x) ⊙ (1 − sigmoid(x)) ⊙ (sigmoid(x) − y)"

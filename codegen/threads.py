@@ -31,6 +31,7 @@ FREE, SAMPLE, TOTAL, AFTER = range(4)
 # operations in a microsecond, and what a region of threads and the addition of a number cost, in microseconds
 _PRODUCTS, _OTHERS = 50_000, 8_000
 _REGION, _ADDITION = 12.0, 0.0006
+_ROWS = 16  # samples for which a thread reads large weights
 LEAST = 150.0  # microseconds of work below which one thread is left alone
 
 
@@ -261,9 +262,12 @@ def microseconds(items: Iterable[Item], sizes: Mapping[str, int]) -> float:
 
 def least(found: Phases, sizes: Mapping[str, int], batch: Dim, threads: int, numbers: int) -> int:
     """From how many samples on more threads pay, if each block has so many ``numbers`` to be added."""
+    shared = [p for p in found.after if isinstance(p, Part) and _large(p, sizes)]
     few, many = (
-        microseconds(found.block, {**sizes, batch.name: count, found.every.name: count}) for count in (1, 1001)
+        microseconds([*found.block, *shared], {**sizes, batch.name: count, found.every.name: count})
+        for count in (1, 1001)
     )
     each = max((many - few) / 1000, 1e-6)
-    lost = _REGION + (threads - 1) * numbers * _ADDITION
-    return max(threads, math.ceil(max(LEAST, 2 * lost * threads / (threads - 1)) / each))
+    lost = _REGION * (1 + len(shared)) + (threads - 1) * numbers * _ADDITION
+    rows = _ROWS if shared else 1
+    return max(rows * threads, math.ceil(max(LEAST, 2 * lost * threads / (threads - 1)) / each))

@@ -35,8 +35,8 @@ optimizer sgd(lr=0.1)
 @pytest.fixture
 def always(monkeypatch):
     """Threads from as many samples on as there are threads."""
-    for name in ("LEAST", "_REGION", "_ADDITION"):
-        monkeypatch.setattr(threads, name, 0.0)
+    for name in ("LEAST", "_REGION", "_ADDITION", "_ROWS"):
+        monkeypatch.setattr(threads, name, 0)
 
 
 def drawn(program, sizes, count, dtype, seed=0):
@@ -163,6 +163,12 @@ def test_little_work_stays_on_one_thread_and_much_does_not():
         return next(s.least for s in steps if isinstance(s, Blocks))
 
     assert least(TINY) > 1000
+    wide = (
+        TINY.replace("d = 5, h = 3", "d = 7000, h = 3000")
+        .replace("s * X", "X")
+        .replace("param s ~ constant(0.5)\n", "")
+    )
+    assert least(wide) == 32  # each thread reads all of W: for few samples that takes longer than they do
     assert least(TINY.replace("d = 5, h = 3", "d = 700, h = 300")) < 200
 
 

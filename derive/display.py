@@ -83,10 +83,11 @@ def _inlined(equation: Equation, program: Program, kept: frozenset[Tensor]) -> E
 def _told(program: Program) -> frozenset[Tensor]:
     """The names of gradc's that have a line: cotangents, and what these are the cotangents of.
 
-    Where nothing else has a name, nothing has a line.
+    Where nothing else has a name, nothing has a line; nor has it where one result is printed alone, as a Hessian is.
     """
     cotangents = frozenset(e.out for e in program.equations if e.out.kind == "cotangent")
-    return cotangents.union(() if is_plain(program) else (t.primal for t in cotangents if t.primal is not None))
+    alone = is_plain(program) or not program.gradients
+    return cotangents.union(() if alone else (t.primal for t in cotangents if t.primal is not None))
 
 
 def _is_matrix_product(e: Expr) -> bool:

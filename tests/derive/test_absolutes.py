@@ -19,7 +19,7 @@ SHORT = (
     ("sum(abs(x)^3)", "3 (x ⊙ |x|)"),
     ("sum(abs(x)) + sum(x^2)", "sign(x) + 2 x"),
     ("sum(abs(x)^4)", "4 x∘³"),
-    ("sum(abs(x - a)^3)", "3 (|x − a| ⊙ (x − a))"),
+    ("sum(abs(x - a)^3)", "3 ((x − a) ⊙ |x − a|)"),
     ("sum(x/(1 + abs(x)))", "1 ⊘ (|x| + 1)∘²"),
     ("sum(log(1 + abs(x)))", "sign(x) ⊘ (|x| + 1)"),
     ("sum(abs(x))/3 + sum(x^2)/5", "sign(x)/3 + (2/5) x"),

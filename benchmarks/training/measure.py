@@ -26,6 +26,7 @@ from benchmarks.training.workloads import WORKLOADS
 from codegen.bench import operations_of_products, peak
 from codegen.prepared import prepared
 
+_PAUSE = 0.05  # seconds after which threads of the one before do not spin any more, waiting for work
 _PRODUCTS = 2000  # of which one measurement of the peak consists
 LIBRARIES = {"numpy": "with_numpy", "sklearn": "with_sklearn", "jax": "with_jax", "torch": "with_torch"}
 
@@ -51,6 +52,7 @@ def measured(w: Workload, dtype: str, rounds: int, milliseconds: float, only: li
         multiply(_PRODUCTS)
         for _ in range(rounds):
             for name, way in ways.items():
+                time.sleep(_PAUSE)
                 times[name].append(_seconds(way) / steps * 1e6)
             peaks.append(operations * _PRODUCTS / _seconds(Way(lambda: multiply(_PRODUCTS), dict)))
     found = {

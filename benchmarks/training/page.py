@@ -34,7 +34,8 @@ _HOW = """\
   apart stands above each table below.
 - **In turns**: all ways run one epoch after the other, A B C A B C …, in {rounds} rounds, so that what slows the
   machine slows all. Times are microseconds a step; the ratio is that of the medians of the strongest peer,
-  whichever that is, and gradc.
+  whichever that is, and gradc. Each begins after a pause of 0.05 s, when no thread of the one before spins any more;
+  rows without figures for products at the peak were measured without pauses.
 - **One process** for each workload, precision and number of threads, on as many processors as it has threads; every
   library is told that number.
 - **Products at the peak** is how long the matrix products of a step, convolutions included, would take if nothing

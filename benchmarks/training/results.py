@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.training.workload import ONE
 from benchmarks.training.workloads import WORKLOADS
 from codegen.files import write_text
 
@@ -59,7 +60,7 @@ def named(rows: Iterable[Row]) -> list[str]:
 
 def strongest(row: Row) -> str | None:
     """The peer with the smallest median."""
-    peers = {name: way["median"] for name, way in row["ways"].items() if name != "gradc"}
+    peers = {name: way["median"] for name, way in row["ways"].items() if name not in ("gradc", ONE)}
     return min(peers, key=lambda name: peers[name]) if peers else None
 
 
@@ -67,6 +68,12 @@ def ratio(row: Row) -> float | None:
     """How many times as long as gradc the strongest peer takes."""
     peer = strongest(row)
     return row["ways"][peer]["median"] / row["ways"]["gradc"]["median"] if peer else None
+
+
+def gained(row: Row) -> float | None:
+    """How many times as fast gradc is on the threads of this row as on one, both of them in the same rounds."""
+    one = row["ways"].get(ONE)
+    return one["median"] / row["ways"]["gradc"]["median"] if one else None
 
 
 def asked(row: Row) -> float | None:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+ONE = "gradc on one thread"  # the way that stands beside gradc's own where that has more threads
 Array = NDArray[np.floating]
 Arrays = dict[str, Array]
 

@@ -17,7 +17,7 @@ from codegen.descent import behind_readers, descended, rate
 from codegen.factors import inverses, solved, without_inverses
 from codegen.function import Function, Setting, Slice
 from codegen.interface import calls, promises
-from codegen.kernels import few, windows_of
+from codegen.kernels import along, few, windows_of
 from codegen.members import entry, key, offset, rounds, single
 from codegen.naming import names_of
 from codegen.noise import drawn
@@ -124,7 +124,8 @@ def context(
         "uses_fixed": any("_matmul_fixed" in line for k in texts for line in k.lines),
         "uses_numbers": any("_numbers(" in line for k in [*texts, *([epoch] if epoch else [])] for line in k.lines),
         "uses_uncounted": any("_uncounted(" in line for k in texts for line in k.lines),
-        "uses_few": any(isinstance(s, Gemm) and few(s, sizes, 4 if dtype == "float32" else 8) for s in steps),
+        "uses_few": any("_matvec(" in line for k in texts for line in k.lines)
+        or any(isinstance(s, Gemm) and not along(s) and few(s, sizes, 4 if dtype == "float32" else 8) for s in steps),
         "uses_added": any("_added(" in line for k in texts for line in k.lines),
         "trained": [t.name for t in functions["step"].inputs if t.kind != "noise"] if update else [],
         "update": update,

@@ -14,7 +14,7 @@ from codegen.descent import suits
 from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
-from codegen.kernels import FEW, FIRST, along, as_row, paneled, placed
+from codegen.kernels import FEW, FIRST, along, as_matrices, paneled, placed
 from codegen.memory import memory_of
 from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
@@ -204,7 +204,8 @@ class Explanation:
 
     def product(self, g: Gemm) -> tuple[str, str, int, int]:
         """A matrix product: tiles, or dot products along rows."""
-        dots, here, g = along(g), placed(g, every(self.function.steps), self.known), as_row(g)
+        here = placed(g, every(self.function.steps), self.known)
+        dots, g = along(g) and not here, as_matrices(g)
         (m, k), (_, n) = self.extents(g.left, row=True), self.extents(g.right, row=False)
         size = sum(self.bytes(t) for t in (*g.reads, g.out.tensor))
         shape = f"product {m} × {k} by {k} × {n}"

@@ -16,13 +16,14 @@ from codegen.contract import spread
 from codegen.steps import Fold, Gemm, Operand, Part, RoundParts, Routine, Step, written_by
 from derive.expr import ZERO, Access, Add, Expr, Letter, Reduce, mul
 from derive.program import Tensor, reads
-from derive.rewrite import substitute, walk
+from derive.rewrite import factors, substitute, walk
 from derive.scatter import landings
 from derive.shapes import size
 
 Item = Part | RoundParts | Routine
 FEW, SHORT = 12, 256  # columns that leave registers half empty, and bytes of the shortest row that is worth another way
 CLOSE, FIXED = 64, 8192  # columns, and numbers of a matrix, up to which a product is compiled where it stands
+LANES, TERMS = 8, 20  # columns at least of sums of one term, and terms at most of sums in one column
 STRIP = 48  # columns for which there is room to copy, as in tiles.py.jinja
 FIRST = 1 << 15  # bytes of the other matrix up to which rows of a transposed one are not copied
 TALL, BROAD, SHARES = 96, 32, 8  # rows and columns, see tiles.py.jinja, and how many strips their copies take together
@@ -96,14 +97,44 @@ def along(g: Gemm) -> bool:
     return vector is not None and matrix.transposed == (vector is g.left)
 
 
-def as_row(g: Gemm) -> Gemm:
-    """A sum of a matrix's rows, times the numbers of a vector, as the product of a matrix of one row with it."""
+def as_matrices(g: Gemm) -> Gemm:
+    """A product of a matrix and a vector as that of two matrices, one of which has one row or one column.
+
+    Dot products along the matrix's rows are one of one column; a sum of its rows, times numbers, is one of one row.
+    """
     vector = next((o for o in (g.left, g.right) if len(o.groups) == 1), None)
-    if vector is None or along(g):
+    if vector is None:
         return g
     matrix = replace(g.left if vector is g.right else g.right, transposed=False)
+    if along(g):
+        column, out = (replace(o, groups=(*o.groups, ())) for o in (vector, g.out))
+        return replace(g, left=matrix, right=column, out=out)
     row, out = (replace(o, groups=((), *o.groups)) for o in (vector, g.out))
     return replace(g, left=row, right=matrix, out=out)
+
+
+def outer(part: Part, sizes: Mapping[str, int]) -> Gemm | None:
+    """Each number of one vector times each of another, as a product that sums one term; None where it is none.
+
+    It is for short rows: loops over them are as long in the making of their vector code as in running it.
+    """
+    found = [f for f in factors(part.body) if isinstance(f, Access)]
+    if len(part.letters) != 2 or len(found) != 2 or mul(*found) != part.body:
+        return None
+    rows, columns = ((x,) for x in part.letters)
+    left, right = sorted(found, key=lambda f: f.letters != {*rows})
+    if _numbers(left, sizes) != rows or _numbers(right, sizes) != columns:
+        return None
+    a, b = Operand(left.tensor, (rows, ())), Operand(right.tensor, ((), columns))
+    g = Gemm(Operand(part.out, (rows, columns)), a, b, part)
+    return g if fixed(g, sizes) and (extents(g, sizes)[2] or 0) >= LANES else None
+
+
+def _numbers(a: Access, sizes: Mapping[str, int]) -> tuple[Letter, ...] | None:
+    """The letters of an access to all numbers of a tensor, as they lie; an axis of one place has none."""
+    kept = [k for k, axis in enumerate(a.tensor.axes) if not (a.places[k] == ZERO and size(axis, sizes) == 1)]
+    short = Tensor(a.tensor.name, tuple(a.tensor.axes[k] for k in kept), dtype=a.tensor.dtype)
+    return spread(short.at(a.places[k] for k in kept))
 
 
 def few(g: Gemm, sizes: Mapping[str, int], item: int) -> bool:
@@ -125,15 +156,17 @@ def fixed(g: Gemm, sizes: Mapping[str, int]) -> bool:
         return False
     if columns <= FEW and ((rows if g.left.transposed else inner) or 0) >= CLOSE:
         return False  # sums along the rows, or of the transposed result, leave no registers empty
+    if columns == 1 and (inner is None or inner > TERMS):
+        return False  # even short ones do
     return all(x is None or x * columns <= FIXED for x in (rows, inner))
 
 
 def placed(g: Gemm, steps: Iterable[Step], sizes: Mapping[str, int]) -> bool:
-    """Whether a product among these steps is compiled where it stands: one of a single row where another one is, too.
+    """Whether a product among these steps is compiled where it stands: one with a vector where another one is, too.
 
     For it alone the lines that all of them share are too many.
     """
-    if not fixed(as_row(g), sizes):
+    if not fixed(as_matrices(g), sizes):
         return False
     return fixed(g, sizes) or any(isinstance(s, Gemm) and fixed(s, sizes) for s in steps)
 

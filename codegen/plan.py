@@ -17,7 +17,7 @@ from codegen.coupled import in_slices
 from codegen.factors import inverses, solved, without_inverses
 from codegen.fission import alike, apart, flattened, unordered
 from codegen.invariant import before_rounds, hoisted
-from codegen.kernels import fold_of, narrowed, read_again, started, started_inside, without_units
+from codegen.kernels import fixed, fold_of, narrowed, outer, read_again, started, started_inside, without_units
 from codegen.layout import channels_last
 from codegen.lower import lower, merge
 from codegen.products import product_of
@@ -109,6 +109,7 @@ def fuse(
     parts = read_again([without_units(p, sizes or {}) if isinstance(p, Part) else p for p in parts])
     read = Counter(t for p in parts for t in item_reads(p))
     alone = {t for t, count in read.items() if count == 1 and t not in kept}
+    near = any(fixed(p[1], sizes or {}) for p in (contraction(p) for p in parts if isinstance(p, Part)) if p)
 
     def place(part: Part) -> None:
         nodes = lower(part)
@@ -159,6 +160,10 @@ def fuse(
         if taken is not None:
             continue
         local = alone & {t for s in steps if isinstance(s, Nest) for t in written_by(s)}  # one element at a time
+        found = outer(part, sizes or {}) if near and part.out not in strided | local else None
+        if found is not None and (strided | local).isdisjoint(found.reads):
+            steps.append(found)
+            continue
         for piece in apart(part, sizes):
             fold = None if (strided | local) & {piece.out, *item_reads(piece)} else fold_of(piece)
             if fold is None:

@@ -978,8 +978,8 @@ def _view(context, array, start, shape):
 def _exp(x):
     """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
     x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
-    rounded = x * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
-    k = rounded - 6755399441055744.0
+    rounded = x * 1.4426950408889634 + 6755399441057790.0  # its last bits are the integer k + 2046
+    k = rounded - 6755399441057790.0
     r = x - k * 0.6931471805601177 - k * -1.7239444525614835e-13
     p = (
         0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
@@ -987,7 +987,7 @@ def _exp(x):
         + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
     )
     q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000007FE))
+    n = np.float64(rounded).view(np.uint64)
     half = np.uint64(n >> np.uint64(0x1))
     low = np.uint64(half << np.uint64(0x34)).view(np.float64)
     high = np.uint64(np.uint64(n - half) << np.uint64(0x34)).view(np.float64)
@@ -996,23 +996,19 @@ def _exp(x):
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _tanh(x):
-    """With e = exp(2 |x|) − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1 it is e/(e + 2), with the sign of x; no power is out of range."""
-    a = abs(x)
-    a = 20.0 if a > 20.0 else a
-    y = a + a
-    rounded = y * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
-    k = rounded - 6755399441055744.0
-    r = y - k * 0.6931471805601177 - k * -1.7239444525614835e-13
+    """With h = (e²ˣ − 1)/2 it is h/(h + 1); e²ˣ = 2ᵏ e²ʳ with x = k ln 2 / 2 + r, |r| ≤ ln 2 / 4."""
+    a = -20.0 if x < -20.0 else 20.0 if x > 20.0 else x
+    rounded = a * 2.8853900817779268 + 6755399441056767.0  # its last bits are the integer k + 1023
+    r = a - (rounded - 6755399441056767.0) * 0.34657359027997264
     p = (
-        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
-        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
-        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
+        1.0000000000000002 + r * (0.6666666666666667 + r * (0.3333333333329933 + r * (0.13333333333328104 + r *
+        (0.0444444445350295 + r * (0.012698412712345949 + r * (0.0031745947292631926 + r * (0.0007054660730959366 + r *
+        (0.00014141478850551484 + r * (2.5702784852542704e-05)))))))))
     )
     q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000003FF))
-    power = np.uint64(n << np.uint64(0x34)).view(np.float64)
-    e = power * q + (power - 1.0)
-    return math.copysign(e / (e + 2.0), x)
+    power = np.uint64(np.float64(rounded).view(np.uint64) << np.uint64(0x34)).view(np.float64)
+    h = power * q + (power * 0.5 - 0.5)
+    return x if x == 0.0 else h / (h + 1.0)
 
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)

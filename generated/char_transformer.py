@@ -2421,8 +2421,8 @@ def _view(context, array, start, shape):
 def _exp(x):
     """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
     x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
-    rounded = x * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
-    k = rounded - 6755399441055744.0
+    rounded = x * 1.4426950408889634 + 6755399441057790.0  # its last bits are the integer k + 2046
+    k = rounded - 6755399441057790.0
     r = x - k * 0.6931471805601177 - k * -1.7239444525614835e-13
     p = (
         0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
@@ -2430,7 +2430,7 @@ def _exp(x):
         + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
     )
     q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000007FE))
+    n = np.float64(rounded).view(np.uint64)
     half = np.uint64(n >> np.uint64(0x1))
     low = np.uint64(half << np.uint64(0x34)).view(np.float64)
     high = np.uint64(np.uint64(n - half) << np.uint64(0x34)).view(np.float64)

@@ -437,7 +437,7 @@ def _forward(n, theta, work, x, t, u):
         A2_flat[q] = _tanh(A2_flat[q])
 
     # S_2 = A2 w3
-    _matvec(A2, w3, S_2)
+    _matmul_fixed(n, h, 1, A2, _view(w3, 0, (h, 1)), _view(S_2, 0, (n, 1)), strip)
 
     # D = 1 − x
     # u = sin(π x) + sin(3 π x)/2 + x ⊙ t ⊙ S_2 ⊙ D    (line 19: u = sin(pi * x) + sin(3 * pi * x) / 2 + t * x * (1 - x)
@@ -497,7 +497,7 @@ def _loss(n, theta, work, x, t):
         D_3_flat[q] = 1.0 - A2_flat[q] ** 2
 
     # S_2 = A2 w3
-    _matvec(A2, w3, S_2)
+    _matmul_fixed(n, h, 1, A2, _view(w3, 0, (h, 1)), _view(S_2, 0, (n, 1)), strip)
 
     # D = 1 − x
     # D_2 = 1 − A1∘²
@@ -525,7 +525,7 @@ def _loss(n, theta, work, x, t):
         D_4[i] = 1.0 - 2.0 * x[i]
 
     # S_2_x = A2_x w3
-    _matvec(A2_x, w3, S_2_x)
+    _matmul_fixed(n, h, 1, A2_x, _view(w3, 0, (h, 1)), _view(S_2_x, 0, (n, 1)), strip)
 
     # S_r = A1_r W2
     _matmul_fixed(n, h, h, A1_r, W2, S_r, strip)
@@ -540,7 +540,7 @@ def _loss(n, theta, work, x, t):
         A2_r_flat[q] = S_r_flat[q] * D_3_flat_2[q] + 0.2 * A2_r_flat[q] * A2_x_flat[q] * S_x_flat[q]
 
     # S_2_r = A2_r w3
-    _matvec(A2_r, w3, S_2_r)
+    _matmul_fixed(n, h, 1, A2_r, _view(w3, 0, (h, 1)), _view(S_2_r, 0, (n, 1)), strip)
 
     # r = kappa π² K_3 + x ⊙ S_2 ⊙ D + 2 kappa (t ⊙ S_2) + ((9 kappa π²)/2) K_4 + x ⊙ t ⊙ S_2_r ⊙ D + 2 kappa (x ⊙ t ⊙
     #   S_2_x) − kappa (t ⊙ S_2_x) − kappa (t ⊙ S_2_x ⊙ D_4)    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
@@ -635,7 +635,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         D_3_flat[q] = 1.0 - A2_flat[q] ** 2
 
     # S_2 = A2 w3
-    _matvec(A2, w3, S_2)
+    _matmul_fixed(n, h, 1, A2, _view(w3, 0, (h, 1)), _view(S_2, 0, (n, 1)), strip)
 
     # D = 1 − x
     # D_2 = 1 − A1∘²
@@ -663,7 +663,7 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         D_4[i] = 1.0 - 2.0 * x[i]
 
     # S_2_x = A2_x w3
-    _matvec(A2_x, w3, S_2_x)
+    _matmul_fixed(n, h, 1, A2_x, _view(w3, 0, (h, 1)), _view(S_2_x, 0, (n, 1)), strip)
 
     # S_r = A1_r W2
     _matmul_fixed(n, h, h, A1_r, W2, S_r, strip)
@@ -679,28 +679,29 @@ def _loss_and_grad(n, theta, grad, work, x, t):
         A2_r_flat[q] = S_r_flat[q] * D_3_flat_2[q] + 0.2 * A2_flat_2[q] * A2_x_flat[q] * S_x_flat[q]
 
     # S_2_r = A2_r w3
-    _matvec(A2_r, w3, S_2_r)
+    _matmul_fixed(n, h, 1, A2_r, _view(w3, 0, (h, 1)), _view(S_2_r, 0, (n, 1)), strip)
 
     # r = kappa π² K_3 + x ⊙ S_2 ⊙ D + 2 kappa (t ⊙ S_2) + ((9 kappa π²)/2) K_4 + x ⊙ t ⊙ S_2_r ⊙ D + 2 kappa (x ⊙ t ⊙
     #   S_2_x) − kappa (t ⊙ S_2_x) − kappa (t ⊙ S_2_x ⊙ D_4)    (line 20: r = d(u, t) - kappa * d(d(u, x), x))
     # loss = (1/n) ‖r‖²    (line 21: minimize mean(r^2))
     # dr = (2/n) r
     # dS_2_r = dr ⊙ x ⊙ t ⊙ D
-    # dA2_r = dS_2_r w3ᵀ
     loss_sum = 0.0
+    u_2 = 0.9869604401089358
+    u_3 = 4.441321980490211
+    u_4 = 2.0 / n
     for i in range(n):
         r = (
-            0.9869604401089358 * K_3[i] + x[i] * S_2[i] * D[i] + 0.2 * t[i] * S_2[i] + 4.441321980490211 * K_4[i] + x[i]
-            * t[i] * S_2_r[i] * D[i] + 0.2 * x[i] * t[i] * S_2_x[i] - 0.1 * t[i] * S_2_x[i] - 0.1 * t[i] * S_2_x[i] *
-            D_4[i]
+            K_3[i] * u_2 + K_4[i] * u_3 + x[i] * S_2[i] * D[i] + 0.2 * t[i] * S_2[i] + x[i] * t[i] * S_2_r[i] * D[i] +
+            0.2 * x[i] * t[i] * S_2_x[i] - 0.1 * t[i] * S_2_x[i] - 0.1 * t[i] * S_2_x[i] * D_4[i]
         )
         loss_sum += r ** 2
-        dr[i] = 2.0 * r / n
+        dr[i] = r * u_4
         dS_2_r[i] = x[i] * t[i] * D[i] * dr[i]
-        dS_2_r_at = dS_2_r[i]
-        for j in range(h):
-            dA2_r[i, j] = w3[j] * dS_2_r_at
     loss = loss_sum / n
+
+    # dA2_r = dS_2_r w3ᵀ
+    _matmul_fixed(n, 1, h, _view(dS_2_r, 0, (n, 1)), _view(w3, 0, (1, h)), dA2_r, strip)
 
     # dS_r = dA2_r ⊙ D_3
     # dS_2_x = −2 kappa (dr ⊙ t ⊙ D_4)
@@ -744,9 +745,9 @@ def _loss_and_grad(n, theta, grad, work, x, t):
             dD_2[i, k] = w[k] * dA1_x[i, k] + v[k] * dA1_r[i, k]
         dS_2 = dr[i] * (x[i] * D[i] + 0.2 * t[i])
         dS_2_x_at_2 = dS_2_x[i]
-        dS_2_r_at_2 = dS_2_r[i]
+        dS_2_r_at = dS_2_r[i]
         for j in range(h):
-            dw3_terms[i, j] = A2[i, j] * dS_2 + A2_x[i, j] * dS_2_x_at_2 + A2_r[i, j] * dS_2_r_at_2
+            dw3_terms[i, j] = A2[i, j] * dS_2 + A2_x[i, j] * dS_2_x_at_2 + A2_r[i, j] * dS_2_r_at
             dA2[i, j] = w3[j] * dS_2 + 0.2 * A2_x[i, j] * S_x[i, j] * dA2_r[i, j] - 2.0 * A2[i, j] * dD_3[i, j]
 
     # dw3, from the parts above
@@ -900,23 +901,19 @@ def _view(context, array, start, shape):
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _tanh(x):
-    """With e = exp(2 |x|) − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1 it is e/(e + 2), with the sign of x; no power is out of range."""
-    a = abs(x)
-    a = 20.0 if a > 20.0 else a
-    y = a + a
-    rounded = y * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
-    k = rounded - 6755399441055744.0
-    r = y - k * 0.6931471805601177 - k * -1.7239444525614835e-13
+    """With h = (e²ˣ − 1)/2 it is h/(h + 1); e²ˣ = 2ᵏ e²ʳ with x = k ln 2 / 2 + r, |r| ≤ ln 2 / 4."""
+    a = -20.0 if x < -20.0 else 20.0 if x > 20.0 else x
+    rounded = a * 2.8853900817779268 + 6755399441056767.0  # its last bits are the integer k + 1023
+    r = a - (rounded - 6755399441056767.0) * 0.34657359027997264
     p = (
-        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
-        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
-        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
+        1.0000000000000002 + r * (0.6666666666666667 + r * (0.3333333333329933 + r * (0.13333333333328104 + r *
+        (0.0444444445350295 + r * (0.012698412712345949 + r * (0.0031745947292631926 + r * (0.0007054660730959366 + r *
+        (0.00014141478850551484 + r * (2.5702784852542704e-05)))))))))
     )
     q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000003FF))
-    power = np.uint64(n << np.uint64(0x34)).view(np.float64)
-    e = power * q + (power - 1.0)
-    return math.copysign(e / (e + 2.0), x)
+    power = np.uint64(np.float64(rounded).view(np.uint64) << np.uint64(0x34)).view(np.float64)
+    h = power * q + (power * 0.5 - 0.5)
+    return x if x == 0.0 else h / (h + 1.0)
 
 
 @_compiled
@@ -1313,72 +1310,6 @@ def _strips_copied(context, M, N, a, a_row, b):
     return types.none(M, N, a, a_row, b), make
 
 
-@intrinsic
-def _soon(context, address):
-    """What stands there is read soon, or nothing does."""
-    def make(context, builder, signature, args):
-        _fetch(builder, args[0])
-        return context.get_dummy_value()
-
-    return types.none(address), make
-
-
-def _few_kernel(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip):
-    """The same for few columns: dot products along the rows of A, whose numbers lie next to each other."""
-    if b_row != 1:
-        _transposed(K, N, b, b_row, b_column, strip, K)
-        b, b_column = strip, K
-    whole = K // _LANES * _LANES
-    wide = 1 if N < _COLUMNS else 5 if N % 5 == 0 else _COLUMNS
-    i, rows = 0, 2 if wide > _COLUMNS else 4 if wide > 1 else _FEWER if M >= _FEWER else 1
-    while i < M:
-        i, j = min(i, M - rows), 0
-        while j < N:
-            j = min(j, N - wide)
-            p, q = _ahead(a, i * a_row), _ahead(b, j * b_column)
-            y, z = _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
-            far = _ahead(a, (i + rows + min(rows - 1, j // wide)) * a_row)  # of the next rows one for these columns
-            if wide == _COLUMNS and rows == 4:
-                t01 = _zeros(4, _COLUMNS)
-                for k in range(0, whole, _LANES):
-                    _soon(_ahead(far, k))
-                    t01 = _dots(t01, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                if whole < K:
-                    t01 = _dots(t01, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                _sums(t01, z, s_row, given, y, c_row)
-            elif wide == 5 and rows == 2:
-                t02 = _zeros(2, 5)
-                for k in range(0, whole, _LANES):
-                    _soon(_ahead(far, k))
-                    t02 = _dots(t02, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                if whole < K:
-                    t02 = _dots(t02, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                _sums(t02, z, s_row, given, y, c_row)
-            elif wide == 1 and rows == _FEWER:
-                t03 = _zeros(_FEWER, 1)
-                for k in range(0, whole, _LANES):
-                    t03 = _dots(t03, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                if whole < K:
-                    t03 = _dots(t03, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                _sums(t03, z, s_row, given, y, c_row)
-            elif wide == 1 and rows == 1:
-                t04 = _zeros(1, 1)
-                for k in range(0, whole, _LANES):
-                    t04 = _dots(t04, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                if whole < K:
-                    t04 = _dots(t04, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                _sums(t04, z, s_row, given, y, c_row)
-            j += wide
-        i += rows
-
-
-@intrinsic
-def _few(context, M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip):
-    """Call this kernel."""
-    kinds = (M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip)
-    return types.none(*kinds), lambda context, builder, signature, given: _call(builder, _FEW, given)
-
-
 def _matmul_kernel(
     M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, room, mirrored, rate
 ):
@@ -1389,10 +1320,6 @@ def _matmul_kernel(
     Of a C that is known to be symmetric the lower triangle is computed and `mirrored`.
     """
     full = (N + _LANES - 1) // _LANES * _LANES  # with few columns, much of a register stays empty
-    least = N if N < _COLUMNS else (N + _COLUMNS - 1) // _COLUMNS * _COLUMNS
-    if given < 2 and a_column == 1 and M >= _FEWER and K >= 8 * _LANES and N <= _NARROW and 4 * least <= 3 * full:
-        _few(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip)
-        return
     flipped = (
         given < 2 and a_row == 1 and K >= 4 * _LANES and 4 * N * ((M + _LANES - 1) // _LANES * _LANES) <= 3 * M * full
     )
@@ -1491,14 +1418,8 @@ def _called(name, kernel, *kinds):
 
 
 _INT, _REAL = types.int64, types.float64
-_FEW = _called(
-    "gradc_few_float64_81241bf1",
-    _few_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
-    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
-)
 _MATMUL = _called(
-    "gradc_matmul_float64_81241bf1",
+    "gradc_matmul_float64_fb37391c",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip
@@ -1693,17 +1614,6 @@ def _fixed(plus):
 
 
 _matmul_fixed, _matmul_fixed_plus = _fixed(plus=False), _fixed(plus=True)
-
-
-@intrinsic
-def _matvec(context, A, x, y):
-    """y = A x; the numbers of a row of A lie next to each other."""
-    def make(context, builder, signature, args):
-        (a, (M, K), (row, _)), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
-        _call(builder, _FEW, [M, K, _int(1), a, row, x, _int(1), _int(1), y, _int(0), _int(0), y, _int(1), x])
-        return context.get_dummy_value()
-
-    return types.none(A, x, y), make
 
 
 # Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.

@@ -389,7 +389,7 @@ def _forward(n, theta, work, X, p):
         A1_flat[q] = _tanh(A1_flat[q])
 
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
-    _matvec(A1, _view(W2, 0, (h,)), _view(z2, 0, (n,)))
+    _matmul_fixed(n, h, 1, A1, _view(W2, 0, (h, 1)), _view(z2, 0, (n, 1)), strip)
 
     # p = sigmoid(z2)    (line 16: p = sigmoid(z2))
     b2_at = b2[0]
@@ -418,7 +418,7 @@ def _loss(n, theta, work, X, y):
         A1_flat[q] = _tanh(A1_flat[q])
 
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
-    _matvec(A1, _view(W2, 0, (h,)), _view(z2, 0, (n,)))
+    _matmul_fixed(n, h, 1, A1, _view(W2, 0, (h, 1)), _view(z2, 0, (n, 1)), strip)
 
     # z2, from the parts above
     b2_at = b2[0]
@@ -467,7 +467,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
         A1_flat[q] = _tanh(A1_flat[q])
 
     # z2 = A1 W2 + b2    (line 15: z2 = A1 @ W2 + b2)
-    _matvec(A1, _view(W2, 0, (h,)), _view(z2, 0, (n,)))
+    _matmul_fixed(n, h, 1, A1, _view(W2, 0, (h, 1)), _view(z2, 0, (n, 1)), strip)
 
     # p = sigmoid(z2)    (line 16: p = sigmoid(z2))
     # dz2 = (p − y)/n
@@ -497,10 +497,7 @@ def _loss_and_grad(n, theta, grad, work, X, y):
     _column_sums(dz2, db2)
 
     # dA1 = dz2 W2ᵀ
-    for i in range(n):
-        dz2_at = dz2[i, 0]
-        for j in range(h):
-            dA1[i, j] = W2[j, 0] * dz2_at
+    _matmul_fixed(n, 1, h, _view(dz2, 0, (n, 1)), _view(W2, 0, (1, h)), dA1, strip)
 
     # dZ1 = dA1 ⊙ (1 − A1∘²)
     dZ1_flat = _numbers(dZ1)
@@ -620,8 +617,8 @@ def _view(context, array, start, shape):
 def _exp(x):
     """eˣ = 2ᵏ eʳ with x = k ln 2 + r, |r| ≤ ln 2 / 2; 2ᵏ in two factors, because it may be out of range itself."""
     x = -746.0 if x < -746.0 else 710.0 if x > 710.0 else x
-    rounded = x * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
-    k = rounded - 6755399441055744.0
+    rounded = x * 1.4426950408889634 + 6755399441057790.0  # its last bits are the integer k + 2046
+    k = rounded - 6755399441057790.0
     r = x - k * 0.6931471805601177 - k * -1.7239444525614835e-13
     p = (
         0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
@@ -629,7 +626,7 @@ def _exp(x):
         + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
     )
     q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000007FE))
+    n = np.float64(rounded).view(np.uint64)
     half = np.uint64(n >> np.uint64(0x1))
     low = np.uint64(half << np.uint64(0x34)).view(np.float64)
     high = np.uint64(np.uint64(n - half) << np.uint64(0x34)).view(np.float64)
@@ -638,23 +635,19 @@ def _exp(x):
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
 def _tanh(x):
-    """With e = exp(2 |x|) − 1 = 2ᵏ (eʳ − 1) + 2ᵏ − 1 it is e/(e + 2), with the sign of x; no power is out of range."""
-    a = abs(x)
-    a = 20.0 if a > 20.0 else a
-    y = a + a
-    rounded = y * 1.4426950408889634 + 6755399441055744.0  # the last bits of its fraction are the integer k
-    k = rounded - 6755399441055744.0
-    r = y - k * 0.6931471805601177 - k * -1.7239444525614835e-13
+    """With h = (e²ˣ − 1)/2 it is h/(h + 1); e²ˣ = 2ᵏ e²ʳ with x = k ln 2 / 2 + r, |r| ≤ ln 2 / 4."""
+    a = -20.0 if x < -20.0 else 20.0 if x > 20.0 else x
+    rounded = a * 2.8853900817779268 + 6755399441056767.0  # its last bits are the integer k + 1023
+    r = a - (rounded - 6755399441056767.0) * 0.34657359027997264
     p = (
-        0.5000000000000001 + r * (0.16666666666666669 + r * (0.041666666666624164 + r * (0.008333333333330065 + r *
-        (0.0013888888917196719 + r * (0.00019841269863040545 + r * (2.4801521322368692e-05 + r * (2.7557268480310024e-06
-        + r * (2.7620075879983367e-07 + r * (2.5100375832561234e-08)))))))))
+        1.0000000000000002 + r * (0.6666666666666667 + r * (0.3333333333329933 + r * (0.13333333333328104 + r *
+        (0.0444444445350295 + r * (0.012698412712345949 + r * (0.0031745947292631926 + r * (0.0007054660730959366 + r *
+        (0.00014141478850551484 + r * (2.5702784852542704e-05)))))))))
     )
     q = r + r * r * p
-    n = np.uint64(np.float64(rounded).view(np.uint64) + np.uint64(0xBCC80000000003FF))
-    power = np.uint64(n << np.uint64(0x34)).view(np.float64)
-    e = power * q + (power - 1.0)
-    return math.copysign(e / (e + 2.0), x)
+    power = np.uint64(np.float64(rounded).view(np.uint64) << np.uint64(0x34)).view(np.float64)
+    h = power * q + (power * 0.5 - 0.5)
+    return x if x == 0.0 else h / (h + 1.0)
 
 
 @njit(error_model="numpy", fastmath={"contract"}, forceinline=True, pipeline_class=_Lean)
@@ -1073,72 +1066,6 @@ def _strips_copied(context, M, N, a, a_row, b):
     return types.none(M, N, a, a_row, b), make
 
 
-@intrinsic
-def _soon(context, address):
-    """What stands there is read soon, or nothing does."""
-    def make(context, builder, signature, args):
-        _fetch(builder, args[0])
-        return context.get_dummy_value()
-
-    return types.none(address), make
-
-
-def _few_kernel(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip):
-    """The same for few columns: dot products along the rows of A, whose numbers lie next to each other."""
-    if b_row != 1:
-        _transposed(K, N, b, b_row, b_column, strip, K)
-        b, b_column = strip, K
-    whole = K // _LANES * _LANES
-    wide = 1 if N < _COLUMNS else 5 if N % 5 == 0 else _COLUMNS
-    i, rows = 0, 2 if wide > _COLUMNS else 4 if wide > 1 else _FEWER if M >= _FEWER else 1
-    while i < M:
-        i, j = min(i, M - rows), 0
-        while j < N:
-            j = min(j, N - wide)
-            p, q = _ahead(a, i * a_row), _ahead(b, j * b_column)
-            y, z = _ahead(c, i * c_row + j), _ahead(s, i * s_row + j)
-            far = _ahead(a, (i + rows + min(rows - 1, j // wide)) * a_row)  # of the next rows one for these columns
-            if wide == _COLUMNS and rows == 4:
-                t01 = _zeros(4, _COLUMNS)
-                for k in range(0, whole, _LANES):
-                    _soon(_ahead(far, k))
-                    t01 = _dots(t01, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                if whole < K:
-                    t01 = _dots(t01, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                _sums(t01, z, s_row, given, y, c_row)
-            elif wide == 5 and rows == 2:
-                t02 = _zeros(2, 5)
-                for k in range(0, whole, _LANES):
-                    _soon(_ahead(far, k))
-                    t02 = _dots(t02, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                if whole < K:
-                    t02 = _dots(t02, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                _sums(t02, z, s_row, given, y, c_row)
-            elif wide == 1 and rows == _FEWER:
-                t03 = _zeros(_FEWER, 1)
-                for k in range(0, whole, _LANES):
-                    t03 = _dots(t03, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                if whole < K:
-                    t03 = _dots(t03, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                _sums(t03, z, s_row, given, y, c_row)
-            elif wide == 1 and rows == 1:
-                t04 = _zeros(1, 1)
-                for k in range(0, whole, _LANES):
-                    t04 = _dots(t04, _ahead(p, k), a_row, _ahead(q, k), b_column, _LANES)
-                if whole < K:
-                    t04 = _dots(t04, _ahead(p, whole), a_row, _ahead(q, whole), b_column, K - whole)
-                _sums(t04, z, s_row, given, y, c_row)
-            j += wide
-        i += rows
-
-
-@intrinsic
-def _few(context, M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip):
-    """Call this kernel."""
-    kinds = (M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip)
-    return types.none(*kinds), lambda context, builder, signature, given: _call(builder, _FEW, given)
-
-
 def _matmul_kernel(
     M, K, N, a, a_row, a_column, b, b_row, b_column, s, s_row, given, c, c_row, strip, room, mirrored, rate
 ):
@@ -1149,10 +1076,6 @@ def _matmul_kernel(
     Of a C that is known to be symmetric the lower triangle is computed and `mirrored`.
     """
     full = (N + _LANES - 1) // _LANES * _LANES  # with few columns, much of a register stays empty
-    least = N if N < _COLUMNS else (N + _COLUMNS - 1) // _COLUMNS * _COLUMNS
-    if given < 2 and a_column == 1 and M >= _FEWER and K >= 8 * _LANES and N <= _NARROW and 4 * least <= 3 * full:
-        _few(M, K, N, a, a_row, b, b_row, b_column, s, s_row, given, c, c_row, strip)
-        return
     flipped = (
         given < 2 and a_row == 1 and K >= 4 * _LANES and 4 * N * ((M + _LANES - 1) // _LANES * _LANES) <= 3 * M * full
     )
@@ -1251,14 +1174,8 @@ def _called(name, kernel, *kinds):
 
 
 _INT, _REAL = types.int64, types.float64
-_FEW = _called(
-    "gradc_few_float64_81241bf1",
-    _few_kernel,
-    *(_INT, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
-    *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS),  # S, C, strip
-)
 _MATMUL = _called(
-    "gradc_matmul_float64_81241bf1",
+    "gradc_matmul_float64_fb37391c",
     _matmul_kernel,
     *(_INT, _INT, _INT, _ADDRESS, _INT, _INT, _ADDRESS, _INT, _INT),  # M, K, N, A, B
     *(_ADDRESS, _INT, _INT, _ADDRESS, _INT, _ADDRESS, _INT, _INT, _REAL),  # S, C, strip
@@ -1453,17 +1370,6 @@ def _fixed(plus):
 
 
 _matmul_fixed, _matmul_fixed_plus = _fixed(plus=False), _fixed(plus=True)
-
-
-@intrinsic
-def _matvec(context, A, x, y):
-    """y = A x; the numbers of a row of A lie next to each other."""
-    def make(context, builder, signature, args):
-        (a, (M, K), (row, _)), (x, _, _), (y, _, _) = _taken_apart(context, builder, signature.args, args)
-        _call(builder, _FEW, [M, K, _int(1), a, row, x, _int(1), _int(1), y, _int(0), _int(0), y, _int(1), x])
-        return context.get_dummy_value()
-
-    return types.none(A, x, y), make
 
 
 # Sums and largest numbers of the rows and columns of matrices, many at once in SIMD registers.

@@ -14,6 +14,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 
 import derive
 from benchmarks.training import with_gradc
-from benchmarks.training.workload import Arrays, Way, Workload
+from benchmarks.training.workload import Arrays, Workload
 from benchmarks.training.workloads import WORKLOADS
 from codegen.bench import operations_of_products, peak
 from codegen.prepared import prepared
@@ -40,7 +41,7 @@ def measured(w: Workload, dtype: str, rounds: int, milliseconds: float, only: li
             if importlib.util.find_spec(library) is not None and (not only or library in only):
                 peer = importlib.import_module(f"benchmarks.training.{module}")
                 ways |= peer.ways(w, dtype, steps, start)
-        first = {name: _seconds(way) for name, way in ways.items()}
+        first = {name: _turn(way.run, 0) for name, way in ways.items()}
         weights = {name: {k: np.array(a) for k, a in way.weights().items()} for name, way in ways.items()}
         gaps = {name: apart(found, weights["gradc"], start) for name, found in weights.items()}
         far = [f"{name} by {gap:.1e}" for name, gap in gaps.items() if not gap <= w.agree(dtype)]
@@ -53,8 +54,8 @@ def measured(w: Workload, dtype: str, rounds: int, milliseconds: float, only: li
         for _ in range(rounds):
             for name, way in ways.items():
                 time.sleep(_PAUSE)
-                times[name].append(_seconds(way) / steps * 1e6)
-            peaks.append(operations * _PRODUCTS / _seconds(Way(lambda: multiply(_PRODUCTS), dict)))
+                times[name].append(_turn(way.run, milliseconds) / steps * 1e6)
+            peaks.append(operations * _PRODUCTS / _turn(lambda: multiply(_PRODUCTS), milliseconds))
     found = {
         name: {"median": statistics.median(t), "minimum": min(t), "first": first[name], "gap": gaps[name]}
         for name, t in times.items()
@@ -84,10 +85,15 @@ def apart(found: Arrays, ours: Arrays, start: Arrays) -> float:
     return float(np.max([np.linalg.norm(found[k] - a) / (changes[k] or largest) for k, a in ours.items()]))
 
 
-def _seconds(way: Way) -> float:
-    began = time.perf_counter()
-    way.run()
-    return time.perf_counter() - began
+def _turn(run: Callable[[], None], milliseconds: float) -> float:
+    """Seconds of an epoch: of one, or the mean of as many as it takes to fill the time."""
+    began, epochs = time.perf_counter(), 0
+    while True:
+        run()
+        epochs += 1
+        passed = time.perf_counter() - began
+        if passed * 1e3 >= milliseconds:
+            return passed / epochs
 
 
 def main() -> None:

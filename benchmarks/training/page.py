@@ -33,10 +33,11 @@ _HOW = """\
   to 2·10⁻³ of their change in float32, 10⁻⁸ in float64 (norms, tensor by tensor). In A128_adam and G256 it is 10⁻²
   in float32: a unit near 0 passes its relu in one library and not in another; in float64 all agree. How far they are
   apart stands above each table below.
-- **In turns**: all ways run one epoch after the other, A B C A B C …, in {rounds} rounds, so that what slows the
-  machine slows all. Times are microseconds a step; the ratio is that of the medians of the strongest peer,
-  whichever that is, and gradc. Each begins after a pause of 0.05 s, when no thread of the one before spins any more;
-  rows without figures for products at the peak were measured without pauses.
+- **In turns**: all ways run one after the other, A B C A B C …, in {rounds} rounds, so that what slows the
+  machine slows all. A turn is an epoch, or as many as fill that time where a way is quicker. Times are microseconds a
+  step; the ratio is that of the medians of the strongest peer, whichever that is, and gradc. Each begins after a pause
+  of 0.05 s, when no thread of the one before spins any more; rows without figures for products at the peak were
+  measured without pauses.
 - **One process** for each workload, precision and number of threads, on as many processors as it has threads; every
   library is told that number.
 - **Products at the peak** is how long the matrix products of a step, convolutions included, would take if nothing

@@ -41,7 +41,7 @@ def test_each_product_has_its_operations_and_its_reason():
     assert "compiled where it stands, for its number of columns: no call; W2ᵀ is copied" in text
     broad = explained(MODEL.replace("h = 7", "h = 71"))
     assert "W2ᵀ is copied by strips of columns, which do not lie next to each other" in broad
-    assert "a vector: dot products along the rows as they lie" in text  # Z v
+    assert "a vector: dot products along the rows as they lie" in broad  # Z v
     large = explained(MODEL.replace("d = 11", "d = 1031"), batch=512)
     assert "X is copied" not in large  # Xᵀ stands on the left
     assert (

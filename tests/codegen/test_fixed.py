@@ -90,6 +90,39 @@ def test_a_single_row_is_compiled_where_it_stands_beside_others():
     assert "_matmul_fixed" not in source(derive.parse(alone))
 
 
+def test_products_with_vectors_are_compiled_where_they_stand_beside_others():
+    """Dot products of short rows are one column; numbers times numbers, in rows of a register, sum one term."""
+    text = MODEL.replace("c = 3", "c = 1")
+    found = source(derive.parse(text))
+    assert "    _matmul_fixed(n, h, 1, " in found
+    assert "    _matmul_fixed(n, 1, h, " in found
+    assert "_matvec" not in found
+    longer = source(derive.parse(text.replace("h = 20", "h = 21")))
+    assert "    _matvec(" in longer
+    assert "    _matmul_fixed(n, 1, h, " in longer
+    short = source(derive.parse(text.replace("h = 20", "h = 7")))
+    assert "_matmul_fixed(n, 1, h, " not in short
+    lone = "dims d = 19\nbatch n\ninput x : [n]\ninput y : [d]\nA[i, j] = x[i]*y[j]\noutput A"
+    assert "_matmul" not in source(derive.parse(lone))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_gradient_through_a_vector_of_weights_is_that_of_loops(dtype):
+    """The rows' numbers, scalars for each row, from both: of vectors, and of matrices with an axis of one place."""
+    text = MODEL.replace("c = 3", "c = 1")
+    flat = text.replace("[n, c]", "[n]").replace("[h, c]", "[h]")
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(13, 19)).astype(dtype), rng.normal(size=(13, 1)).astype(dtype)
+    for model, target in ((text, y), (flat, y[:, 0].copy())):
+        wanted = load_source(source(derive.parse(model), target="numpy"))
+        params = wanted.init_params(0)
+        _, gradient = wanted.loss_and_grad(params, X=x.astype("float64"), Y=target.astype("float64"))
+        given = {k: v.astype(dtype) for k, v in params.items()}
+        _, found = load_source(source(derive.parse(model), dtype=dtype)).loss_and_grad(given, X=x, Y=target)
+        for name, value in gradient.items():
+            np.testing.assert_allclose(found[name], value, rtol=0, atol=300 * np.finfo(dtype).eps * np.abs(value).max())
+
+
 def test_what_starts_from_a_matrix_is_not_computed_twice():
     """The last block of rows overlaps the one before: what was added there would be added again."""
     model = "dims d = 5, h = 7\nbatch n\ninput X : [n, d]\ninput Y : [n, d]\nparam W : [d, h]\nparam V : [d, h]\n"

@@ -129,7 +129,7 @@ def test_what_is_read_elsewhere_is_left_by_itself(line):
 
 def test_an_axis_of_one_place_is_no_matrix():
     text = (
-        "dims d = 3, h = 5, o = 1\nbatch n\ninput X : [n, d]\ntarget Y : [n, o]\nparam W : [d, h]\nparam V : [h, o]\n"
+        "dims d = 3, h = 67, o = 1\nbatch n\ninput X : [n, d]\ntarget Y : [n, o]\nparam W : [d, h]\nparam V : [h, o]\n"
     )
     found = calls(text + "A = tanh(X @ W)\nminimize mse(Y, A @ V)")
     assert [name for name, _ in found] == ["matmul", "matvec", "matmul", "matmul"]

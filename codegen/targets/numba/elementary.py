@@ -31,10 +31,15 @@ class Elementary:
     bias: int
     numbers: dict[str, str]
     exp: tuple[str, ...]
+    exp2: tuple[str, ...]
     log: tuple[str, ...]
 
     def __getitem__(self, name: str) -> str:
         return self.numbers[name]
+
+    def magic(self, exponent: int) -> str:
+        """Added and subtracted it rounds to an integer k; between the two the last bits are k + ``exponent``."""
+        return (_single if self.real == "float32" else _double)(mpmath.mpf(3 * 2 ** (self.fraction - 1) + exponent))
 
     def bits(self, value: int) -> str:
         """A pattern of bits; what is negative counts from above."""
@@ -65,7 +70,8 @@ def _made(names: tuple[str, ...], dtype: str) -> Elementary:
             "log2e": 1 / ln2,
             "ln2_high": high,
             "ln2_low": ln2 - high,
-            "magic": mpmath.mpf(3) * 2 ** (fraction - 1),  # added and subtracted it rounds to an integer
+            "2log2e": 2 / ln2,
+            "ln2/2": ln2 / 2,  # rounded: k of it count less than tanh is flat
             "lowest": mpmath.floor(-(bias + fraction) * ln2),  # eˣ is 0 from here
             "highest": mpmath.ceil((bias + 1) * ln2),  # and infinite from here
             "vanishing": -mpmath.ceil((fraction + 4) * ln2),  # eˣ − 1 is −1 from here
@@ -79,8 +85,9 @@ def _made(names: tuple[str, ...], dtype: str) -> Elementary:
         exp = coefficients(_exponential, -ln2 / 2, ln2 / 2, 5 if single else 10)
         log = coefficients(_logarithm, mpmath.mpf(0), (3 - 2 * mpmath.sqrt(2)) ** 2, 3 if single else 7)
     shown = {k: text(v) for k, v in numbers.items()}
+    twice = [c * 2 ** (k + 1) for k, c in enumerate(exp)]  # (e²ʳ − 1)/2 = r + r² P(r)
     return Elementary(names, dtype, "uint32" if single else "uint64", fraction, bias, shown,
-                      tuple(map(text, exp)), tuple(map(text, log)))  # fmt: skip
+                      *(tuple(map(text, some)) for some in (exp, twice, log)))  # fmt: skip
 
 
 def coefficients(

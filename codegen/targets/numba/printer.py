@@ -14,7 +14,7 @@ from fractions import Fraction
 from codegen.common import ELEMENTARY, repeated
 from codegen.descent import suits
 from codegen.fission import LONG
-from codegen.kernels import along, as_row, placed, windows_of
+from codegen.kernels import along, as_matrices, placed, windows_of
 from codegen.layout import LANES as CHANNELS
 from codegen.naming import Names
 from codegen.plan import Plan
@@ -245,13 +245,13 @@ class NumbaPrinter(ScalarPrinter):
         if g.left.windows is not None:
             given = [self.operand(o) for o in (g.right, g.start, g.out) if o is not None]
             return f"{windows_of(g, self.sizes).name}({', '.join([self.names.tensor(g.left.tensor), *given])})"
-        if along(g):
+        compiled_here = placed(g, self.among, self.sizes) and not self.strided.intersection(g.reads)
+        if along(g) and not compiled_here:
             vector, matrix = (g.left, g.right) if len(g.left.groups) == 1 else (g.right, g.left)
             lying = replace(matrix, transposed=False)
             return f"_matvec({self.operand(lying, packed=True)}, {self.operand(vector)}, {self.operand(g.out)})"
         self.products.append(g)
-        compiled_here = placed(g, self.among, self.sizes)
-        g = as_row(g)
+        g = as_matrices(g)
         name = "_matmul_symmetric" if g.symmetric else "_matmul_plus" if g.start else "_matmul"
         given = [self.operand(o) for o in (g.left, g.right, g.start, g.out) if o is not None]
         rate = self.rates.get(g.out.tensor)
@@ -260,7 +260,7 @@ class NumbaPrinter(ScalarPrinter):
             return f"_matmul_in_blocks({', '.join([self.threads, *given, *more])})"
         if rate is not None:
             return f"_matmul_onto({', '.join(given)}, {rate}, {self.strip})"
-        if compiled_here and g.right.tensor not in self.strided:
+        if compiled_here:
             counts = ", ".join(self.count(letters) for letters in g.counted)
             return f"_matmul_fixed{'_plus' if g.start else ''}({counts}, {', '.join(given)}, {self.strip})"
         return f"{name}({', '.join(given)}, {self.strip})"

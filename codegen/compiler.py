@@ -11,6 +11,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +45,15 @@ def render(program: Program, shown: Mapping[Tensor, str], **choices: Any) -> str
 
 def text_of(p: Prepared) -> str:
     """The source text of a module: one file that needs nothing of gradc."""
+    template = _environment().get_template(p.target.template)
+    return tidy(
+        template.render(context(p.program, p.target, p.dtype, p.sizes, p.shown, p.inference, p.product, p.threads))
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Where templates are found; each is compiled once."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -54,10 +64,7 @@ def text_of(p: Prepared) -> str:
     )
     environment.filters["repr"] = quoted
     environment.filters["digest"] = lambda text: hashlib.sha256(text.encode()).hexdigest()[:8]
-    template = environment.get_template(p.target.template)
-    return tidy(
-        template.render(context(p.program, p.target, p.dtype, p.sizes, p.shown, p.inference, p.product, p.threads))
-    )
+    return environment
 
 
 def write(source: str, path: str | Path) -> Path:

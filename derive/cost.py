@@ -7,7 +7,7 @@ of products counts at its best order of elimination. Costs compare from the high
 from __future__ import annotations
 
 import itertools
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 
 from derive.digits import digits
 from derive.expr import (
@@ -77,6 +77,7 @@ class Cost:
         return " + ".join(parts) or "0"
 
 
+@lru_cache(maxsize=8192)  # the same forms are weighed against others again and again
 def cost(*expressions: Expr) -> Cost:
     """What evaluating the expressions costs, shared sub-expressions once."""
     counts: dict[int, int] = {}

@@ -42,6 +42,7 @@ from derive.rewrite import factors, map_children, substitute, terms, walk
 from derive.together import together
 
 LARGEST_NUMBER = 10**6
+_ABSENT = Fraction(0)
 
 
 def extract(e: Expr) -> Expr:
@@ -96,13 +97,16 @@ def _shortest(e: Expr) -> Expr:
     """The cheapest form of a sum; at equal cost the one with fewer fraction lines, then the factored one."""
     if not isinstance(e, Add):
         return e
-    candidates: list[Expr] = []
+    found: list[Expr] = []
     for form in dict.fromkeys((e, _join_sums(e))):
-        candidates += [_horner(form, False), _horner(form, True), form]
-    candidates.append(_square(e))
+        found += [_horner(form, False), _horner(form, True), form]
+    found.append(_square(e))
     if has_sum_below(e):
-        candidates.append(_over_one_line(e))
-    return min(enumerate(candidates), key=lambda kc: (cost(kc[1]), _divisions(kc[1]), kc[0]))[1]
+        found.append(_over_one_line(e))
+    candidates = list(dict.fromkeys(found))
+    costs = [cost(c) for c in candidates]
+    least = min(costs)
+    return min((c for c, own in zip(candidates, costs, strict=True) if own == least), key=_divisions)
 
 
 def _over_one_line(e: Expr) -> Expr:
@@ -141,8 +145,9 @@ def _root(t: Expr) -> Expr | None:
 
 
 def _divisions(e: Expr) -> int:
-    below = {n for n in walk(e) if isinstance(n, Pow) and isinstance(n.exponent, Num) and n.exponent.value < 0}
-    return len({p for p in walk(e) if any(c in below for c in p.children)})
+    nodes = dict.fromkeys(walk(e))
+    below = {n for n in nodes if isinstance(n, Pow) and isinstance(n.exponent, Num) and n.exponent.value < 0}
+    return sum(not below.isdisjoint(p.children) for p in nodes) if below else 0
 
 
 def _negative_exponents(e: Expr) -> Expr:
@@ -182,14 +187,17 @@ def _powers(t: Expr) -> dict[Expr, Fraction]:
 
 def content(parts: tuple[Expr, ...], denominators: bool) -> Expr:
     """What every term has in common; with ``denominators`` also what stands below any of them."""
-    powers = [_powers(t) for t in parts]
+    return _content(parts, [_powers(t) for t in parts], denominators)
+
+
+def _content(parts: tuple[Expr, ...], powers: list[dict[Expr, Fraction]], denominators: bool) -> Expr:
     bases = dict.fromkeys(b for p in powers for b in p)
     # a mask keeps its own term from a vanishing denominator: a term without that mask must not come under it
     denominators = denominators and all(b in p for b in bases if isinstance(b, Mask) for p in powers)
     common: list[Expr] = []
     for b in bases:
-        low = min(p.get(b, Fraction(0)) for p in powers)
-        high = max(p.get(b, Fraction(0)) for p in powers)
+        exponents = [p.get(b, _ABSENT) for p in powers]
+        low, high = min(exponents), max(exponents)
         # e^−x·(e^x − 1) overflows where 1 − e^−x does not
         spread = denominators and not (isinstance(b, Call) and b.function.name == "exp")
         if low > 0 or (spread and low < 0) or high < 0:
@@ -249,21 +257,22 @@ def _horner(e: Expr, denominators: bool) -> Expr:
     parts = terms(e)
     if len(parts) < 2:
         return e
-    front = content(parts, denominators)
+    powers = [_powers(t) for t in parts]
+    front = _content(parts, powers, denominators)
     if front != ONE:
         inner = add(*(mul(t, power(front, -1)) for t in parts))
         return mul(front, _shortest(inner))
     exponents: dict[Expr, list[Fraction]] = {}
-    for t in parts:
-        for b, x in _powers(t).items():
+    for own in powers:
+        for b, x in own.items():
             if x > 0:
                 exponents.setdefault(b, []).append(x)
     choices = [b for b, xs in exponents.items() if len(xs) > 1]
     if not choices:
         return e
     best = max(choices, key=lambda b: (len(exponents[b]) * 3 ** len(b.letters), b.key))
-    group = [t for t in parts if _powers(t).get(best, 0) > 0]
-    rest = [t for t in parts if _powers(t).get(best, 0) <= 0]
+    group = [t for t, own in zip(parts, powers, strict=True) if own.get(best, 0) > 0]
+    rest = [t for t, own in zip(parts, powers, strict=True) if own.get(best, 0) <= 0]
     factor = power(best, num(min(exponents[best])))
     if isinstance(best, Mask):  # a mask has no inverse: take it out factor by factor
         inside = add(*(mul(*(f for f in factors(t) if f != best)) for t in group))

@@ -6,6 +6,7 @@ In and out: `Expr`. Substitution renames binders where a replacement would be ca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from operator import is_not
 from typing import Any
 
 from derive.expr import Access, Add, Expr, Letter, Mul, Reduce, fresh_like
@@ -13,9 +14,11 @@ from derive.expr import Access, Add, Expr, Letter, Mul, Reduce, fresh_like
 
 def walk(e: Expr) -> Iterator[Expr]:
     """Every node of ``e``, parents first (a shared node as often as it stands)."""
-    yield e
-    for child in e.children:
-        yield from walk(child)
+    stack = [e]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += node.children[::-1]
 
 
 def accesses(e: Expr) -> list[Access]:
@@ -62,9 +65,7 @@ def substitute(e: Expr, table: Mapping[Any, Expr]) -> Expr:
             if captured or len(inner) < len(table):
                 body = substitute(substitute(node.body, captured), inner)
                 return node.over((captured.get(b, b) for b in node.binders), body, visit)
-        children = node.children
-        new = tuple(visit(c) for c in children)
-        return node if all(a is b for a, b in zip(children, new, strict=True)) else node.rebuild(new)
+        return map_children(node, visit)
 
     return visit(e)
 
@@ -72,8 +73,8 @@ def substitute(e: Expr, table: Mapping[Any, Expr]) -> Expr:
 def map_children(e: Expr, function: Callable[[Expr], Expr]) -> Expr:
     """``e`` with ``function`` applied to each operand."""
     children = e.children
-    new = tuple(function(c) for c in children)
-    return e if all(a is b for a, b in zip(children, new, strict=True)) else e.rebuild(new)
+    new = tuple([function(c) for c in children])
+    return e.rebuild(new) if any(map(is_not, children, new)) else e
 
 
 def rename_binders(e: Expr) -> Expr:

@@ -66,6 +66,7 @@ class _Work:
         self.bare = Normalizer(WithoutTotals(self.facts), keep_whole=True)
         self.report = Report()
         self._reads: dict[Equation, frozenset[Tensor]] = {}
+        self.refused = set[tuple[Equation, ...]]()  # what was not worth inlining, and where: it is not tried again
 
     def reads(self, e: Equation) -> frozenset[Tensor]:
         """The tensors that an equation reads, looked up once."""
@@ -235,8 +236,9 @@ def _inline_round(backward: list[Equation], wanted: set[Tensor], work: _Work) ->
         if not users:
             backward = [e for e in backward if e is not current]
             continue
-        replaced = _substituted(current, users, work)
+        replaced = None if (current, *users) in work.refused else _substituted(current, users, work)
         if replaced is None:
+            work.refused.add((current, *users))
             continue
         table = {u.out: r for u, r in zip(users, replaced, strict=True)}
         backward = [table.get(e.out, e) for e in backward if e is not current]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,11 @@ def parsed(text: str) -> derive.ParsedModel:
 @cache
 def derived(text: str) -> derive.Gradient:
     return parsed(text).gradient()
+
+
+def pytest_configure() -> None:
+    """Garbage is looked for less often: nearly all that a derivation makes, its memos keep."""
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -310,11 +310,11 @@ def add(*terms: ExprLike) -> Expr:
     2·n + 1
     """
     collected: dict[Expr, Fraction] = {}
-    stack = [as_expr(t) for t in reversed(terms)]
+    stack = [t if isinstance(t, Expr) else num(t) for t in reversed(terms)]
     while stack:
         term = stack.pop()
         if isinstance(term, Add):
-            stack.extend(reversed(term.args))
+            stack += term.args[::-1]
             continue
         coefficient, rest = split_coefficient(term)
         before = collected.get(rest)
@@ -333,39 +333,43 @@ def mul(*factors: ExprLike) -> Expr:
     """
     coefficient = _ONE
     powers: dict[Expr, Expr] = {}
-    stack = [as_expr(f) for f in reversed(factors)]
+    stack = [f if isinstance(f, Expr) else num(f) for f in reversed(factors)]
     while stack:
         factor = stack.pop()
         if isinstance(factor, Num):
-            coefficient = factor.value if coefficient is _ONE else coefficient * factor.value
+            value = factor.args[0]
+            if value != 1:
+                coefficient = value if coefficient is _ONE else coefficient * value
         elif isinstance(factor, Mul):
-            stack.extend(reversed(factor.args))
+            stack += factor.args[::-1]
         elif isinstance(factor, Mask):
             powers[factor] = ONE
         else:
-            base, exponent = split_power(factor)
-            powers[base] = add(powers[base], exponent) if base in powers else exponent
-    if not coefficient:
+            base, exponent = factor.args if isinstance(factor, Pow) else (factor, ONE)
+            before = powers.get(base)
+            powers[base] = exponent if before is None else add(before, exponent)
+    if coefficient is not _ONE and not coefficient:
         return ZERO
     out: list[Expr] = []
     for base, exponent in powers.items():
-        p = power(base, exponent)
+        p = base if exponent is ONE else power(base, exponent)
         if isinstance(p, Num):
             coefficient *= p.value
         elif isinstance(p, Mul):  # a number with a root, or a distributed integer power
             return mul(Num(coefficient), *out, p, *(power(b, x) for b, x in list(powers.items())[len(out) + 1 :]))
         else:
             out.append(p)
-    if not coefficient:
+    single = coefficient is _ONE or coefficient == 1
+    if not (single or coefficient):
         return ZERO
     if not out:
         return Num(coefficient)
-    if coefficient == 1 and len(out) == 1:
+    if single and len(out) == 1:
         return out[0]
     if len(out) == 1 and isinstance(out[0], Add):  # a number is handed to the terms, so that sums collect
         return Add(*(mul(Num(coefficient), t) for t in out[0].args))
     out.sort(key=lambda f: f.key)
-    return Mul(*([] if coefficient == 1 else [Num(coefficient)]), *out)
+    return Mul(*out) if single else Mul(Num(coefficient), *out)
 
 
 def power(base: ExprLike, exponent: ExprLike) -> Expr:
@@ -375,18 +379,19 @@ def power(base: ExprLike, exponent: ExprLike) -> Expr:
     """
     b, x = as_expr(base), as_expr(exponent)
     if isinstance(x, Num):
-        if x.value == 0:
-            return ONE
-        if x.value == 1:
+        exact = x.value
+        if exact == 1:
             return b
-        whole = x.value.denominator == 1
-        if isinstance(b, Mask) and x.value > 0:
+        if exact == 0:
+            return ONE
+        whole = exact.denominator == 1
+        if isinstance(b, Mask) and exact > 0:
             return b
         if isinstance(b, Num):
             if b.value == 1:
                 return ONE
-            if whole and (b.value or x.value > 0) and abs(x.value) < 1000:
-                return Num(b.value ** int(x.value))
+            if whole and (b.value or exact > 0) and abs(exact) < 1000:
+                return Num(b.value ** int(exact))
         if whole and isinstance(b, Mul):
             return mul(*(power(f, x) for f in b.args))
         if whole and isinstance(b, Pow):

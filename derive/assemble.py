@@ -80,7 +80,12 @@ _BIG = (forms.Product, forms.Total, forms.SquaredNorm, forms.Trace)
 
 
 def scaled(value: forms.Form, numbers: list[forms.Form], below: list[forms.Form]) -> forms.Form:
-    """``value`` times numbers over numbers: a fraction in front of a product, else a division at the end."""
+    """``value`` times numbers over numbers: a fraction in front of a product and of a mean, else a division at the end.
+
+    >>> x = forms.SquaredNorm(None, None, (forms.Ones(None, None),))
+    >>> [type(scaled(x, [], [below])).__name__ for below in (forms.number(2), forms.Extent(None, None))]
+    ['Quotient', 'Scale']
+    """
     negative, inner, core = peel(value)
     numbers = [*numbers, *inner]
     for k, form in enumerate(numbers):
@@ -94,13 +99,20 @@ def scaled(value: forms.Form, numbers: list[forms.Form], below: list[forms.Form]
         core = last
     if below:
         divisor = forms.times(below)
-        if numbers or isinstance(core, _BIG):
+        if numbers or isinstance(core, forms.Product) or (isinstance(core, _BIG) and _is_count(below)):
             numbers = [forms.Quotient(None, None, (forms.times(numbers), divisor))]
         else:
             core = forms.Quotient(row, col, (core, divisor))
     if numbers:
         core = forms.Scale(row, col, (*spread(numbers), core))
     return forms.Negative(row, col, (core,)) if negative else core
+
+
+def _is_count(parts: Iterable[forms.Form]) -> bool:
+    """Whether it is the number of things that a mean is taken of, or a multiple of that."""
+    nodes = [node for part in parts for node in forms.walk(part)]
+    known = (forms.Extent, forms.Number, forms.Constant, forms.Scale, forms.Power)
+    return all(isinstance(n, known) for n in nodes) and any(isinstance(n, forms.Extent) for n in nodes)
 
 
 def minus_one() -> forms.Form:

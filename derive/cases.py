@@ -6,8 +6,26 @@ In: an expression. Out: an equal one for a person to read, with one comparison l
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeGuard
 
-from derive.expr import Access, Add, Compare, Expr, Mask, Num, add, mul, negate, num, select, split_coefficient
+from derive.expr import (
+    MINUS_ONE,
+    ONE,
+    Access,
+    Add,
+    Compare,
+    Expr,
+    Mask,
+    Mul,
+    Num,
+    Select,
+    add,
+    mul,
+    negate,
+    num,
+    select,
+    split_coefficient,
+)
 from derive.extract import extrema
 from derive.rewrite import factors, map_children, terms
 
@@ -21,7 +39,29 @@ def with_cases(e: Expr, asked: Callable[[Mask], bool] = lambda mask: True) -> Ex
     >>> with_cases(compare("<", x, w) * a + compare("<=", w, x) * w * a)
     (a if [x < w] else w·a)
     """
-    return in_cases(map_children(e, lambda c: with_cases(c, asked)), asked)
+    e = in_cases(map_children(e, lambda c: with_cases(c, asked)), asked)
+    return mul(*number_within(factors(e))) if isinstance(e, Mul) else e
+
+
+def number_within(parts: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """The factors of a product, a number in front as part of a choice between two numbers.
+
+    >>> from derive.expr import Dim, compare
+    >>> number_within(factors(select(compare("<", Dim("m"), Dim("n")), 200, 1) * Dim("n") / 100))
+    (n, (2 if [m < n] else 1/100))
+    """
+    number, choices = mul(*(f for f in parts if isinstance(f, Num))), [f for f in parts if _is_of_numbers(f)]
+    if number in (ONE, MINUS_ONE) or len(choices) != 1:
+        return parts
+    whole = choices[0]
+    sign, size = (-1, mul(-1, number)) if split_coefficient(number)[0] < 0 else (1, number)
+    rest = (f for f in parts if f is not whole and not isinstance(f, Num))
+    within = select(whole.mask, mul(size, whole.chosen), mul(size, whole.other))
+    return (*((MINUS_ONE,) if sign < 0 else ()), *rest, within)
+
+
+def _is_of_numbers(e: Expr) -> TypeGuard[Select]:
+    return isinstance(e, Select) and isinstance(e.chosen, Num) and isinstance(e.other, Num)
 
 
 def in_cases(e: Expr, asked: Callable[[Mask], bool]) -> Expr:

@@ -6,7 +6,7 @@ where it is neither.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from derive import forms
 from derive.assemble import scaled, split_quotient
@@ -26,7 +26,7 @@ def counted(lifts: Lifts, e: Reduce, row: Letter | None, col: Letter | None) -> 
     scale = [p for p in rest if not p.letters]
     free = {*rows, *columns}
     bound = [b for b in e.binders if b not in free]
-    groups = _connected([p for p in rest if p.letters], free)
+    groups = connected(p for p in rest if p.letters)
     sides, axes = (rows, columns), (row, col)
     made = _kron(lifts, groups, bound, sides, axes) or _vec(lifts, groups, bound, sides, axes)
     if made is None:
@@ -48,13 +48,14 @@ def _read(parts: list[Expr], letter: Letter | None, bound: Sequence[Letter]) -> 
     return parts, (letter,)
 
 
-def _connected(parts: list[Expr], free: set[Letter]) -> list[tuple[set[Letter], list[Expr]]]:
-    """The factors in groups that share no letter."""
+def connected(parts: Iterable[Expr], shared: frozenset[Letter] = frozenset()) -> list[tuple[set[Letter], list[Expr]]]:
+    """The factors in groups that have no letter in common but those that are ``shared``."""
     groups: list[tuple[set[Letter], list[Expr]]] = []
     for p in parts:
-        near = [g for g in groups if g[0] & p.letters]
+        own = p.letters - shared
+        near = [g for g in groups if g[0] & own]
         groups = [g for g in groups if g not in near]
-        groups.append((set(p.letters).union(*(g[0] for g in near)), [*(q for g in near for q in g[1]), p]))
+        groups.append((set(own).union(*(g[0] for g in near)), [*(q for g in near for q in g[1]), p]))
     return groups
 
 

@@ -187,19 +187,31 @@ class Facts:
         self.quotients[a.tensor] = (places, value, name)
 
     def _alias(self, equation: Equation) -> None:
-        """From T = (c if x == a else U), where U is c at x = a anyway: U is T, a kink that only slopes feel."""
-        body = equation.body
-        if not isinstance(body, Select) or not isinstance(body.mask, Compare) or body.mask.op not in ("==", "!="):
+        """From T = (c if x == a else U), where U is c at x = a anyway: U is T."""
+        other = self._felt_by_slopes_alone(equation.body)
+        if other is None or other.tensor in self.quotients:
             return
-        here, other = (body.chosen, body.other) if body.mask.op == "==" else (body.other, body.chosen)
-        if not isinstance(other, Access) or other.tensor not in self.defined or other.tensor in self.quotients:
-            return
-        places, definition = reads_letters(other), self.defined[other.tensor]
-        if places is None or set(places) != set(equation.letters):
-            return
-        there = substitute(definition.body, dict(zip(definition.letters, places, strict=True)))
-        if Normalizer()(substitute(there, {body.mask.right: body.mask.left})) == here:
+        places = reads_letters(other)
+        if places is not None and set(places) == set(equation.letters):
             self.quotients[other.tensor] = (places, equation.left, f"{other.tensor.name} is {equation.out.name}")
+
+    def valued(self, e: Expr) -> Expr:
+        """``e`` without choices that only slopes feel: √v for (0 if v == 0 else √v), whose slope is 0 at 0."""
+        if not any(isinstance(n, Select) for n in walk(e)):
+            return e
+        e = map_children(e, self.valued)
+        return self._felt_by_slopes_alone(e) or e
+
+    def _felt_by_slopes_alone(self, e: Expr) -> Access | None:
+        """U, where ``e`` is (c if x == a else U) and U is c at x = a anyway; None where it is not."""
+        if not isinstance(e, Select) or not isinstance(e.mask, Compare) or e.mask.op not in ("==", "!="):
+            return None
+        here, other = (e.chosen, e.other) if e.mask.op == "==" else (e.other, e.chosen)
+        if not isinstance(other, Access) or other.tensor not in self.defined:
+            return None
+        definition = self.defined[other.tensor]
+        there = substitute(definition.body, dict(zip(definition.letters, other.places, strict=True)))
+        return other if Normalizer()(substitute(there, {e.mask.right: e.mask.left})) == here else None
 
 
 class WithoutTotals:

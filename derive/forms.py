@@ -96,6 +96,7 @@ __all__ = [
     "Vec",
     "Where",
     "effort",
+    "in_order",
     "is_mask",
     "is_matrix",
     "is_ones",
@@ -284,9 +285,12 @@ def kron(row: Letter | None, col: Letter | None, *parts: Form) -> Kron:
 
 
 def _running(flat: list[Form]) -> Form:
-    """The product of matrices; one with a triangle of ones is a cumulative sum."""
+    """The product of matrices; one with a triangle of ones is a cumulative sum, a number yᵀ V Vᵀ y is ‖Vᵀ y‖²."""
     if len(flat) == 1:
         return flat[0]
+    second, turned = flat[len(flat) // 2 :], [transpose(p) for p in reversed(flat)]
+    if flat[0].row is flat[-1].col is None and len(flat) % 2 == 0 and all(map(same, flat, turned)):
+        return SquaredNorm(None, None, (_running(second),))
     for over, factor in ((0, flat[0]), (1, flat[-1])):
         if isinstance(factor, Triangle) and factor.offset == 0 and is_ones(factor.parts[0]):
             assert factor.row is not None

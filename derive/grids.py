@@ -78,7 +78,7 @@ def _compared(e: Expr) -> Expr:
     e = map_children(e, _compared)
     match e:
         case Compare():
-            return _of_rows(decided(e))
+            return _of_rows(decided(_balanced(e)))
         case Mul():
             return _met(list(e.args))
         case Reduce() if e.op == "sum" and not isinstance(e.body, Add):
@@ -97,6 +97,15 @@ def _met(parts: list[Expr]) -> Expr:
         if (a.left, a.right) == (b.right, b.left):
             return mul(compare("==", a.left, a.right), *(p for p in parts if p is not a and p is not b))
     return mul(*parts)
+
+
+def _balanced(e: Compare) -> Compare:
+    """An equation of places without a minus: [n·a + b == n·k + j] for [n·a + b − n·k == j]."""
+    if e.op != "==" or not (is_place(e.left) and is_place(e.right)):
+        return e
+    parts = [(t, split_coefficient(t)[0] < 0) for t in terms(polynomial(add(e.left, mul(-1, e.right))))]
+    found = compare("==", *(add(*(mul(s, t) for t, below in parts if below == (s < 0))) for s in (1, -1)))
+    return found if isinstance(found, Compare) else e
 
 
 def _of_rows(e: Expr) -> Expr:

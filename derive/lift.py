@@ -11,7 +11,7 @@ from functools import partial
 
 from derive import forms
 from derive.assemble import minus_one, multiplied, ordered_terms, peel, scaled, split_quotient
-from derive.cases import depends, in_cases
+from derive.cases import depends, in_cases, number_within
 from derive.contract import Lifted, NoFormError, contract, is_delta, lifted, substitute_letter
 from derive.counted import below_each_other, counted
 from derive.expr import (
@@ -232,11 +232,21 @@ class Lifter:
         return forms.Relation(row, col, (self.operand(e.left, row, col), self.operand(e.right, row, col)), e.op)
 
     def product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
-        """A product without bound letters, named derivatives in it found first."""
-        spread = multiplied_out(parts) if self.diagonals else None
+        """A product without bound letters, named derivatives in it found first.
+
+        Factors without letters stand outside of what is multiplied out: (I − Y 1ᵀ)/Σ(x).
+        """
+        spread = multiplied_out(tuple(p for p in parts if p.letters)) if self.diagonals else None
         if spread is not None:
-            return self.at(spread, row, col)
-        return self.plain_product(self.with_primes(parts), row, col)
+            top, bottom = split_quotient(tuple(p for p in parts if not p.letters))
+            numbers, below = ([self.at(p, None, None) for p in side if p != ONE] for side in (top, bottom))
+            return scaled(self.at(spread, row, col), numbers, below)
+        parts = self.with_primes(parts)
+        return self.plain_product(number_within(tuple(map(self.chosen, parts))) if self.choices else parts, row, col)
+
+    def chosen(self, e: Expr) -> Expr:
+        """A sum that is one of two values as a choice, where no function's derivative is called so."""
+        return in_cases(e, depends) if isinstance(e, Add) and self.primes.find(e) is None else e
 
     def plain_product(self, parts: tuple[Expr, ...], row: Letter | None, col: Letter | None) -> forms.Form:
         """Numbers in front, quotients, ⊙ of what shares its axes, outer products."""

@@ -22,6 +22,7 @@ from derive.expr import (
     Mask,
     Mul,
     Num,
+    Reduce,
     add,
     mul,
     num,
@@ -29,9 +30,9 @@ from derive.expr import (
     split_coefficient,
     split_power,
 )
-from derive.hoist import reads_letters
+from derive.hoist import canonical_binders, reads_letters
 from derive.program import Equation, Tensor
-from derive.rewrite import accesses, factors, map_children, substitute
+from derive.rewrite import accesses, factors, map_children, substitute, walk
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class _Part:
 
     def places(self, e: Expr) -> Iterator[dict[Letter, Expr]]:
         """What the equation's letters may stand for in ``e``: where each anchor is one of the accesses there."""
+        wanted = set(self.equation.letters)
         read = [[a for a in accesses(e) if a.tensor is anchor.tensor] for anchor in self.anchors]
         for chosen in itertools.product(*read):
             table: dict[Letter, Expr] = {}
@@ -52,13 +54,14 @@ class _Part:
                 for p, q in zip(x.places, y.places, strict=True)
             ]
             if all(isinstance(p, Letter) and isinstance(q, Letter) and table.setdefault(p, q) == q for p, q in pairs):
-                yield table
+                yield {p: q for p, q in table.items() if p in wanted}
 
 
 def _anchors(equation: Equation, body: Expr) -> tuple[Access, ...]:
     """One access with all letters, or two that have them between them; none where it takes more."""
     wanted = frozenset(equation.letters)
-    plain = [(a, frozenset(reads_letters(a) or ())) for a in accesses(body)]
+    bound = {b for n in walk(body) if isinstance(n, Reduce) for b in n.binders}
+    plain = [(a, frozenset(reads_letters(a) or ()) - bound) for a in accesses(body)]
     for count in (1, 2):
         for chosen in itertools.combinations([(a, x) for a, x in plain if x and x <= wanted], count):
             if frozenset[Letter]().union(*(x for _, x in chosen)) == wanted:
@@ -74,9 +77,12 @@ class NamedParts:
     >>> known = NamedParts([Equation(z, (i,), g[i] * a[i] * (1 - a[i])), Equation(w, (i,), a[i] - 2 * b[i])])
     >>> j = fresh(n, "j"); known.read(b[j] * g[j] * a[j] * (a[j] - 1)), known.read(g[j] + 4 * b[j] - 2 * a[j])
     (-1·b[j]·z[j], -2·w[j] + g[j])
+
+    With ``sums`` so are products with sums over letters in them.
     """
 
-    def __init__(self, equations: Iterable[Equation] = ()) -> None:
+    def __init__(self, equations: Iterable[Equation] = (), *, sums: bool = False) -> None:
+        self.sums = sums
         self.by_tensor: dict[Tensor, list[_Part]] = defaultdict(list)
         for e in equations:
             self.remember(e)
@@ -84,7 +90,7 @@ class NamedParts:
     def remember(self, equation: Equation) -> None:
         """Let what comes later read this equation's tensor."""
         body = split_coefficient(equation.body)[1]
-        if not isinstance(body, (Mul, Add, Call)) or body.reduces:
+        if not isinstance(body, (Mul, Add, Call)) or (body.reduces and not (self.sums and isinstance(body, Mul))):
             return
         anchors = _anchors(equation, body)
         if anchors:
@@ -104,11 +110,13 @@ class NamedParts:
         return sorted(found, key=lambda p: (-p.equation.body.size, p.equation.out.number))
 
 
-def _read(e: Expr, part: _Part) -> Expr:
-    """``e`` with the part wherever it stands."""
-    if not part.equation.body.tensors <= e.tensors:
+def _read(e: Expr, part: _Part, masks: frozenset[Expr] = frozenset()) -> Expr:
+    """``e`` with the part wherever it stands; by these masks it is multiplied anyway."""
+    if not part.equation.body.tensors - masks_read(masks) <= e.tensors:
         return e
-    e = map_children(e, lambda c: _read(c, part))
+    if isinstance(e, Mul):
+        masks = masks.union(f for f in e.args if isinstance(f, Mask))
+    e = map_children(e, lambda c: _read(c, part, masks))
     if not isinstance(e, (Mul, Add, Call)):
         return e
     body = part.equation.body
@@ -116,7 +124,7 @@ def _read(e: Expr, part: _Part) -> Expr:
         scale, one = split_coefficient(substitute(body, table))
         if one == e:
             return mul(num(1 / scale), part.equation.out.at(table[a] for a in part.equation.letters))
-        rest = _without_terms(e, one) if isinstance(one, Add) else _without_factors(e, one)
+        rest = _without_terms(e, one) if isinstance(one, Add) else _without_factors(e, one, masks)
         if rest is not None:
             ratio, left = rest
             name = mul(num(ratio / scale), part.equation.out.at(table[a] for a in part.equation.letters))
@@ -124,7 +132,12 @@ def _read(e: Expr, part: _Part) -> Expr:
     return e
 
 
-def _without_factors(e: Expr, one: Expr) -> tuple[Fraction, Expr] | None:
+def masks_read(masks: frozenset[Expr]) -> frozenset[Tensor]:
+    """The tensors in conditions."""
+    return frozenset[Tensor]().union(*(m.tensors for m in masks))
+
+
+def _without_factors(e: Expr, one: Expr, masks: frozenset[Expr]) -> tuple[Fraction, Expr] | None:
     """±1 and what is left of a product when that of ``one`` is divided out; None where it is not in it."""
     if not isinstance(e, Mul):
         return None
@@ -132,14 +145,20 @@ def _without_factors(e: Expr, one: Expr) -> tuple[Fraction, Expr] | None:
     for f in factors(one):
         base, exponent = split_power(f)
         for b, turned in ((base, 1), (mul(-1, base), -1)):
-            k = next((k for k, (x, n) in enumerate(left) if x == b and _holds(n, exponent)), None)
+            k = next((k for k, (x, n) in enumerate(left) if _same(x, b) and _holds(n, exponent)), None)
             if k is not None and (turned == 1 or (isinstance(exponent, Num) and exponent.value == 1)):
                 left[k] = b, add(left[k][1], mul(-1, exponent))
                 sign *= turned
                 break
         else:
-            return None
+            if f not in masks:
+                return None
     return Fraction(sign), mul(*(power(b, n) for b, n in left))
+
+
+def _same(a: Expr, b: Expr) -> bool:
+    """Whether they are equal but for the names of bound letters."""
+    return a == b or (bool(a.reduces and b.reduces) and canonical_binders(a) == canonical_binders(b))
 
 
 def _factored(e: Expr) -> tuple[Expr, ...]:

@@ -40,6 +40,7 @@ from derive.expr import (
 from derive.matrix_functions import MATRIX_FUNCTIONS
 from derive.rational import cancel, has_sum_below
 from derive.rewrite import factors, map_children, rename_binders, substitute, terms, walk
+from derive.scalar import exact
 from derive.shapes import polynomial
 from derive.vanishing import Signs
 
@@ -165,7 +166,8 @@ class Normalizer:
         arguments = [self(a) for a in e.arguments]
         if e.function.name == "exp" and _leading_sign(arguments[0]) < 0:
             return power(Call(e.function, self(-arguments[0])), -1)
-        return Call(e.function, *arguments)
+        found = Call(e.function, *arguments)
+        return exact(found) or found
 
     def _power(self, e: Pow) -> Expr:
         base, exponent = self(e.base), self(e.exponent)

@@ -126,6 +126,19 @@ class Symbols:
         raise TypeError(f"SymPy answered with {s.func.__name__}, which has no place in an expression")
 
 
+def exact(e: Call) -> Num | None:
+    """The value of a function at numbers where that is a number: 1 of exp(0). None where it is none, or not rational.
+
+    >>> from derive.expr import num
+    >>> [exact(call(PRIMITIVES[name], num(0))) for name in ("exp", "tanh", "log")]
+    [1, 0, None]
+    """
+    if not all(isinstance(a, Num) for a in e.arguments) or e.function.name not in _TO_SYMPY:
+        return None
+    value = Symbols().to_sympy(e)
+    return Num(Fraction(int(value.p), int(value.q))) if value.is_Rational else None
+
+
 def _quotients(product: Any) -> Any:
     """sinh(x)/cosh(x) as tanh(x), and sin(x)/cos(x) as tan(x): so SymPy leaves the slope of log(cosh(x))."""
     for over, under, quotient in _QUOTIENTS:

@@ -165,8 +165,8 @@ def _by_name(backward: list[Equation], work: _Work) -> list[Equation]:
     that was given is none: a Hessian that reads it does not look symmetric.
     """
     read = frozenset[Tensor]().union(*(work.reads(e) for e in backward))
-    given = [e for e in work.given.equations if e.out.primal not in work.given.declared]
-    given = [e for e in given if not e.out.hidden or e.out in read]
+    given = [e.with_body(work.facts.valued(e.body)) for e in work.given.equations if not e.out.hidden or e.out in read]
+    given = [e for e in given if e.out.primal not in work.given.declared]
     known, between = NamedParts(given), NamedParts([*given, *(e for e in backward if e.out in read)])
     out: list[Equation] = []
     for e in backward:
@@ -302,6 +302,8 @@ def closed_form(program: Program, given: Program, result: Tensor) -> Equation:
         short = extract(work.normal(body))
     except TooLargeError:
         return equation
+    gradients = (e for e in work.given.equations if e.out.primal in work.given.declared and e.out in reads(short))
+    short = NamedParts(gradients, sums=True).read(short)  # dx dxᵀ where one of the two is read as dx already
     chain = [e for e in derived if e.out is result or e.out in _behind(derived, result)]
     return equation.with_body(short) if cost(short).degree <= _total(chain).degree else equation
 

@@ -179,7 +179,8 @@ class IndexPrinter:
         numbers = [p for p in top if is_number(p)]
         rest = [p for p in top if p not in numbers]
         fixed = not any(p.letters for p in bottom) and any(p.letters or isinstance(p, Reduce) for p in rest)
-        if fixed and (numbers or len(rest) > 1 or isinstance(rest[0], Reduce)):
+        sums = isinstance(rest[0], Reduce) and rest[0].op not in MATRIX_FUNCTIONS if rest else False
+        if fixed and (numbers or len(rest) > 1 or sums):
             front = self.style.fraction(self.chain(numbers), self.chain(bottom))
             return Piece(
                 self.style.wrap(front, TIGHT) + self.style.dot + self.style.wrap(self.chain(rest), CHAIN), CHAIN

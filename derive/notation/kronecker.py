@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from derive import forms
+from derive.counted import connected
 from derive.digits import digits, flat, span
 from derive.expr import (
     ONE,
     Access,
+    Add,
     Compare,
     Expr,
     Letter,
@@ -31,11 +33,11 @@ from derive.expr import (
 from derive.grids import grids, on_grid
 from derive.program import Equation, Tensor
 from derive.rewrite import accesses, factors, map_children, substitute, terms
-from derive.spread import expanded
 
 Lift = Callable[[Equation], forms.Form | None]
 _Letters = tuple[Letter, ...]
 _MOST = 2  # letters that a sum of Kronecker products runs over
+_FACTORS = 4  # of a Kronecker product of vectors
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ def kronecker(equation: Equation, rank: int, lift: Lift) -> forms.Form | None:
     """∂vec(Y)/∂vec(X), for Y of that rank; None where it does not fall apart. ``lift`` gives forms of the factors."""
     y, x = equation.letters[:rank], equation.letters[rank:]
     row, col = _vectorized(y), _vectorized(x)
+    many = _of_many(equation, lift) if len(y) == len(x) == 1 else None
+    if many is not None:
+        return many
     for body, rows, columns in _readings(equation.body, y, x):
         if all(len(side) in (1, 2) for side in (rows, columns)) and len(rows) + len(columns) > 2:
             found = _of_terms(with_letters_of(body, frozenset(rows)), _Written(lift, rows, columns, row, col))
@@ -74,13 +79,82 @@ def kronecker(equation: Equation, rank: int, lift: Lift) -> forms.Form | None:
     return _behind(equation, lift) if len(y) == 1 else None
 
 
+def _of_many(equation: Equation, lift: Lift) -> forms.Form | None:
+    """What reads the rows as a grid of three axes or more, a vector by a vector, term by term: x ⊗ I ⊗ z."""
+    row, col = equation.letters
+    body = add(*_spread(equation.body))
+    for read, rows in _grids(body, row, _FACTORS):
+        whole = terms(with_letters_of(read, frozenset(rows)))
+        found = [p for p in (_chain(t, rows, row, col, lift) for t in whole) if p is not None]
+        if len(found) == len(whole):
+            made = [form for _, form in sorted(found, key=lambda p: p[0])]
+            return made[0] if len(made) == 1 else forms.Sum(row, col, forms.in_order(made))
+    return None
+
+
+def _spread(e: Expr) -> list[Expr]:
+    """The terms of an expression, multiplied out, each with one sum over all letters that it is summed over."""
+    found = list[Expr]()
+    for t in _multiplied_out(e):
+        scale, parts, binders = _flat(t)
+        found.append(mul(scale, sum_over(binders, mul(*parts))))
+    return found
+
+
+def _multiplied_out(e: Expr) -> list[Expr]:
+    """The terms of an expression; a sum over one letter alone, as 1 − tanh(x)², stays one factor."""
+    match e:
+        case Add() if len(e.letters) > 1:
+            return [t for x in e.args for t in _multiplied_out(x)]
+        case Mul():
+            return [mul(*chosen) for chosen in itertools.product(*map(_multiplied_out, e.args))]
+        case Reduce() if e.op == "sum":
+            return [sum_over(e.binders, t) for t in _multiplied_out(e.body)]
+    return [e]
+
+
+def _grids(e: Expr, letter: Letter, count: int) -> Iterator[tuple[Expr, _Letters]]:
+    """``e`` with the letter as a place in a grid of that many axes or, before, of fewer, but three at least."""
+    for outer, inner in grids(letter):
+        one = on_grid(e, letter, outer, inner)
+        for first, second in grids(outer):
+            yield on_grid(one, outer, first, second), (first, second, inner)
+            if count > 3:
+                deeper = _grids(one, outer, count - 1)
+                yield from ((read, (*rows, inner)) for read, rows in deeper)
+
+
+def _chain(term: Expr, rows: _Letters, row: Letter, col: Letter, lift: Lift) -> tuple[int, forms.Form] | None:
+    """A term as the Kronecker product of one factor for each letter of the rows, and which of them is a matrix."""
+    scale, parts, binders = _flat(term)
+    groups = connected(parts)
+    if len(groups) != len(rows):
+        return None
+    made, place = [], 0
+    for k, r in enumerate(rows):
+        own = next(((letters, factors) for letters, factors in groups if r in letters), None)
+        if own is None or own[0] - set(binders) not in ({r}, {r, col}):
+            return None
+        wanted, place = ((r, col), k) if col in own[0] else ((r,), place)
+        body = sum_over([b for b in binders if b in own[0]], mul(*own[1]))
+        form = lift(Equation(Tensor("factor", tuple(a.extent for a in wanted)), wanted, body))
+        if form is None:
+            return None
+        made.append(form if form.row is not None else forms.transpose(form))
+    number, rest = split_coefficient(scale)
+    front = lift(Equation(Tensor("scale", ()), (), mul(abs(number), rest)))
+    if front is None:
+        return None
+    whole = forms.product(front, forms.kron(row, col, *made))
+    return place, forms.Negative(row, col, (whole,)) if number < 0 else whole
+
+
 def _behind(equation: Equation, lift: Lift) -> forms.Form | None:
     """A (y ⊗ I) for Σ_k A[i, n·k + n′] y[k]: a matrix times a derivative of the vector that its columns meet."""
-    (i, *x), body = equation.letters, equation.body
-    wide = expanded(body) if isinstance(body, Reduce) and body.op == "sum" else None
+    i, *x = equation.letters
     rights: dict[Expr, list[Expr]] = {}
     column: Letter | None = None
-    for t in terms(body if wide is None else wide):
+    for t in _spread(equation.body):
         apart = _met(t, i, column)
         if apart is None:
             return None
@@ -168,12 +242,7 @@ def _apart(
     y: tuple[Letter, ...],
     x: tuple[Letter, ...],
 ) -> _Split | None:
-    groups: list[tuple[set[Letter], list[Expr]]] = []
-    for p in parts:
-        own = p.letters - set(shared)
-        near = [g for g in groups if g[0] & own]
-        groups = [g for g in groups if g not in near]
-        groups.append((own.union(*(g[0] for g in near)), [*(q for g in near for q in g[1]), p]))  # type: ignore[arg-type]
+    groups = connected(parts, frozenset(shared))
     free = set(y) | set(x)
     # (rows, columns) of the outer and of the inner factor; a vector has only one of the two
     ways = [((y[1:], x[1:]), (y[:1], x[:1]), False)]

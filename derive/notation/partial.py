@@ -22,7 +22,7 @@ from derive.notation.python_text import PythonPrinter, definition, wrap
 from derive.notation.style import ATOM
 from derive.program import Equation, Tensor, reads
 from derive.rewrite import substitute
-from derive.textbook import spelled_out
+from derive.textbook import spelled_out, written_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +87,10 @@ class Partial:
         return self.y.primal is self.x
 
     def vectorized(self) -> forms.Form | None:
-        """∂vec(y)/∂vec(x) in Kronecker products; None where it does not fall apart."""
-        return kronecker(self.equation, self.y.rank, self.notation.form)
+        """∂vec(y)/∂vec(x) in Kronecker products; None where it does not fall apart, also with all names written out."""
+        found = kronecker(self.equation, self.y.rank, self.notation.form)
+        whole = written_out(self.equation, self.notation.program) if found is None else None
+        return found if whole is None else kronecker(whole, self.y.rank, self.notation.form)
 
     def python(self) -> str | None:
         """A line of NumPy for the array of all entries, the axes of y in front; None without a matrix form."""

@@ -164,7 +164,9 @@ def test_conditions_numbers_and_places_are_written_as_in_a_textbook(name: str, s
         ("sum((x - t)^2) + sum(max(0, x)^2)", "dx = 2 (x + max(0, x) − t)"),
         ("sum((x - t)^2) + sum(x^2 if x > 1 else 0)", "dx = 2 (x + x ⊙ 1[x > 1] − t)"),
         ("sum(t*leaky_relu(x))", "dx = t ⊙ leaky_relu′(x)"),
-        ("sum(t*relu(x)) + sum(t*leaky_relu(x))", "dx = (t ⊙ where(x > 0, 200, 1))/100"),
+        ("sum(t*relu(x)) + sum(t*leaky_relu(x))", "dx = t ⊙ where(x > 0, 2, 1/100)"),
+        ("sum((leaky_relu(x) - t)^2)", "dx = where(x > 0, 2, 1/50) ⊙ (where(x > 0, x, x/100) − t)"),
+        ("-sum(t*x if x > 1 else t*x/3)/2", "dx = −t ⊙ where(x > 1, 1/2, 1/6)"),
     ],
 )
 def test_a_condition_is_no_number_among_others(objective: str, shown: str) -> None:

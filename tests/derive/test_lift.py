@@ -210,7 +210,7 @@ JACOBIANS: dict[str, tuple[tuple, Expr, list[str]]] = {
     "diag(a) W diag(x)": ((D, H), 3 * W[D, H] * AD[D] * x[H], ["Scale", "Number", "Product", "Diag", "Leaf", "Diag"]),
     "diag(x) − x xᵀ": ((H, H2), x[H] * (compare("==", H, H2) - x[H2]), ["Sum", "Diag", "Leaf", "Negative", "Product"]),
     "−I": ((H, H2), -compare("==", H, H2), ["Negative", "Identity"]),
-    "identity plus outer": ((H, H2), (compare("==", H, H2) + x[H] * y[H2]) / n, ["Sum", "Quotient", "Identity"]),
+    "identity plus outer": ((H, H2), (compare("==", H, H2) + x[H] * y[H2]) / n, ["Quotient", "Sum", "Identity"]),
 }
 
 

@@ -44,6 +44,12 @@ def test_functions():
     assert known.read(call(sin, A[k, j] + 1) * G[k, j]) == Z[k, j] * G[k, j]
 
 
+def test_a_unit_vector_has_its_name_in_its_jacobian():
+    """‖x‖ is a choice, 0 or the root, for its slope alone: x/‖x‖ is read by its name all the same."""
+    model = derive.parse("dims n\ninput x : [n]\ny = x / norm(x)")
+    assert model.jacobian("y", "x").structure == "∂y/∂x = (I − y yᵀ)/‖x‖"
+
+
 def test_the_last_two_layers_of_a_model_share_their_cotangent():
     text = (
         "dims h\nbatch m\ninput X : [m, h]\ntarget Y : [m, h]\nparam W : [h, h]\nA = tanh(X @ W)\nB = tanh(A @ W)\n"

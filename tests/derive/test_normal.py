@@ -57,6 +57,7 @@ EQUAL = {
     "sums of sums": (sum_over((i,), sum_over((j,), A[i, j])), sum_over((i, j), A[i, j])),
     "symmetric chains": (sum_over((i, j), A[i, j] * B[j, i]), sum_over((i, j), B[i, j] * A[j, i])),
     "distribution": (sum_over((i,), (v[i] + 1) * w[i]), sum_over((i,), v[i] * w[i]) + sum_over((j,), w[j])),
+    "a function of numbers": (call(EXP, v[i] - v[i]) * w[i], w[i]),
     "factors outside": (sum_over((i,), s * v[i]), s * sum_over((i,), v[i])),
     "independent sums": (sum_over((i, j), v[i] * w[j]), sum_over((i,), v[i]) * sum_over((i,), w[i])),
     "nothing depends": (sum_over((i, a), s), n * m * s),

@@ -232,7 +232,7 @@ def test_whole_terms_stay_out_of_a_common_denominator() -> None:
         "dims d = 3\nparam x : [d]\nparam a\nr = norm(x)\nq = a*r\nu = q*r\nminimize sin(q) + u^2 + sum(x / (1 + r))\n"
     )
     shown = {f.name: f.matrix for f in derive.parse(text).gradient().formulas}
-    assert shown["dr"] == "dr = a dq + q du − (1/(1 + r)²) Σ(x)"
+    assert shown["dr"] == "dr = a dq + q du − Σ(x)/(1 + r)²"
 
 
 @pytest.mark.parametrize("bias_first", [True, False])

@@ -198,7 +198,33 @@ PROBLEMS = (
         "(1/(bᵀ exp(A x))) Aᵀ diag(b ⊙ exp(A x)) A − (1/(bᵀ exp(A x))²) Aᵀ (b ⊙ exp(A x)) (b ⊙ exp(A x))ᵀ A",
         kind=HESSIAN,
     ),
+    Problem(
+        "x : [n], a : [n]",
+        "norm(x - a)",
+        "x",
+        "(I − dx dxᵀ)/loss",
+        lambda x, a: _of_norm(np.eye(len(x)), x - a),
+        f"{COOKBOOK}, eq. 130",
+        "I/‖x − a‖ − (1/‖x − a‖³) (x − a) (x − a)ᵀ",
+        kind=HESSIAN,
+    ),
+    Problem(
+        "A : [m, n], b : [m], x : [n]",
+        "norm(A @ x - b)",
+        "x",
+        "(Aᵀ A − dx dxᵀ)/loss",
+        lambda A, b, x: _of_norm(A, A @ x - b),
+        f"{COOKBOOK}, eq. 130, with the chain rule",
+        "(1/‖A x − b‖) Aᵀ A − (1/‖A x − b‖³) Aᵀ (A x − b) (A x − b)ᵀ A",
+        kind=HESSIAN,
+    ),
 )
+
+
+def _of_norm(A: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """The Hessian of ‖r‖, r = A x − b."""
+    size = np.linalg.norm(r)
+    return A.T @ A / size - np.outer(A.T @ r, A.T @ r) / size**3
 
 
 def _softmax(z: np.ndarray) -> np.ndarray:

@@ -83,7 +83,7 @@ PROBLEMS = (
         "K : [n, n] posdef, y : [n], s",
         "y' @ solve(K + s*eye(n), y) / 2 + logdet(K + s*eye(n)) / 2",
         "s",
-        "(tr(V) − yᵀ V Vᵀ y)/2, with D = K + s I, V = D⁻¹",
+        "(tr(V) − ‖Vᵀ y‖²)/2, with D = K + s I, V = D⁻¹",
         lambda K, y, s: (
             (
                 np.trace(np.linalg.inv(K + s * np.eye(len(y))))

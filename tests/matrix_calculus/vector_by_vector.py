@@ -142,7 +142,7 @@ PROBLEMS = (
         "x : [n], a : [n]",
         "(x - a) / norm(x - a)",
         "x",
-        "I/‖x − a‖ − (1/‖x − a‖²) Y (x − a)ᵀ",
+        "(I − Y Yᵀ)/‖x − a‖",
         lambda x, a: np.eye(len(x)) / np.linalg.norm(x - a) - np.outer(x - a, x - a) / np.linalg.norm(x - a) ** 3,
         f"{COOKBOOK}, eq. 130",
         "I/‖x − a‖ − (1/‖x − a‖³) (x − a) (x − a)ᵀ",
@@ -152,7 +152,7 @@ PROBLEMS = (
         "x : [n]",
         "x / sum(x)",
         "x",
-        "I/Σ(x) − (Y/Σ(x)) 1ᵀ",
+        "(I − Y 1ᵀ)/Σ(x)",
         lambda x: np.eye(len(x)) / x.sum() - np.outer(x, np.ones(len(x))) / x.sum() ** 2,
         f"{MAGNUS}, ch. 9",
         "(1/Σ(x)) I − (1/(Σ(x))²) x 1ᵀ",
@@ -216,6 +216,29 @@ PROBLEMS = (
         lambda x: np.kron(x[:, None], np.eye(len(x))) + np.kron(np.eye(len(x)), x[:, None]),
         f"{MAGNUS}, ch. 9",
         "x ⊗ I + I ⊗ x",
+        kind=JACOBIAN,
+    ),
+    Problem(
+        "x : [m], y : [n], z : [p]",
+        "kron(kron(x, y), z)",
+        "y",
+        "x ⊗ I ⊗ z",
+        lambda x, y, z: np.kron(np.kron(x[:, None], np.eye(len(y))), z[:, None]),
+        f"{MAGNUS}, ch. 9",
+        "x ⊗ I ⊗ z",
+        kind=JACOBIAN,
+    ),
+    Problem(
+        "x : [n]",
+        "kron(x, kron(x, x))",
+        "x",
+        "I ⊗ x ⊗ x + x ⊗ I ⊗ x + x ⊗ x ⊗ I",
+        lambda x: sum(
+            np.kron(np.kron(*(np.eye(len(x)) if k == p else x[:, None] for k in (0, 1))), z)
+            for p, z in ((0, x[:, None]), (1, x[:, None]), (2, np.eye(len(x))))
+        ),
+        f"{MAGNUS}, ch. 9",
+        "I ⊗ x ⊗ x + x ⊗ I ⊗ x + x ⊗ x ⊗ I",
         kind=JACOBIAN,
     ),
     Problem(

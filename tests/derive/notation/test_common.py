@@ -57,6 +57,29 @@ def test_derived_formulas_keep_their_values(numeric, function):
         np.testing.assert_allclose(value, known[formula.name], rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("sum((x - y)^2) / (2*s^2)", "‖x − y‖²/(2 s²)"),
+        ("exp(-sum((x - y)^2) / (2*s^2))", "exp(−‖x − y‖²/(2 s²))"),
+        ("sum(sin(x)) / 2", "Σ(sin(x))/2"),
+        ("sum((x - y)^2) / (2*d)", "(1/(2 d)) ‖x − y‖²"),  # a mean
+        ("x @ C @ y / 2", "(1/2) xᵀ C y"),
+        ("x @ C @ C' @ x", "‖Cᵀ x‖²"),
+        ("x @ C @ C @ x", "xᵀ C² x"),
+        ("x @ A @ B @ B' @ A' @ x - 1", "‖Bᵀ Aᵀ x‖² − 1"),
+    ],
+)
+def test_numbers(numeric, body, text):
+    """A divisor stands beneath what it divides, in front a product's and a mean's; a number aᵀ a is ‖a‖²."""
+    program, notation, values = of(numeric, f"{DIMS}input C : [d, d]\nR = {body}\n")
+    equation, known = program.equations[-1], evaluate(program, values)
+    assert notation.matrix(equation) == f"R = {text}"
+    by_tensor = {t: known[t.name] for t in program.tensors}
+    value = evaluate_form(notation.form(equation), (), by_tensor, {"d": 5, "k": 3})
+    np.testing.assert_allclose(value, known["R"], rtol=1e-13)
+
+
 def test_what_numbers_and_constants_multiply_stands_last():
     text = "dims d\nconst c = 0.3\nparam w : [d]\nR = (1 - c) * w + (1 - c) * w - pi * w * c"
     program = derive.parse(text).program

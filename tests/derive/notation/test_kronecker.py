@@ -8,7 +8,6 @@ import pytest
 import derive
 from derive.evaluate import evaluate, find_sizes
 from derive.form_values import evaluate_form
-from derive.notation.kronecker import kronecker
 from derive.points import points, small_sizes
 
 JACOBIANS = {
@@ -35,6 +34,18 @@ JACOBIANS = {
     "dims a, b, c\ninput u : [a]\nparam W : [b]\ninput v : [c]\nY = kron(W, kron(u, v))": "∂Y/∂W = I ⊗ u ⊗ v",
     "dims a, b, c\ninput u : [a]\nparam W : [b]\ninput v : [c]\nY = kron(u, kron(W, v))": "∂Y/∂W = u ⊗ I ⊗ v",
     "dims a, b, c\ninput u : [a]\nparam W : [b]\ninput v : [c]\nY = kron(u, kron(v, W))": "∂Y/∂W = u ⊗ v ⊗ I",
+    "dims a, b, c\ninput u : [a]\nparam W : [b]\ninput v : [c]\nY = kron(kron(u, W), v)": "∂Y/∂W = u ⊗ I ⊗ v",
+    "dims a, b, c\ninput u : [a]\nparam W : [b]\ninput A : [c, b]\nY = -2*kron(kron(u, A @ W), u)": (
+        "∂Y/∂W = −2 (u ⊗ A ⊗ u)"
+    ),
+    "dims a, b\ninput u : [a]\nparam W : [b]\nY = kron(kron(u, tanh(W)), u)": ("∂Y/∂W = u ⊗ diag(1 − tanh(W)∘²) ⊗ u"),
+    "dims b\nparam W : [b]\nY = kron(kron(W, W), W)": "∂Y/∂W = I ⊗ W ⊗ W + W ⊗ I ⊗ W + W ⊗ W ⊗ I",
+    "dims b, c\nparam W : [b]\ninput v : [c]\nY = kron(kron(W, v), kron(W, v))": (
+        "∂Y/∂W = I ⊗ v ⊗ W ⊗ v + W ⊗ v ⊗ I ⊗ v"
+    ),
+    "dims a, b\ninput A : [a, b*b*b]\nparam W : [b]\nY = A @ kron(W, kron(W, W))": (
+        "∂Y/∂W = A (I ⊗ W ⊗ W + W ⊗ I ⊗ W + W ⊗ W ⊗ I)"
+    ),
     "dims b, c\nparam W : [b, c]\nY = vec(W)": "∂Y/∂vec(W) = I",
     "dims b, c\nparam W : [b, c]\nY = vec(W')": "∂Y/∂vec(W) = K",
     "dims a, b, c\ninput A : [a, b]\nparam W : [b, c]\nY = vec(A @ W)": "∂Y/∂vec(W) = I ⊗ A",
@@ -78,7 +89,7 @@ def matrix_of(model: derive.DerivedModel) -> tuple[np.ndarray, np.ndarray]:
         return [start + k for k in reversed(range(len(axes)))]
 
     order = np.transpose(whole, [*vec(ys, 0), *vec(xs, rank)]).reshape(int(np.prod(ys)), int(np.prod(xs)))
-    form = kronecker(partial.equation, rank, partial.notation.form)
+    form = partial.vectorized()
     assert form is not None
     letters = tuple(a for a in (form.row, form.col) if a is not None)
     return evaluate_form(form, letters, arrays, sizes), order

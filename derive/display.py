@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from derive.cases import term_by_term
+from derive.contract import is_delta
 from derive.expr import Access, Add, Call, Expr, Pow, Reduce, Select
 from derive.extract import extract, in_front
 from derive.facts import Facts
@@ -74,10 +75,21 @@ def _inlined(equation: Equation, program: Program, kept: frozenset[Tensor]) -> E
     for _ in range(len(defined)):
         hidden = [t for t in reads(equation.body) if t.hidden and t in defined and t not in kept]
         products = [t for t in hidden if is_written_out(defined[t].body) or _is_norm(t, norms)]
-        if not products:
+        scaled = {t: e for t in hidden if (e := _of_diagonal(defined[t])) is not None}
+        if not products and not scaled:
             break
-        equation = equation.with_body(inline(equation.body, defined[products[0]]))
+        first = (products or list(scaled))[0]
+        equation = equation.with_body(inline(equation.body, scaled.get(first, defined[first])))
     return equation
+
+
+def _of_diagonal(equation: Equation) -> Equation | None:
+    """A product with a diagonal matrix, Σ_k X[i,k] a[k] [k == j], as X[i,j] a[j]; None for anything else."""
+    body = split_scale(equation.body)[1]
+    if not isinstance(body, Reduce) or body.op != "sum" or not any(map(is_delta, factors(body.body))):
+        return None
+    found = Normalizer()(equation.body)
+    return None if found.reduces or isinstance(found, Add) else equation.with_body(found)
 
 
 def _told(program: Program) -> frozenset[Tensor]:

@@ -158,6 +158,17 @@ def test_conditions_numbers_and_places_are_written_as_in_a_textbook(name: str, s
     assert [str(v) for v in verify_formulas(gradient.derivation.source, lines) if v.status != PROVED] == []
 
 
+def test_a_product_with_a_diagonal_matrix_is_written_out():
+    text = "dims m, n\ninput X : [m, n]\ninput a : [m] positive\nminimize logdet(X' @ diag(a) @ X)"
+    gradient = derive.parse(text).gradient("X", "a")
+    assert [str(f) for f in gradient.formulas] == [
+        "dX = 2 ((X (Xᵀ diag(a) X)⁻¹) ⊙ (a 1ᵀ))",
+        "da = (X ⊙ (X (Xᵀ diag(a) X)⁻¹)) 1",
+    ]
+    found = verify_formulas(gradient.derivation.source, [str(f) for f in gradient.formulas])
+    assert [v.status for v in found] == [PROVED, PROVED]
+
+
 @pytest.mark.parametrize(
     ("objective", "shown"),
     [

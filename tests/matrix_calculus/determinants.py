@@ -204,7 +204,7 @@ PROBLEMS = (
         "X : [m, n], a : [m] positive",
         "logdet(X' @ diag(a) @ X)",
         "a",
-        "(X ⊙ (X (S_2 X)⁻ᵀ)) 1, with S_2 = Xᵀ ⊙ a",
+        "(X ⊙ (X (Xᵀ diag(a) X)⁻¹)) 1",
         lambda X, a: np.diag(X @ np.linalg.inv(X.T @ np.diag(a) @ X) @ X.T),
         f"{BOYD}, sec. 7.5.2 (experiment design)",
     ),

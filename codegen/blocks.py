@@ -13,10 +13,10 @@ from dataclasses import replace
 from codegen.function import Function, Slice
 from codegen.plan import plan
 from codegen.steps import LINE, Blocks, Part, RoundParts, item_reads
-from codegen.threads import Item, NotSeparableError, least, phases
+from codegen.threads import Item, NotSeparableError, least, phases, turn
 from derive.digits import flat
 from derive.evaluate import extent
-from derive.expr import Access, add, num
+from derive.expr import Access, add, mul, num
 from derive.program import Program, Tensor, letters_for
 
 
@@ -28,12 +28,15 @@ def in_blocks(
     sizes: Mapping[str, int],
     threads: int,
 ) -> Function:
-    """The function in blocks of samples; as it is, with the reason, where they depend on one another."""
+    """The function in blocks of samples, where that pays; as it is, with the reason, where they depend on one another.
+
+    On one thread they are blocks that stay in the cache.
+    """
     batch = program.batch
     try:
-        found = phases(items, wanted, (*function.inputs, *function.outputs), batch, sizes)
+        found = phases(items, wanted, (*function.inputs, *function.outputs), batch, sizes, apart=threads > 1)
     except NotSeparableError as e:
-        return replace(function, serial=str(e))
+        return replace(function, serial=str(e) if threads > 1 else "")
     assert batch is not None
     straight = tuple((t, g) for t, g in function.gradients if g in found.totals and g.rank)
     direct = [g for _, g in straight]
@@ -71,6 +74,10 @@ def in_blocks(
     numbers = sum(math.prod(extent(a, sizes) for a in g.axes) for g in direct)
     known = {**sizes}
     known.pop(batch.name, None)
+    touched = [mul(*t.axes) for t in (*inputs, *results) if batch in t.axes]
+    samples = turn(found, add(*(count for _, count in block.plan.slots), *touched), known, batch, numbers + end)
+    if threads == 1 and samples is None:
+        return function
     call = Blocks(
         "blocks",
         (*([sums] if sums is not None else []), *direct, *results),
@@ -78,6 +85,7 @@ def in_blocks(
         next(iter(origins.values())),
         threads=threads,
         least=least(found, known, batch, threads, numbers),
+        samples=samples,
         sums=sums,
     )
     return replace(function, block=block, plan=plan((*found.before, call, *copies, *found.after), wanted, sizes))

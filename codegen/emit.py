@@ -115,6 +115,7 @@ def context(
         "elementary": elementary((line for k in [*texts, *([epoch] if epoch else [])] for line in k.lines), dtype),
         "uses_factors": any(isinstance(s, Routine) and not isinstance(s, Blocks) for s in steps),
         "uses_threads": any(k.parallel for k in texts),
+        "uses_blocks": any(k.name.endswith("_blocks") for k in texts),
         "uses_own_arrays": any(k.allocates for k in [*texts, *([epoch] if epoch else [])]),
         "uses_tiles": any(isinstance(s, (Gemm, Fold)) for s in steps),
         "windows": dict.fromkeys(windows_of(s, sizes) for s in steps if isinstance(s, Gemm) and s.left.windows),
@@ -249,7 +250,7 @@ def _function(
         tuple(without_inverses(list(_with_products(parts)), wanted, item_reads)),
         plan(parts, wanted, sizes),
     )
-    if threads > 1:
+    if target.name == "numba" and objective is not None and pairs:
         made = in_blocks(made, parts, wanted, program, sizes, threads)
     return replace(made, descended=descended(made, program.trained, sizes)) if descends else made
 

@@ -159,8 +159,11 @@ class Explanation:
             number = f"{prefix}{k}"
             if isinstance(step, Blocks):
                 assert self.function.block is not None
-                way = f"{step.threads} blocks of samples, each on a thread, from {step.least} samples on"
-                yield Row(number, (), way, "no sample reads another one's results; totals are added afterwards", 0, 0)
+                ways = [f"{step.threads} blocks of samples, each on a thread, from {step.least} samples on"]
+                ways = ways[: step.threads - 1] + [f"some {step.samples} samples at a time"][: step.samples]
+                near = "" if step.samples is None else "; what is computed from them stays in the cache"
+                reason = f"no sample reads another one's results; totals are added afterwards{near}"
+                yield Row(number, (), ", ".join(ways), reason, 0, 0)
                 yield from self.rows(self.function.block.plan.steps, f"{number}.", times)
                 self.threads = step.threads
                 continue

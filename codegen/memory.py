@@ -59,6 +59,7 @@ def memory_of(function: Function, sizes: Mapping[str, int], item: int) -> Memory
         if isinstance(step, Blocks) and function.block is not None:
             one = memory_of(function.block, _of_a_block(step, function.block, sizes), item)
             private = item * sum(math.prod(extent(a, sizes) for a in t.axes) for t, _ in function.gradients)
+            private *= 1 if step.samples is None else 2
             inside, fullest = step.threads * (one.alive + private), k
             results, strip = results + step.threads * (one.results + private), step.threads * (strip + one.strip)
             alive, most = alive + inside, most + step.threads * (one.bound - one.strip + private)
@@ -67,7 +68,8 @@ def memory_of(function: Function, sizes: Mapping[str, int], item: int) -> Memory
 
 def _of_a_block(step: Blocks, block: Function, sizes: Mapping[str, int]) -> dict[str, int]:
     """The extents in the largest block: its share is for one sample more than it needs, or two."""
-    return {**sizes, block.batch: sizes[block.batch] // step.threads + 2}
+    samples = sizes[block.batch] // step.threads + 2 if step.threads > 1 else sizes[block.batch]
+    return {**sizes, block.batch: samples if step.samples is None else min(samples, step.most)}
 
 
 def live(function: Function) -> dict[Tensor, tuple[int, int]]:

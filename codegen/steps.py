@@ -124,12 +124,20 @@ class Routine:
 class Blocks(Routine):
     """A call for all samples, in blocks on so many ``threads`` from ``least`` samples on; `Function.block` is of one.
 
-    It leaves ``sums`` behind, the totals that are no gradients, one after another.
+    Where a block of all that a thread has leaves the cache, it takes turns of about so many ``samples``. ``sums`` are
+    left behind: the totals that are no gradients, one after another.
     """
 
     threads: int = 1
     least: int = 0
+    samples: int | None = None
     sums: Tensor | None = None
+
+    @property
+    def most(self) -> int:
+        """How many samples a turn has at most: where they are less than two turns' there is one."""
+        assert self.samples is not None
+        return 2 * self.samples + 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,10 @@ FREE, SAMPLE, TOTAL, AFTER = range(4)
 _PRODUCTS, _OTHERS = 50_000, 8_000
 _REGION, _ADDITION = 12.0, 0.0006
 _ROWS = 16  # samples for which a thread reads large weights
+_CLOSE = 1 << 15  # numbers that stay in a cache
+_SAMPLES, _MANY = 8, 800  # samples that are worth a turn at least, and at most: there seldom are more than twice those
+_TRIP = 0.00025  # microseconds in which memory brings a number
+_CALL, _OFTEN = 0.1, 20  # microseconds of a call, and how many times what comes with a turn its work takes
 LEAST = 150.0  # microseconds of work below which one thread is left alone
 
 
@@ -59,8 +63,12 @@ def phases(
     inputs: Iterable[Tensor],
     batch: Dim | None,
     sizes: Mapping[str, int],
+    apart: bool = True,
 ) -> Phases:
-    """The phases of a function that leaves ``results`` behind and reads ``inputs``; raises `NotSeparableError`."""
+    """The phases of a function that leaves ``results`` behind and reads ``inputs``; raises `NotSeparableError`.
+
+    Large products over the samples follow the blocks if they stand ``apart``.
+    """
     if batch is None:
         raise NotSeparableError("the model has no batch")
     late = next((t for t in inputs if batch in t.axes[1:]), None)
@@ -68,7 +76,7 @@ def phases(
         raise NotSeparableError(f"the samples of {late.name} do not lie one after another")
     kinds = _kinds(items, batch)
     ours = [i for i in items if any(kinds.get(t) in (SAMPLE, TOTAL) for t in _written(i))]
-    ours = _without_products(ours, kinds, batch, sizes)
+    ours = _without_products(ours, kinds, batch, sizes) if apart else ours
     if not any(kinds.get(t) == SAMPLE for i in ours for t in _written(i)):
         raise NotSeparableError("nothing is computed sample by sample")
     needed = {t for i in ours for t in item_reads(i)} - {t for i in ours for t in _written(i)}
@@ -260,8 +268,26 @@ def microseconds(items: Iterable[Item], sizes: Mapping[str, int]) -> float:
     return total
 
 
+def turn(found: Phases, numbers: Expr, sizes: Mapping[str, int], batch: Dim, added: int) -> int | None:
+    """How many samples stay in the cache of a core from one step of a block to the next; None where turns do not pay.
+
+    They do where a step is done with ``numbers`` that a block reads and writes before memory has brought them.
+    ``added`` is how many are added up after every turn.
+    """
+    few, many = (extent(numbers, {**sizes, batch.name: count}) for count in (1, 1001))
+    each = max((many - few) / 1000, 1e-6)
+    samples = int(_CLOSE / each)
+    if not _SAMPLES <= samples <= _MANY or any(isinstance(p, Part) and _large(p, sizes) for p in found.after):
+        return None
+    work = microseconds(found.block, {**sizes, batch.name: samples, found.every.name: samples})
+    far = work < _TRIP * each * samples
+    return samples if far and work >= _OFTEN * (_CALL + added * _ADDITION) else None
+
+
 def least(found: Phases, sizes: Mapping[str, int], batch: Dim, threads: int, numbers: int) -> int:
     """From how many samples on more threads pay, if each block has so many ``numbers`` to be added."""
+    if threads == 1:
+        return 0
     shared = [p for p in found.after if isinstance(p, Part) and _large(p, sizes)]
     few, many = (
         microseconds([*found.block, *shared], {**sizes, batch.name: count, found.every.name: count})

@@ -15,7 +15,7 @@ from codegen.function import Function, Kernel, Setting, Update
 from codegen.kernels import copied
 from codegen.naming import Names
 from codegen.noise import next_states, row
-from codegen.steps import parts_of, reads_of
+from codegen.steps import Blocks, parts_of, reads_of
 from codegen.targets.numba.printer import FUNCTIONS, NumbaPrinter
 from codegen.targets.numba.threads import Share, blocks_loop, calls, start_of_shares
 from codegen.targets.numba.update import rate_lines, update_lines
@@ -49,7 +49,7 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     extents = setting.extents | {d.name: e for d, e in zip([function.every], every, strict=False) if d is not None}
     printer = NumbaPrinter(names, extents, setting.dtype, setting.sizes)
     words = ["theta", "grad", "work", "int_work", *(["sums"] if function.sums else [])]
-    words += ["block", "blocks", "shares", "int_shares"] if function.block else []
+    words += ["block", "blocks", "turns", "shares", "int_shares"] if function.block else []
     words += ["onto", "rate"] if function.descended else []
     vectors = {v: names.fresh(v) for v in words}
     results = {t: names.fresh(f"{names.tensor(t)}_out") if t.rank == 0 else names.tensor(t) for t in function.outputs}
@@ -72,12 +72,12 @@ def _made(function: Function, setting: Setting) -> tuple[Kernel, str, str]:
     pieces, work, int_work = _workspace(function, setting, names, printer, vectors)
     if printer.products:
         pieces.append(f"{printer.strip} = {vectors['work']}[{work}:]")
-        each = f"{setting.threads} * " if share is not None else ""
+        each = f"{setting.threads} * " if share is not None and setting.threads > 1 else ""
         work = f"{work} + {each}{_strip(printer, setting)}"
     if share is not None:
         work = start_of_shares(work)
         pieces.append(f"{vectors['shares']} = {vectors['work']}[{work}:]")
-        more, int_more = share.sizes(setting.batch or "", setting.threads)
+        more, int_more = share.sizes(setting.batch or "", _blocks(function))
         if int_more != "0":
             pieces.append(f"{vectors['int_shares']} = {vectors['int_work']}[{int_work}:]")
         work, int_work = (
@@ -120,8 +120,13 @@ def _parts(function: Function, setting: Setting) -> tuple[tuple[Kernel, ...], Sh
         return (), None
     block, work, int_work = _made(function.block, setting)
     count = sum(s.size for s in function.block.sums)
-    share = Share(work, int_work, setting.total if function.block.gradients else 0, count)
-    return (block, blocks_loop(function, block, share, setting)), share
+    step = _blocks(function)
+    share = Share(work, int_work, setting.total if function.block.gradients else 0, count, step.samples is not None)
+    return (block, blocks_loop(function, block, share, step, setting)), share
+
+
+def _blocks(function: Function) -> Blocks:
+    return next(s for s in function.plan.steps if isinstance(s, Blocks))
 
 
 def _number(t: Tensor, setting: Setting) -> str:

@@ -27,18 +27,26 @@ class Share:
     int_work: str
     gradients: int
     sums: int
+    turns: bool = False
 
     @property
     def numbers(self) -> int:
-        """How many of them are no intermediate results: private totals, up to the next line of the cache."""
+        """How many of them are no intermediate results: totals of a thread, and of a turn where it has several."""
+        return (1 + self.turns) * self.totals
+
+    @property
+    def totals(self) -> int:
+        """Private totals, up to the next line of the cache."""
         return -(-(self.gradients + self.sums) // LINE) * LINE
 
-    def sizes(self, batch: str, threads: int) -> tuple[str, str]:
+    def sizes(self, batch: str, step: Blocks) -> tuple[str, str]:
         """What all blocks take, however many of the threads there are: numbers and integers."""
-        count = f"({batch} // {threads} + 2)"
+        count = f"{batch} // {step.threads} + 2" if step.threads > 1 else batch
+        count = f"({count})" if step.samples is None else f"min({count}, {step.most})"
         work, integers = (_with(text, batch, count) for text in (self.work, self.int_work))
         own = self.numbers + LINE
-        return f"{threads} * ({own} + {work})", "0" if integers == "0" else f"{threads} * ({LINE} + {integers})"
+        times = f"{step.threads} * " if step.threads > 1 else ""
+        return f"{times}({own} + {work})", "0" if integers == "0" else f"{times}({LINE} + {integers})"
 
 
 def start_of_shares(work: str) -> str:
@@ -61,76 +69,103 @@ def calls(
     given += [names.tensor(step.sums)] if step.sums is not None else []
     given += [printer.access(Access(t, ())) if not t.rank else names.tensor(t) for t in function.block.inputs]
     given += [names.tensor(t) for t in function.block.outputs]
-    blocks = printer.threads = vectors["blocks"]
+    blocks = vectors["blocks"]
+    loops = []
     yield ""
-    yield f"# the samples, from {step.least} on in blocks on threads, each with its own share of the workspace"
-    yield f"{blocks} = min({step.threads}, _threads()) if {n} >= {step.least} else 1"
-    yield f"if {blocks} == 1:"
+    if step.threads > 1:
+        printer.threads = blocks
+        loops.append(blocks)
+        yield f"# the samples, from {step.least} on in blocks on threads, each with its own share of the workspace"
+        yield f"{blocks} = min({step.threads}, _threads()) if {n} >= {step.least} else 1"
+    if step.samples is not None:
+        apart = f"({step.samples} * {blocks})" if loops else f"{step.samples}"
+        loops.append(vectors["turns"])
+        yield f"# some {step.samples} samples at a time, so that what is computed from them stays in the cache"
+        yield f"{loops[-1]} = max(1, {n} // {apart})"
+    yield f"if {' * '.join(loops)} == 1:"
     yield f"    _called_at({vectors['block']}, ({n}, {n}, {', '.join(given)}))"
     yield "else:"
-    yield f"    {function.name}_blocks({blocks}, {n}, {vectors['block']}, {', '.join(given)})"
+    yield f"    {function.name}_blocks({', '.join(loops)}, {n}, {vectors['block']}, {', '.join(given)})"
 
 
-def blocks_loop(function: Function, block: Kernel, share: Share, setting: Setting) -> Kernel:
-    """The loop over blocks."""
+def blocks_loop(function: Function, block: Kernel, share: Share, step: Blocks, setting: Setting) -> Kernel:
+    """The loop over blocks: over threads, over the turns that one takes, or over both."""
     one = function.block
     assert one is not None
     assert setting.batch is not None
     names, n = setting.names.scope(), setting.batch
     given = [names.fresh(a) if a in ("theta", "grad", "work", "int_work", "sums") else a for a in block.arguments[2:]]
-    v = {
-        w: names.fresh(w)
-        for w in ("blocks", "most", "own", "its", "first", "count", "start", "thread", "block", "b", "p")
-    }
+    threads, turns = step.threads > 1, step.samples is not None
+    words = ["blocks", "most", "own", "its", "first", "count", "start", "thread", "block", "b", "p"]
+    words += ["turns", "turn", "k", "all_grad", "all_sums", "its_grad", "its_sums"] if turns else []
+    v = {w: names.fresh(w) for w in words}
     printer = NumbaPrinter(
         names, setting.extents | {str(setting.program.batch): v["count"]}, setting.dtype, setting.sizes
     )
-    vectors = [a for a in given if a.rstrip("_0123456789") in ("theta", "grad", "work", "int_work", "sums")]
-    own = f"{share.numbers} + {_with(share.work, n, v['most'])}" if share.numbers else _with(share.work, n, v["most"])
-    lines = [
-        f"{v['most']} = ({n} + {v['blocks']} - 1) // {v['blocks']}",
-        f"{v['own']} = ({own}) // {LINE} * {LINE} + {LINE}",
-    ]
+    place = {a.rstrip("_0123456789"): a for a in given}
+    loops = [v[w] for w, there in (("blocks", threads), ("turns", turns)) if there]
+    number = v["k"] if threads and turns else v["turn"] if turns else v["b"]
+    every = f"({' * '.join(loops)})" if len(loops) > 1 else loops[0]
+    most = _with(share.work, n, v["most"])
+    own = f"{share.numbers} + {most}" if share.numbers else most
+    lines = [f"{v['most']} = ({n} + {every} - 1) // {every}", f"{v['own']} = ({own}) // {LINE} * {LINE} + {LINE}"]
     integers = share.int_work != "0"
     if integers:
         lines.append(f"{v['its']} = ({_with(share.int_work, n, v['most'])}) // {LINE} * {LINE} + {LINE}")
-    theta, *rest = vectors
-    place = {"grad": "", "work": "", "int_work": "", "sums": ""}
-    for name in rest:
-        place[name.rstrip("_0123456789")] = name
-    work = place["work"]
-    passed = [theta]
-    if one.gradients:
-        private = printer.view(work, v["start"], (mul(share.gradients),))
-        passed.append(f"{private} if {v['b']} else {place['grad']}")
-    rest_size = f"{v['own']} - {share.numbers}" if share.numbers else v["own"]
-    passed.append(f"_view({work}, {_after(v['start'], share.numbers)}, ({rest_size},))")
+    start = v["start"] if threads else "0"
+
+    def private(first: int, size: int) -> str:
+        return printer.view(place["work"], _after(start, first), (mul(size),))
+
+    totals, of_a_thread, of_a_turn, after = dict[str, str](), list[str](), list[str](), list[str]()
+    mine = {t for t, _ in one.gradients}
+    runs = {"grad": pieces(s for s in setting.slices if s.tensor in mine), "sums": [(0, share.sums)]}
+    for w, first, size in (("grad", 0, share.gradients), ("sums", share.gradients, share.sums)):
+        if size:
+            totals[w] = f"{private(first, size)} if {v['b']} else {place[w]}" if threads else place[w]
+        if size and turns:
+            if threads:
+                of_a_thread.append(f"{v[f'all_{w}']} = {totals[w]}")
+                totals[w] = v[f"all_{w}"]
+            its = v[f"its_{w}"]
+            of_a_turn.append(f"{its} = {private(share.totals + first, size)} if {v['turn']} else {totals[w]}")
+            for begin, stop in runs[w]:
+                after.append(f"    for {v['p']} in range({f'{begin}, ' * bool(begin)}{stop}):")
+                after.append(f"        {totals[w]}[{v['p']}] += {its}[{v['p']}]")
+            totals[w] = its
+    left = f"{v['own']} - {share.numbers}" if share.numbers else v["own"]
+    passed = [place["theta"], *([totals["grad"]] if "grad" in totals else [])]
+    passed.append(f"_view({place['work']}, {_after(start, share.numbers)}, ({left},))")
     if integers:
-        passed.append(f"_view({place['int_work']}, {v['b']} * {v['its']}, ({v['its']},))")
-    if share.sums:
-        private = printer.view(work, _after(v["start"], share.gradients), (mul(share.sums),))
-        passed.append(f"{private} if {v['b']} else {place['sums']}")
-    batch = setting.program.batch
+        its_start = f"{v['b']} * {v['its']}" if threads else "0"
+        passed.append(f"_view({place['int_work']}, {its_start}, ({v['its']},))")
+    passed += [totals["sums"]] if "sums" in totals else []
     arrays = given[len(given) - len(one.inputs) - len(one.outputs) :]
     for t, name in zip((*one.inputs, *one.outputs), arrays, strict=True):
-        passed.append(_slice(t, name, batch, v["first"], printer))
-    lines += [
-        f"for {v['thread']} in prange({v['blocks']}):",
-        f"    {v['b']} = np.int64({v['thread']})",
-        f"    {v['first']} = {v['b']} * {n} // {v['blocks']}",
-        f"    {v['count']} = ({v['b']} + 1) * {n} // {v['blocks']} - {v['first']}",
-        f"    {v['start']} = {v['b']} * {v['own']}",
-        f"    _called_at({v['block']}, (",
-        f"        {v['count']}, {n}, {passed[0]},",
-        *(f"        {text}," for text in passed[1:]),
-        "    ))",
-        *_added(function, share, v, place, setting),
+        passed.append(_slice(t, name, setting.program.batch, v["first"], printer))
+    body = [
+        f"{v['first']} = {number} * {n} // {every}",
+        f"{v['count']} = ({number} + 1) * {n} // {every} - {v['first']}",
+        *of_a_turn,
+        f"_called_at({v['block']}, (",
+        f"    {v['count']}, {n}, {passed[0]},",
+        *(f"    {text}," for text in passed[1:]),
+        "))",
+        *([f"if {v['turn']}:", *after] if after else []),
     ]
-    return Kernel(f"{function.name}_blocks", (v["blocks"], n, v["block"], *given), tuple(lines), parallel=True)
+    if turns:
+        counted = [f"{number} = {v['b']} * {v['turns']} + {v['turn']}"] if threads else []
+        body = [f"for {v['turn']} in range({v['turns']}):", *(f"    {x}" for x in (*counted, *body))]
+    if threads:
+        its_own = [f"{v['b']} = np.int64({v['thread']})", f"{start} = {v['b']} * {v['own']}", *of_a_thread]
+        body = [f"for {v['thread']} in prange({v['blocks']}):", *(f"    {x}" for x in (*its_own, *body))]
+        body += _added(function, share, v, place, setting)
+    arguments = (*loops, n, v["block"], *given)
+    return Kernel(f"{function.name}_blocks", arguments, (*lines, *body), parallel=threads)
 
 
 def _after(start: str, count: int) -> str:
-    return f"{start} + {count}" if count else start
+    return start if not count else f"{count}" if start == "0" else f"{start} + {count}"
 
 
 def _slice(t: Tensor, name: str, batch: Expr | None, first: str, printer: NumbaPrinter) -> str:

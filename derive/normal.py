@@ -273,8 +273,13 @@ class Normalizer:
 
 def sort_places(e: Expr, knowledge: Knowledge) -> Expr:
     """Places of symmetric tensors in canonical order; needed again whenever letters have got other names."""
+    if not e.tensors:
+        return e
     e = map_children(e, lambda c: sort_places(c, knowledge))
-    return Access(e.tensor, knowledge.places(e)) if isinstance(e, Access) else e
+    if not isinstance(e, Access):
+        return e
+    places = knowledge.places(e)
+    return e if places == e.places else Access(e.tensor, places)
 
 
 def _is_whole(f: Pow) -> bool:

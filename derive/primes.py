@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 
 from derive.expr import ONE, Access, Call, Expr, Letter, Mask, Mul, Num, Select, mul, num, sign_ends, split_coefficient
 from derive.extract import extract
@@ -86,7 +87,8 @@ def _argument(call: Call) -> Access | None:
     return first if plain else None
 
 
-def _derivatives(call: Call, argument: Access, output: Access | None) -> list[Expr]:
+@lru_cache(maxsize=2048)  # every notation of a program looks them up
+def _derivatives(call: Call, argument: Access, output: Access | None) -> tuple[Expr, ...]:
     """The derivative as differentiation and simplification may give it."""
     found = [derivative(call, argument)]
     if output is not None:
@@ -94,8 +96,8 @@ def _derivatives(call: Call, argument: Access, output: Access | None) -> list[Ex
     try:
         found += [Normalizer()(d) for d in tuple(found)]
     except TooLargeError:
-        return found
-    return list(dict.fromkeys([*found, *(extract(d) for d in found)]))
+        return tuple(found)
+    return tuple(dict.fromkeys([*found, *(extract(d) for d in found)]))
 
 
 def _is_long(e: Expr) -> bool:

@@ -38,7 +38,7 @@ def derived(text: str) -> derive.Gradient:
 
 def pytest_configure() -> None:
     """Garbage is looked for less often: nearly all that a derivation makes, its memos keep."""
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 20, 20)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -125,10 +125,10 @@ class _Session:
     def _dressed(self, k: int, verdict: Verdict) -> Verdict:
         """The verdict with what it takes to read it."""
         line, stated = self.lines[k], self.stated[k]
-        notation = Notation(self.program)
-        defined = self.program.defined
-        hidden = [defined[t] for t in self.reader.explained(line) if t in defined and t.name != line.name]
-        names = tuple(notation.formula(readable(e, self.program)) for e in hidden) if verdict.status != NOTED else ()
+        defined, explained = self.program.defined, self.reader.explained(line) if verdict.status != NOTED else []
+        hidden = [defined[t] for t in explained if t in defined and t.name != line.name]
+        notation = Notation(self.program) if hidden else None
+        names = tuple(notation.formula(readable(e, self.program)) for e in hidden) if notation is not None else ()
         where = None if stated.source.name.startswith("<") else f"{stated.source.name}:{stated.number}"
         return replace(verdict, names=names, where=where)
 

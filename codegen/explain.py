@@ -15,7 +15,7 @@ from codegen.emit import Comments
 from codegen.flops import scalar_operations
 from codegen.function import Function
 from codegen.kernels import FEW, FIRST, along, as_matrices, paneled, placed
-from codegen.memory import memory_of
+from codegen.memory import memory_of, of_a_block
 from codegen.prepared import Prepared, with_residuals
 from codegen.steps import (
     Blocks,
@@ -287,18 +287,24 @@ class Explanation:
         again = self.again()
         yield f"recomputed: {', '.join(again)}" if again else "recomputed: nothing"
 
-    def kept(self, function: Function, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-        """The name of each tensor of the workspace, its bytes, all blocks together, and from which step to which."""
+    def kept(
+        self, function: Function, prefix: str = "", turn: Mapping[str, int] | None = None, times: int = 1
+    ) -> Iterator[tuple[str, str, str]]:
+        """The name of each tensor of the workspace, its bytes, and from which step to which.
+
+        It is bytes of all blocks together, where they take turns those of a ``turn`` on each of so many threads.
+        """
         plan = function.plan
         steps = [{*reads_of(s), *written_by(s)} for s in plan.steps]
         for t in plan.places:
             at = [k for k, found in enumerate(steps, 1) if t in found]
             if at:
                 over = f", over {plan.shared[t].name}" if t in plan.shared else ""
-                yield t.name, _bytes(self.bytes(t)), f"steps {prefix}{at[0]} to {prefix}{at[-1]}{over}"
+                yield t.name, _bytes(times * self.bytes(t, turn)), f"steps {prefix}{at[0]} to {prefix}{at[-1]}{over}"
         for k, step in enumerate(plan.steps, 1):
             if isinstance(step, Blocks) and function.block is not None:
-                yield from self.kept(function.block, f"{k}.")
+                turn = None if step.samples is None else of_a_block(step, function.block, self.sizes)
+                yield from self.kept(function.block, f"{k}.", turn, 1 if turn is None else step.threads)
 
     def again(self) -> list[str]:
         """What is found once more in a later step, rather than kept."""
@@ -319,8 +325,9 @@ class Explanation:
     def count(self, t: Tensor) -> int:
         return math.prod(self.size(a) for a in t.axes)
 
-    def bytes(self, t: Tensor) -> int:
-        return self.count(t) * (self.item if t.dtype == "real" else 8)
+    def bytes(self, t: Tensor, sizes: Mapping[str, int] | None = None) -> int:
+        count = self.count(t) if sizes is None else math.prod(extent(a, sizes) for a in t.axes)
+        return count * (self.item if t.dtype == "real" else 8)
 
 
 def _bytes(count: int) -> str:

@@ -57,7 +57,7 @@ def memory_of(function: Function, sizes: Mapping[str, int], item: int) -> Memory
     alive = max(at, default=0)
     for k, step in enumerate(plan.steps):
         if isinstance(step, Blocks) and function.block is not None:
-            one = memory_of(function.block, _of_a_block(step, function.block, sizes), item)
+            one = memory_of(function.block, of_a_block(step, function.block, sizes), item)
             private = item * sum(math.prod(extent(a, sizes) for a in t.axes) for t, _ in function.gradients)
             private *= 1 if step.samples is None else 2
             inside, fullest = step.threads * (one.alive + private), k
@@ -66,7 +66,7 @@ def memory_of(function: Function, sizes: Mapping[str, int], item: int) -> Memory
     return Memory(results, strip, alive, fullest + 1, most + strip)
 
 
-def _of_a_block(step: Blocks, block: Function, sizes: Mapping[str, int]) -> dict[str, int]:
+def of_a_block(step: Blocks, block: Function, sizes: Mapping[str, int]) -> dict[str, int]:
     """The extents in the largest block: its share is for one sample more than it needs, or two."""
     samples = sizes[block.batch] // step.threads + 2 if step.threads > 1 else sizes[block.batch]
     return {**sizes, block.batch: samples if step.samples is None else min(samples, step.most)}

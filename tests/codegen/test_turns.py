@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,7 @@ def test_a_workspace_holds_one_turn_and_the_explanation_tells_of_it():
     samples = taken(derive.parse(LOGISTIC))
     assert f"some {samples} samples at a time" in text
     assert "product 10000 × 53 by 53 × 1: 1,060,000 operations" in text  # of all turns together
+    assert re.search(rf"p +{8 * (2 * samples + 1) / 1024:.1f} KiB  steps 1\.2", text)  # of one turn
     module = load_source(text_of(made))
     params = module.init_params(0)
     sizes = []

@@ -6,13 +6,16 @@ where they are not there yet; or nothing, and the part runs as a loop nest. Deci
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from codegen.steps import Gemm, Operand, Part
 from codegen.symmetry import is_symmetric
 from derive.digits import digits, span
-from derive.expr import Access, Expr, Letter, Reduce, mul
+from derive.expr import ZERO, Access, Expr, Letter, Reduce, mul
 from derive.program import Tensor
 from derive.rewrite import factors
 from derive.scatter import landings
+from derive.shapes import size
 
 
 def contraction(part: Part) -> tuple[list[Part], Gemm] | None:
@@ -114,6 +117,14 @@ def spread(e: Expr) -> tuple[Letter, ...] | None:
         return None
     letters = tuple(x for d in counted for x in d or ())
     return letters if len(set(letters)) == len(letters) else None
+
+
+def as_it_lies(a: Access, sizes: Mapping[str, int] | None = None) -> tuple[Letter, ...] | None:
+    """The letters of an access to all of a tensor, as they lie; an axis that is known to have one place has none."""
+    places = zip(a.tensor.axes, a.places, strict=True)
+    kept = [(axis, p) for axis, p in places if p != ZERO or size(axis, sizes or {}) != 1]
+    short = Tensor(a.tensor.name, tuple(axis for axis, _ in kept), dtype=a.tensor.dtype)
+    return spread(short.at(p for _, p in kept))
 
 
 def _grouped(

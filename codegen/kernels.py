@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
 
-from codegen.contract import spread
+from codegen.contract import as_it_lies, spread
 from codegen.steps import Fold, Gemm, Operand, Part, RoundParts, Routine, Step, written_by
 from derive.expr import ZERO, Access, Add, Expr, Letter, Reduce, mul
 from derive.program import Tensor, reads
@@ -123,18 +123,11 @@ def outer(part: Part, sizes: Mapping[str, int]) -> Gemm | None:
         return None
     rows, columns = ((x,) for x in part.letters)
     left, right = sorted(found, key=lambda f: f.letters != {*rows})
-    if _numbers(left, sizes) != rows or _numbers(right, sizes) != columns:
+    if as_it_lies(left, sizes) != rows or as_it_lies(right, sizes) != columns:
         return None
     a, b = Operand(left.tensor, (rows, ())), Operand(right.tensor, ((), columns))
     g = Gemm(Operand(part.out, (rows, columns)), a, b, part)
     return g if fixed(g, sizes) and (extents(g, sizes)[2] or 0) >= LANES else None
-
-
-def _numbers(a: Access, sizes: Mapping[str, int]) -> tuple[Letter, ...] | None:
-    """The letters of an access to all numbers of a tensor, as they lie; an axis of one place has none."""
-    kept = [k for k, axis in enumerate(a.tensor.axes) if not (a.places[k] == ZERO and size(axis, sizes) == 1)]
-    short = Tensor(a.tensor.name, tuple(a.tensor.axes[k] for k in kept), dtype=a.tensor.dtype)
-    return spread(short.at(a.places[k] for k in kept))
 
 
 def few(g: Gemm, sizes: Mapping[str, int], item: int) -> bool:

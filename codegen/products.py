@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from codegen.contract import spread
+from codegen.contract import as_it_lies
 from codegen.extents import LEAST, volume
 from codegen.steps import Gemm, Operand, Part, Windows
 from derive.deltas import is_polynomial
@@ -43,36 +43,29 @@ def product_of(part: Part, sizes: Mapping[str, int], strided: Collection[Tensor]
     found = factors(body.body)
     if len(found) != 2 or not all(isinstance(f, Access) and f.tensor.dtype == "real" for f in found):
         return None
-    first, second = sorted((f for f in found if isinstance(f, Access)), key=lambda f: _order(f) is not None)
-    if _order(first) is not None and part.letters and part.letters[0] not in first.letters:
+    first, second = sorted((f for f in found if isinstance(f, Access)), key=lambda f: as_it_lies(f) is not None)
+    if as_it_lies(first) is not None and part.letters and part.letters[0] not in first.letters:
         first, second = second, first
     rows, columns = (tuple(x for x in part.letters if x in f.letters) for f in (first, second))
     inner = frozenset(body.binders)
     if not rows or not columns or set(rows) & set(columns) or len(rows) + len(columns) != len(part.letters):
         return None
     apart = first.letters == inner | set(rows) and second.letters == inner | set(columns)
-    if not apart or _order(second) is None or {first.tensor, second.tensor} & set(strided):
+    if not apart or as_it_lies(second) is None or {first.tensor, second.tensor} & set(strided):
         return None
     whole = volume((*part.letters, *body.binders), sizes)
     if whole < LEAST:
         return None
-    if _order(first) is None:
+    if as_it_lies(first) is None:
         return _windows(part, first, second, rows, columns, sizes)
     return min(_ways(part, first, second, rows, columns, whole, sizes), key=lambda w: w[0], default=(0, None))[1]
-
-
-def _order(a: Access) -> Letters | None:
-    """The letters of an access to all of a tensor, as they lie; an axis of one place has none."""
-    kept = [k for k, p in enumerate(a.places) if p != ZERO or a.tensor.axes[k] != ONE]
-    short = Tensor(a.tensor.name, tuple(a.tensor.axes[k] for k in kept), dtype=a.tensor.dtype)
-    return spread(short.at(a.places[k] for k in kept))
 
 
 def _ways(
     part: Part, first: Access, second: Access, rows: Letters, columns: Letters, whole: int, sizes: Mapping[str, int]
 ) -> Iterator[tuple[int, Product]]:
     """The product with its axes in each of the orders that something has, and how much is copied for that."""
-    one, two = _order(first) or (), _order(second) or ()
+    one, two = as_it_lies(first) or (), as_it_lies(second) or ()
     orders = [(_only(one, rows), rows), (_only(two, columns), columns), tuple(_without(x, part) for x in (one, two))]
     for r, c, k in product(*(dict.fromkeys(o) for o in orders)):
         copied = 0 if one in (r + k, k + r) else volume(one, sizes)
@@ -116,7 +109,7 @@ def _windows(
     part: Part, first: Access, second: Access, rows: Letters, columns: Letters, sizes: Mapping[str, int]
 ) -> Product | None:
     """Windows on ``first`` times ``second``: for each sample, or summed over samples."""
-    x, order = first.places[0], _order(second) or ()
+    x, order = first.places[0], as_it_lies(second) or ()
     alone = isinstance(x, Letter) and all(x not in p.letters for p in first.places[1:])
     if not isinstance(x, Letter) or not alone or x.extent != first.tensor.axes[0] or volume(columns, sizes) < FEW:
         return None

@@ -15,7 +15,7 @@ from codegen.api import build
 
 
 def ways(w: Workload, dtype: str, steps: int, folder: Path) -> tuple[dict[str, Way], Arrays]:
-    """Gradc on as many threads as Numba may use, and on one where these are more; and the weights at the start."""
+    """The ways of gradc: on as many threads as Numba may use, and on one; and the weights at the start."""
     numbers = {"gradc": config.NUMBA_NUM_THREADS} | ({ONE: 1} if config.NUMBA_NUM_THREADS > 1 else {})
     both = {name: _way(w, dtype, steps, folder / f"{w.name}_{dtype}_{n}.py", n) for name, n in numbers.items()}
     return {name: way for name, (way, _) in both.items()}, both["gradc"][1]

@@ -45,7 +45,7 @@ def taken(model, **choices):
     return next((s.samples for s in steps if isinstance(s, Blocks)), None)
 
 
-# totals that are numbers; streams of derivatives; integers and places; a loop over time; penalties; axes of their own
+# totals that are numbers; streams of derivatives; integers and places; a loop over time; penalties after them
 @pytest.mark.parametrize("name", [None, "derivative_poisson", "labels", "gru", "rules"])
 def test_turns_find_the_same_gradient(name, turns):
     model = derive.parse(LOGISTIC) if name is None else derive.load(str(MODELS / f"{name}.gc"))
@@ -93,7 +93,7 @@ def test_turns_are_taken_where_memory_is_what_a_step_waits_for():
     wide = LOGISTIC.replace("param w : [d]", "param w : [d]\nparam W : [d, d]").replace("X @ w", "tanh(X @ W) @ w")
     assert taken(derive.parse(wide)) is None  # it has more to compute with each number
     large = LOGISTIC.replace("d = 53", "d = 5000")
-    assert taken(derive.parse(large)) is None  # what is added up after a turn is more than the turn
+    assert taken(derive.parse(large)) is None  # a turn would have few samples
     apart = LOGISTIC.replace("sigmoid(X @ w + b)", "softmax(X @ w + b)")
     assert taken(derive.parse(apart)) is None  # samples read one another
 

@@ -18,6 +18,16 @@ def of(numeric, text):
     return program, Notation(program), numeric.draw(program)
 
 
+def printed(numeric, text):
+    """The last equation in matrix form, which has the equation's value."""
+    program, notation, values = of(numeric, text)
+    equation, known = program.equations[-1], evaluate(program, values)
+    by_tensor = {t: known[t.name] for t in program.tensors}
+    value = evaluate_form(notation.form(equation), equation.letters, by_tensor, {"d": 5, "k": 3, "n": 7})
+    np.testing.assert_allclose(value, known["R"], rtol=1e-13)
+    return notation.matrix(equation)
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [
@@ -34,14 +44,7 @@ def of(numeric, text):
     ],
 )
 def test_sums(numeric, body, text):
-    program, notation, values = of(numeric, f"{DIMS}R = {body}\n")
-    equation = program.equations[-1]
-    found = notation.matrix(equation)
-    known = evaluate(program, values)
-    by_tensor = {t: known[t.name] for t in program.tensors}
-    form = notation.form(equation)
-    value = evaluate_form(form, equation.letters, by_tensor, {"d": 5, "k": 3, "n": 7})
-    np.testing.assert_allclose(value, known["R"], rtol=1e-13)
+    found = printed(numeric, f"{DIMS}R = {body}\n")
     assert sorted(found.removeprefix("R = ")) == sorted(text)  # terms may stand in any order
 
 
@@ -72,12 +75,7 @@ def test_derived_formulas_keep_their_values(numeric, function):
 )
 def test_numbers(numeric, body, text):
     """A divisor stands beneath what it divides, in front a product's and a mean's; a number aᵀ a is ‖a‖²."""
-    program, notation, values = of(numeric, f"{DIMS}input C : [d, d]\nR = {body}\n")
-    equation, known = program.equations[-1], evaluate(program, values)
-    assert notation.matrix(equation) == f"R = {text}"
-    by_tensor = {t: known[t.name] for t in program.tensors}
-    value = evaluate_form(notation.form(equation), (), by_tensor, {"d": 5, "k": 3})
-    np.testing.assert_allclose(value, known["R"], rtol=1e-13)
+    assert printed(numeric, f"{DIMS}input C : [d, d]\nR = {body}\n") == f"R = {text}"
 
 
 def test_what_numbers_and_constants_multiply_stands_last():
